@@ -1,1 +1,13 @@
-//! To be written.
+//! The contracts between the services: messages, gRPC services and the names of streams and subjects.
+//!
+//! What comes in: `proto/ithaca/v1/*.proto`, from which `cargo xtask gen` writes `src/generated`.
+//! What goes out: plain message types, tonic clients and servers, and the `subject` module.
+//! What it does not do: any I/O, any decision.
+
+pub mod subject;
+
+/// Version 1 of the contracts. Fields are only added; numbers are never used again.
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::unwrap_used)]
+pub mod v1 {
+    include!("generated/ithaca.v1.rs");
+}

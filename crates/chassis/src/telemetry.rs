@@ -1,0 +1,174 @@
+//! Logs, traces and metrics: one subscriber, one meter provider with a Prometheus reader and,
+//! where an endpoint is given, OTLP beside it.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use opentelemetry::{
+    KeyValue,
+    metrics::{Histogram, Meter},
+    trace::TracerProvider,
+};
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{PeriodicReader, SdkMeterProvider},
+    propagation::TraceContextPropagator,
+    trace::SdkTracerProvider,
+};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{Args, LogFormat};
+
+/// Bounds of the histograms of durations, in seconds: from a cache hit to a chart that hangs.
+const SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+/// A histogram of durations in seconds.
+pub fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
+    meter
+        .f64_histogram(name)
+        .with_description(description)
+        .with_unit("s")
+        .with_boundaries(SECONDS.to_vec())
+        .build()
+}
+
+/// Measures from its creation to `stop`.
+#[derive(Debug)]
+pub struct Timer {
+    histogram: Histogram<f64>,
+    started: Instant,
+}
+
+impl Timer {
+    /// Starts to measure.
+    pub fn start(histogram: &Histogram<f64>) -> Self {
+        Self {
+            histogram: histogram.clone(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Records the time since the start, in seconds, under these attributes, and returns it.
+    pub fn stop(self, attributes: &[KeyValue]) -> f64 {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.histogram.record(seconds, attributes);
+        seconds
+    }
+}
+
+/// What has to be flushed at the end.
+pub(crate) struct Telemetry {
+    registry: prometheus::Registry,
+    meters: SdkMeterProvider,
+    tracers: Option<SdkTracerProvider>,
+}
+
+impl Telemetry {
+    pub(crate) fn start(name: &'static str, args: &Args) -> anyhow::Result<Self> {
+        let resource = Resource::builder()
+            .with_service_name(format!("ithaca-{name}"))
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let registry = registry()?;
+        let meters = meters(&registry, resource.clone(), args.otlp_endpoint.as_deref())?;
+        opentelemetry::global::set_meter_provider(meters.clone());
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracers = args
+            .otlp_endpoint
+            .as_deref()
+            .map(|endpoint| tracers(endpoint, resource))
+            .transpose()?;
+        subscribe(args, tracers.as_ref())?;
+        Ok(Self {
+            registry,
+            meters,
+            tracers,
+        })
+    }
+
+    pub(crate) fn registry(&self) -> prometheus::Registry {
+        self.registry.clone()
+    }
+
+    /// Sends what is left. Errors are of no use to anybody any more.
+    pub(crate) fn stop(self) {
+        if let Some(tracers) = self.tracers {
+            let _ = tracers.shutdown();
+        }
+        let _ = self.meters.shutdown();
+    }
+}
+
+fn registry() -> anyhow::Result<prometheus::Registry> {
+    let registry = prometheus::Registry::new();
+    let own = prometheus::process_collector::ProcessCollector::for_self();
+    registry
+        .register(Box::new(own))
+        .context("failed to register the process's own metrics")?;
+    Ok(registry)
+}
+
+fn meters(
+    registry: &prometheus::Registry,
+    resource: Resource,
+    otlp: Option<&str>,
+) -> anyhow::Result<SdkMeterProvider> {
+    let prometheus = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .scope_info_enabled(false)
+        .without_target_info()
+        .build()
+        .context("failed to prepare the Prometheus metrics")?;
+    let mut builder = SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_reader(prometheus);
+    if let Some(endpoint) = otlp {
+        let exporter = opentelemetry_otlp::MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .build()
+            .with_context(|| format!("failed to prepare metrics for {endpoint}"))?;
+        builder = builder.with_reader(PeriodicReader::builder(exporter).build());
+    }
+    Ok(builder.build())
+}
+
+fn tracers(endpoint: &str, resource: Resource) -> anyhow::Result<SdkTracerProvider> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .with_context(|| format!("failed to prepare traces for {endpoint}"))?;
+    Ok(SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_batch_exporter(exporter)
+        .build())
+}
+
+fn subscribe(args: &Args, tracers: Option<&SdkTracerProvider>) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&args.log)
+        .with_context(|| format!("failed to read --log {:?}", args.log))?;
+    let lines = match args.log_format {
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
+    };
+    let spans =
+        tracers.map(|tracers| tracing_opentelemetry::layer().with_tracer(tracers.tracer("ithaca")));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(spans)
+        .try_init()
+        .context("failed to start logging")
+}
