@@ -7,7 +7,5 @@
 pub mod subject;
 
 /// Version 1 of the contracts. Fields are only added; numbers are never used again.
-#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::unwrap_used)]
-pub mod v1 {
-    include!("generated/ithaca.v1.rs");
-}
+#[path = "generated/v1.rs"]
+pub mod v1;

@@ -32,12 +32,7 @@ pub fn revision(uid: &str, purpose: Purpose) -> String {
 
 /// The subject of an application's `BundleRendered`.
 pub fn bundle(uid: &str, purpose: Purpose) -> String {
-    format!(
-        "ithaca.bundles.{}.{}.{}",
-        partition(uid),
-        token(uid),
-        purpose_token(purpose)
-    )
+    format!("ithaca.bundles.{}.{}.{}", partition(uid), token(uid), purpose_token(purpose))
 }
 
 /// All subjects of an application in `REVISIONS`.
@@ -72,9 +67,8 @@ pub fn content(uid: &str, digest: &str) -> String {
 
 /// The partition of an application: FNV-1a of its uid, so that every build agrees.
 pub fn partition(uid: &str) -> u32 {
-    let hash = uid.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash =
+        uid.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash % PARTITIONS
 }
 
@@ -99,15 +93,7 @@ fn fact_token(fact: &Fact) -> &'static str {
 
 /// A uid as one subject token: whatever would be a separator or wildcard becomes an underscore.
 fn token(uid: &str) -> String {
-    uid.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
+    uid.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -116,19 +102,13 @@ mod tests {
 
     #[test]
     fn a_uid_never_spells_a_wildcard() {
-        assert_eq!(
-            revision("a.>*b", Purpose::Tracked),
-            "ithaca.revisions.a___b.tracked"
-        );
+        assert_eq!(revision("a.>*b", Purpose::Tracked), "ithaca.revisions.a___b.tracked");
     }
 
     #[test]
     fn a_bundle_stays_in_its_partition() {
         let uid = "5f0c2f2e-0000-4000-8000-000000000001";
-        assert!(
-            bundle(uid, Purpose::Operation)
-                .starts_with(&format!("ithaca.bundles.{}.", partition(uid)))
-        );
+        assert!(bundle(uid, Purpose::Operation).starts_with(&format!("ithaca.bundles.{}.", partition(uid))));
         assert!(partition(uid) < PARTITIONS);
     }
 }

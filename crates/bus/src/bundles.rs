@@ -35,27 +35,14 @@ pub struct BundleFact {
 
 impl Bus {
     /// The last bundle that was said of an application, if any.
-    pub async fn last_bundle(
-        &self,
-        uid: &str,
-        purpose: Purpose,
-    ) -> Result<Option<StoredBundle>, Error> {
+    pub async fn last_bundle(&self, uid: &str, purpose: Purpose) -> Result<Option<StoredBundle>, Error> {
         let subject = subject::bundle(uid, purpose);
-        let failed = |source: async_nats::Error| Error::Read {
-            what: subject.clone(),
-            source,
-        };
-        let stream = self
-            .jetstream
-            .get_stream_no_info(subject::BUNDLES)
-            .await
-            .map_err(|e| failed(e.into()))?;
+        let failed = |source: async_nats::Error| Error::Read { what: subject.clone(), source };
+        let stream =
+            self.jetstream.get_stream_no_info(subject::BUNDLES).await.map_err(|e| failed(e.into()))?;
         match stream.direct_get_last_for_subject(subject.as_str()).await {
             Ok(message) => match BundleRendered::decode(message.payload) {
-                Ok(bundle) => Ok(Some(StoredBundle {
-                    bundle,
-                    sequence: message.sequence,
-                })),
+                Ok(bundle) => Ok(Some(StoredBundle { bundle, sequence: message.sequence })),
                 Err(source) => Err(Error::Undecodable { subject, source }),
             },
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
@@ -65,15 +52,8 @@ impl Bus {
 
     /// Says a bundle in the place of the one at `replaces` (0: where there was none).
     /// `Error::Outdated` when another one was said meanwhile.
-    pub async fn publish_bundle(
-        &self,
-        bundle: &BundleRendered,
-        replaces: u64,
-    ) -> Result<u64, Error> {
-        let uid = bundle
-            .application
-            .as_ref()
-            .map_or("", |application| application.uid.as_str());
+    pub async fn publish_bundle(&self, bundle: &BundleRendered, replaces: u64) -> Result<u64, Error> {
+        let uid = bundle.application.as_ref().map_or("", |application| application.uid.as_str());
         let subject = subject::bundle(uid, bundle.purpose());
         let message = PublishMessage::build()
             .headers(trace::inject())
@@ -87,10 +67,7 @@ impl Bus {
     pub fn bundles(&self, partitions: &[u32]) -> impl Stream<Item = BundleFact> + Send + use<> {
         let filter_subjects: Vec<String> = match partitions {
             [] => vec![subject::ALL_BUNDLES.to_owned()],
-            some => some
-                .iter()
-                .map(|partition| subject::bundles_in(*partition))
-                .collect(),
+            some => some.iter().map(|partition| subject::bundles_in(*partition)).collect(),
         };
         let bus = self.clone();
         let sessions = futures::stream::unfold(bus, move |bus| {
@@ -129,7 +106,9 @@ async fn open(
         let message = next.ok()?;
         let pending = message.info().map_or(0, |info| info.pending);
         match BundleRendered::decode(message.payload.clone()) {
-            Ok(bundle) => Some(BundleFact { bundle, context: trace::extract(message.headers.as_ref()), pending }),
+            Ok(bundle) => {
+                Some(BundleFact { bundle, context: trace::extract(message.headers.as_ref()), pending })
+            }
             Err(error) => {
                 tracing::warn!(%error, subject = %message.subject, "skipped a bundle that cannot be decoded");
                 None

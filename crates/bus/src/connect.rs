@@ -11,23 +11,13 @@ use crate::{Error, streams};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// URL of the NATS server, or several separated by commas
-    #[arg(
-        long,
-        env = "ITHACA_NATS_URL",
-        default_value = "nats://127.0.0.1:4222",
-        help_heading = "Bus"
-    )]
+    #[arg(long, env = "ITHACA_NATS_URL", default_value = "nats://127.0.0.1:4222", help_heading = "Bus")]
     pub nats_url: String,
     /// File with NATS credentials (.creds)
     #[arg(long, env = "ITHACA_NATS_CREDENTIALS", help_heading = "Bus")]
     pub nats_credentials: Option<std::path::PathBuf>,
     /// Copies that JetStream keeps of each stream; as many NATS servers are needed
-    #[arg(
-        long,
-        env = "ITHACA_NATS_REPLICAS",
-        default_value_t = 1,
-        help_heading = "Bus"
-    )]
+    #[arg(long, env = "ITHACA_NATS_REPLICAS", default_value_t = 1, help_heading = "Bus")]
     pub nats_replicas: usize,
 }
 
@@ -52,21 +42,11 @@ impl Bus {
         let client = open(args, name, connected_tx).await?;
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(Duration::from_secs(10));
-        let incarnation =
-            streams::ensure_patiently(&client, &jetstream, args.nats_replicas).await?;
+        let incarnation = streams::ensure_patiently(&client, &jetstream, args.nats_replicas).await?;
         let (incarnation_tx, incarnation_rx) = watch::channel(incarnation);
-        let keeper = keep(
-            client,
-            jetstream.clone(),
-            args.nats_replicas,
-            connected_rx,
-            incarnation_tx,
-        );
+        let keeper = keep(client, jetstream.clone(), args.nats_replicas, connected_rx, incarnation_tx);
         tokio::spawn(keeper);
-        Ok(Self {
-            jetstream,
-            incarnation: incarnation_rx,
-        })
+        Ok(Self { jetstream, incarnation: incarnation_rx })
     }
 
     /// The life of the streams, now and as it changes.
@@ -76,10 +56,7 @@ impl Bus {
 
     /// Whether the server is connected at this moment.
     pub fn is_connected(&self) -> bool {
-        matches!(
-            self.jetstream.client().connection_state(),
-            async_nats::connection::State::Connected
-        )
+        matches!(self.jetstream.client().connection_state(), async_nats::connection::State::Connected)
     }
 
     /// Sends out what is buffered; to be called last.
@@ -88,30 +65,21 @@ impl Bus {
     }
 }
 
-async fn open(
-    args: &Args,
-    name: &str,
-    connected: watch::Sender<u64>,
-) -> Result<async_nats::Client, Error> {
+async fn open(args: &Args, name: &str, connected: watch::Sender<u64>) -> Result<async_nats::Client, Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Connect {
         url: redacted(&args.nats_url),
         source,
     };
     let mut options = async_nats::ConnectOptions::new();
     if let Some(path) = &args.nats_credentials {
-        options = options
-            .credentials_file(path)
-            .await
-            .map_err(|e| failed(e.into()))?;
+        options = options.credentials_file(path).await.map_err(|e| failed(e.into()))?;
     }
     let servers = args.nats_url.split(',').map(str::trim).collect::<Vec<_>>();
     options
         .name(name)
         .retry_on_initial_connect()
         .ping_interval(Duration::from_secs(20))
-        .reconnect_delay_callback(|attempts| {
-            Duration::from_millis(20 * attempts.clamp(1, 50) as u64)
-        })
+        .reconnect_delay_callback(|attempts| Duration::from_millis(20 * attempts.clamp(1, 50) as u64))
         .event_callback(move |event| {
             let connected = connected.clone();
             async move {
@@ -144,9 +112,7 @@ async fn keep(
                 incarnation.send_if_modified(|known| {
                     let is_new = *known != now;
                     if is_new {
-                        tracing::warn!(
-                            "the streams of NATS are new: everything will be said again"
-                        );
+                        tracing::warn!("the streams of NATS are new: everything will be said again");
                     }
                     *known = now;
                     is_new
@@ -177,9 +143,6 @@ fn redacted(urls: &str) -> String {
 mod tests {
     #[test]
     fn credentials_in_a_url_are_never_shown() {
-        assert_eq!(
-            super::redacted("nats://u:p@a:4222,nats://b:4222"),
-            "nats://a:4222,nats://b:4222"
-        );
+        assert_eq!(super::redacted("nats://u:p@a:4222,nats://b:4222"), "nats://a:4222,nats://b:4222");
     }
 }

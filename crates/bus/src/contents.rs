@@ -18,51 +18,27 @@ impl Bus {
         compressed: Vec<u8>,
     ) -> Result<(), Error> {
         if compressed.len() <= INLINE_LIMIT {
-            content.inline = compressed;
+            content.inline = compressed.into();
             return Ok(());
         }
         let name = subject::content(uid, &content.digest);
-        let failed = |source: async_nats::Error| Error::Publish {
-            subject: name.clone(),
-            source,
-        };
-        let store = self
-            .jetstream
-            .get_object_store(subject::CONTENTS)
-            .await
-            .map_err(|e| failed(e.into()))?;
+        let failed = |source: async_nats::Error| Error::Publish { subject: name.clone(), source };
+        let store = self.jetstream.get_object_store(subject::CONTENTS).await.map_err(|e| failed(e.into()))?;
         let mut reader = compressed.as_slice();
-        store
-            .put(name.as_str(), &mut reader)
-            .await
-            .map(drop)
-            .map_err(|e| failed(e.into()))
+        store.put(name.as_str(), &mut reader).await.map(drop).map_err(|e| failed(e.into()))
     }
 
     /// The compressed content of a bundle.
     pub async fn get_content(&self, uid: &str, content: &Content) -> Result<Bytes, Error> {
         if !content.inline.is_empty() {
-            return Ok(Bytes::copy_from_slice(&content.inline));
+            return Ok(content.inline.clone());
         }
         let name = subject::content(uid, &content.digest);
-        let failed = |source: async_nats::Error| Error::Read {
-            what: format!("content {name}"),
-            source,
-        };
-        let store = self
-            .jetstream
-            .get_object_store(subject::CONTENTS)
-            .await
-            .map_err(|e| failed(e.into()))?;
-        let mut object = store
-            .get(name.as_str())
-            .await
-            .map_err(|e| failed(e.into()))?;
+        let failed = |source: async_nats::Error| Error::Read { what: format!("content {name}"), source };
+        let store = self.jetstream.get_object_store(subject::CONTENTS).await.map_err(|e| failed(e.into()))?;
+        let mut object = store.get(name.as_str()).await.map_err(|e| failed(e.into()))?;
         let mut bytes = Vec::new();
-        object
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(|e| failed(e.into()))?;
+        object.read_to_end(&mut bytes).await.map_err(|e| failed(e.into()))?;
         Ok(bytes.into())
     }
 

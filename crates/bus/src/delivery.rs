@@ -66,8 +66,7 @@ where
     let jetstream = bus.jetstream.clone();
     let incarnation = bus.incarnation();
     let sessions = futures::stream::unfold((), move |()| {
-        let (jetstream, config, mut incarnation) =
-            (jetstream.clone(), config.clone(), incarnation.clone());
+        let (jetstream, config, mut incarnation) = (jetstream.clone(), config.clone(), incarnation.clone());
         async move {
             incarnation.mark_unchanged();
             let session = match open(&jetstream, stream, config, batch).await {
@@ -94,11 +93,7 @@ async fn open(
     let stream = jetstream.get_stream(stream).await?;
     let name = config.durable_name.clone().unwrap_or_default();
     let consumer = stream.get_or_create_consumer(&name, config).await?;
-    let messages = consumer
-        .stream()
-        .max_messages_per_batch(batch)
-        .messages()
-        .await?;
+    let messages = consumer.stream().max_messages_per_batch(batch).messages().await?;
     Ok(messages
         .take_while(|next| {
             if let Err(error) = next {
@@ -113,15 +108,8 @@ async fn decode<M: Message + Default>(raw: jetstream::Message) -> Option<Deliver
     match M::decode(raw.payload.clone()) {
         Ok(message) => {
             let context = trace::extract(raw.headers.as_ref());
-            let attempt = raw
-                .info()
-                .map_or(1, |info| info.delivered.max(1).unsigned_abs());
-            Some(Delivery {
-                message,
-                context,
-                attempt,
-                raw,
-            })
+            let attempt = raw.info().map_or(1, |info| info.delivered.max(1).unsigned_abs());
+            Some(Delivery { message, context, attempt, raw })
         }
         Err(error) => {
             tracing::warn!(%error, subject = %raw.subject, "rejected a message that cannot be decoded");

@@ -13,22 +13,14 @@ use crate::{Bus, Delivery, Error, delivery, trace};
 impl Bus {
     /// Says a revision; returns when the server has it. Replaces what was said of the application before.
     pub async fn publish_revision(&self, fact: &RevisionObserved) -> Result<(), Error> {
-        let uid = fact
-            .application
-            .as_ref()
-            .map_or("", |application| application.uid.as_str());
+        let uid = fact.application.as_ref().map_or("", |application| application.uid.as_str());
         let subject = subject::revision(uid, fact.purpose());
-        let message = PublishMessage::build()
-            .headers(trace::inject())
-            .payload(fact.encode_to_vec().into());
+        let message = PublishMessage::build().headers(trace::inject()).payload(fact.encode_to_vec().into());
         self.publish(subject, message).await.map(drop)
     }
 
     /// Revisions to render, shared with all other renderers; at most `batch` are held at once.
-    pub fn revisions(
-        &self,
-        batch: usize,
-    ) -> impl Stream<Item = Delivery<RevisionObserved>> + Send + use<> {
+    pub fn revisions(&self, batch: usize) -> impl Stream<Item = Delivery<RevisionObserved>> + Send + use<> {
         let config = consumer::pull::Config {
             durable_name: Some(subject::RENDERER.to_owned()),
             description: Some("all renderers".to_owned()),
@@ -40,29 +32,17 @@ impl Bus {
         delivery::deliveries(self, subject::REVISIONS, config, batch)
     }
 
-    pub(crate) async fn publish(
-        &self,
-        subject: String,
-        message: PublishMessage,
-    ) -> Result<u64, Error> {
-        let failed =
-            |subject: String, error: async_nats::jetstream::context::PublishError| match error
-                .kind()
-            {
-                async_nats::jetstream::context::PublishErrorKind::WrongLastSequence => {
-                    Error::Outdated { subject }
-                }
-                _ => Error::Publish {
-                    subject,
-                    source: error.into(),
-                },
-            };
+    pub(crate) async fn publish(&self, subject: String, message: PublishMessage) -> Result<u64, Error> {
+        let failed = |subject: String, error: async_nats::jetstream::context::PublishError| match error.kind()
+        {
+            async_nats::jetstream::context::PublishErrorKind::WrongLastSequence => {
+                Error::Outdated { subject }
+            }
+            _ => Error::Publish { subject, source: error.into() },
+        };
         let pending = self.jetstream.send_publish(subject.clone(), message).await;
         match pending {
-            Ok(ack) => ack
-                .await
-                .map(|ack| ack.sequence)
-                .map_err(|error| failed(subject, error)),
+            Ok(ack) => ack.await.map(|ack| ack.sequence).map_err(|error| failed(subject, error)),
             Err(error) => Err(failed(subject, error)),
         }
     }
@@ -76,26 +56,13 @@ impl Bus {
                 self.delete_content(uid, &content.digest).await;
             }
         }
-        self.purge(subject::REVISIONS, subject::revisions_of(uid))
-            .await?;
+        self.purge(subject::REVISIONS, subject::revisions_of(uid)).await?;
         self.purge(subject::BUNDLES, subject::bundles_of(uid)).await
     }
 
     async fn purge(&self, stream: &'static str, filter: String) -> Result<(), Error> {
-        let failed = |source: async_nats::Error| Error::Publish {
-            subject: filter.clone(),
-            source,
-        };
-        let stream = self
-            .jetstream
-            .get_stream_no_info(stream)
-            .await
-            .map_err(|e| failed(e.into()))?;
-        stream
-            .purge()
-            .filter(&filter)
-            .await
-            .map(drop)
-            .map_err(|e| failed(e.into()))
+        let failed = |source: async_nats::Error| Error::Publish { subject: filter.clone(), source };
+        let stream = self.jetstream.get_stream_no_info(stream).await.map_err(|e| failed(e.into()))?;
+        stream.purge().filter(&filter).await.map(drop).map_err(|e| failed(e.into()))
     }
 }

@@ -43,9 +43,7 @@ async fn ensure(
     create(jetstream, subject::BUNDLES, bundles(replicas)).await?;
     create(jetstream, subject::EVENTS, events(replicas)).await?;
     ensure_contents(jetstream, replicas).await?;
-    Ok(Incarnation(
-        revisions.cached_info().created.unix_timestamp_nanos(),
-    ))
+    Ok(Incarnation(revisions.cached_info().created.unix_timestamp_nanos()))
 }
 
 async fn create(
@@ -56,10 +54,7 @@ async fn create(
     jetstream
         .get_or_create_stream(config)
         .await
-        .map_err(|source| Error::Prepare {
-            what,
-            source: source.into(),
-        })
+        .map_err(|source| Error::Prepare { what, source: source.into() })
 }
 
 async fn ensure_contents(jetstream: &jetstream::Context, replicas: usize) -> Result<(), Error> {
@@ -76,10 +71,7 @@ async fn ensure_contents(jetstream: &jetstream::Context, replicas: usize) -> Res
         .create_object_store(config)
         .await
         .map(drop)
-        .map_err(|source| Error::Prepare {
-            what: subject::CONTENTS,
-            source: source.into(),
-        })
+        .map_err(|source| Error::Prepare { what: subject::CONTENTS, source: source.into() })
 }
 
 fn revisions(replicas: usize) -> stream::Config {

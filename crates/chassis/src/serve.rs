@@ -36,28 +36,17 @@ pub(crate) async fn serve(
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     match health.missing() {
         missing if missing.is_empty() => (StatusCode::OK, "ok\n".to_owned()),
-        missing => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for {}\n", missing.join(", ")),
-        ),
+        missing => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", missing.join(", "))),
     }
 }
 
 async fn metrics(State(registry): State<prometheus::Registry>) -> impl IntoResponse {
     let mut text = Vec::new();
     match prometheus::TextEncoder::new().encode(&registry.gather(), &mut text) {
-        Ok(()) => (
-            StatusCode::OK,
-            [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)],
-            text,
-        ),
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text),
         Err(error) => {
             let text = format!("failed to encode the metrics: {error}\n").into_bytes();
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(header::CONTENT_TYPE, "text/plain")],
-                text,
-            )
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], text)
         }
     }
 }

@@ -21,9 +21,8 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 use crate::{Args, LogFormat};
 
 /// Bounds of the histograms of durations, in seconds: from a cache hit to a chart that hangs.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
-];
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 /// A histogram of durations in seconds.
 pub fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
@@ -45,10 +44,7 @@ pub struct Timer {
 impl Timer {
     /// Starts to measure.
     pub fn start(histogram: &Histogram<f64>) -> Self {
-        Self {
-            histogram: histogram.clone(),
-            started: Instant::now(),
-        }
+        Self { histogram: histogram.clone(), started: Instant::now() }
     }
 
     /// Records the time since the start, in seconds, under these attributes, and returns it.
@@ -76,17 +72,10 @@ impl Telemetry {
         let meters = meters(&registry, resource.clone(), args.otlp_endpoint.as_deref())?;
         opentelemetry::global::set_meter_provider(meters.clone());
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-        let tracers = args
-            .otlp_endpoint
-            .as_deref()
-            .map(|endpoint| tracers(endpoint, resource))
-            .transpose()?;
+        let tracers =
+            args.otlp_endpoint.as_deref().map(|endpoint| tracers(endpoint, resource)).transpose()?;
         subscribe(args, tracers.as_ref())?;
-        Ok(Self {
-            registry,
-            meters,
-            tracers,
-        })
+        Ok(Self { registry, meters, tracers })
     }
 
     pub(crate) fn registry(&self) -> prometheus::Registry {
@@ -105,9 +94,7 @@ impl Telemetry {
 fn registry() -> anyhow::Result<prometheus::Registry> {
     let registry = prometheus::Registry::new();
     let own = prometheus::process_collector::ProcessCollector::for_self();
-    registry
-        .register(Box::new(own))
-        .context("failed to register the process's own metrics")?;
+    registry.register(Box::new(own)).context("failed to register the process's own metrics")?;
     Ok(registry)
 }
 
@@ -122,9 +109,7 @@ fn meters(
         .without_target_info()
         .build()
         .context("failed to prepare the Prometheus metrics")?;
-    let mut builder = SdkMeterProvider::builder()
-        .with_resource(resource)
-        .with_reader(prometheus);
+    let mut builder = SdkMeterProvider::builder().with_resource(resource).with_reader(prometheus);
     if let Some(endpoint) = otlp {
         let exporter = opentelemetry_otlp::MetricExporter::builder()
             .with_tonic()
@@ -142,15 +127,12 @@ fn tracers(endpoint: &str, resource: Resource) -> anyhow::Result<SdkTracerProvid
         .with_endpoint(endpoint)
         .build()
         .with_context(|| format!("failed to prepare traces for {endpoint}"))?;
-    Ok(SdkTracerProvider::builder()
-        .with_resource(resource)
-        .with_batch_exporter(exporter)
-        .build())
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
 }
 
 fn subscribe(args: &Args, tracers: Option<&SdkTracerProvider>) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&args.log)
-        .with_context(|| format!("failed to read --log {:?}", args.log))?;
+    let filter =
+        EnvFilter::try_new(&args.log).with_context(|| format!("failed to read --log {:?}", args.log))?;
     let lines = match args.log_format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()
@@ -158,13 +140,11 @@ fn subscribe(args: &Args, tracers: Option<&SdkTracerProvider>) -> anyhow::Result
             .with_span_list(false)
             .with_writer(std::io::stderr)
             .boxed(),
-        LogFormat::Text => tracing_subscriber::fmt::layer()
-            .with_target(false)
-            .with_writer(std::io::stderr)
-            .boxed(),
+        LogFormat::Text => {
+            tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr).boxed()
+        }
     };
-    let spans =
-        tracers.map(|tracers| tracing_opentelemetry::layer().with_tracer(tracers.tracer("ithaca")));
+    let spans = tracers.map(|tracers| tracing_opentelemetry::layer().with_tracer(tracers.tracer("ithaca")));
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)

@@ -25,8 +25,7 @@ pub fn write() -> anyhow::Result<()> {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("failed to create {}", folder.display()))?;
         }
-        std::fs::write(&path, text)
-            .with_context(|| format!("failed to write {}", path.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
         println!("{}", path.display());
     }
     Ok(())
@@ -49,11 +48,7 @@ mod tests {
         let root = root();
         for (path, text) in files(&root)? {
             let committed = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
-            assert!(
-                committed == text,
-                "{} is out of date: run `cargo xtask gen`",
-                path.display()
-            );
+            assert!(committed == text, "{} is out of date: run `cargo xtask gen`", path.display());
         }
         Ok(())
     }

@@ -21,11 +21,8 @@ pub fn files(root: &Path) -> anyhow::Result<Files> {
     let include = root.join("proto");
     let descriptors = protox::compile(sources(&include)?, [&include])
         .context("failed to compile the protobuf contracts")?;
-    let folder = root
-        .join("target")
-        .join(format!("protobuf-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("failed to create {}", folder.display()))?;
+    let folder = root.join("target").join(format!("protobuf-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
     let code = tonic_prost_build::configure()
         .out_dir(&folder)
         .bytes(".")
@@ -36,13 +33,9 @@ pub fn files(root: &Path) -> anyhow::Result<Files> {
             std::fs::read_to_string(folder.join("ithaca.v1.rs"))
                 .context("failed to read the code of package ithaca.v1")
         });
-    std::fs::remove_dir_all(&folder)
-        .with_context(|| format!("failed to remove {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
     let text = format_code(&format!("{HEADER}{}", code?))?;
-    Ok(Files::from([(
-        PathBuf::from("proto/src/generated/v1.rs"),
-        text,
-    )]))
+    Ok(Files::from([(PathBuf::from("proto/src/generated/v1.rs"), text)]))
 }
 
 fn sources(include: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -50,10 +43,7 @@ fn sources(include: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut sources: Vec<_> = std::fs::read_dir(&folder)
         .with_context(|| format!("failed to list {}", folder.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "proto")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "proto"))
         .collect();
     sources.sort();
     Ok(sources)
@@ -71,10 +61,6 @@ fn format_code(text: &str) -> anyhow::Result<String> {
     input.write_all(text.as_bytes())?;
     drop(input);
     let output = rustfmt.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "failed to format the generated code: rustfmt {}",
-        output.status
-    );
+    ensure!(output.status.success(), "failed to format the generated code: rustfmt {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
