@@ -1,1 +1,51 @@
-//! To be written.
+//! The `argoproj.io/v1alpha1` resources as plain data: Application and AppProject with their exact
+//! JSON names, their defaults, and the small languages inside them (sync options, durations,
+//! tracking ids, annotations). Everything here is pure: no I/O, no clock, no runtime.
+//!
+//! Absent is omitted when writing; unknown fields are ignored when reading. Where Kubernetes has
+//! no difference between an absent and an empty string or list, neither have these types.
+
+pub mod annotation;
+pub mod application;
+pub mod crd;
+pub mod destination;
+pub mod duration;
+pub mod operation;
+pub mod project;
+pub mod request;
+pub mod source;
+pub mod source_type;
+pub mod status;
+pub mod sync_options;
+pub mod sync_policy;
+pub mod time;
+pub mod tracking;
+
+mod object;
+mod schema;
+
+pub use application::{Application, ApplicationSpec};
+pub use crd::crds;
+pub use destination::Destination;
+pub use operation::Operation;
+pub use project::AppProject;
+pub use request::operation_request_key;
+pub use source::ApplicationSource;
+pub use source_type::SourceType;
+pub use status::{
+    ApplicationStatus, ConditionType, HealthStatusCode, OperationPhase, ResultCode, SyncStatusCode,
+};
+pub use sync_options::SyncOptions;
+pub use time::Time;
+
+/// The API group of all resources here.
+pub const GROUP: &str = "argoproj.io";
+/// The only version of the group.
+pub const VERSION: &str = "v1alpha1";
+/// The `apiVersion` of all resources here.
+pub const API_VERSION: &str = "argoproj.io/v1alpha1";
+
+/// True for what is omitted when written: Kubernetes clients take absent and empty as the same.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,112 @@
+//! The names of annotations, labels and finalizers, and the values that are small languages.
+
+/// On an Application: ask for a comparison with freshly resolved revisions; see [`Refresh`].
+pub const REFRESH: &str = "argocd.argoproj.io/refresh";
+/// On an Application or cluster Secret: the literal `true` stops all processing.
+pub const SKIP_RECONCILE: &str = "argocd.argoproj.io/skip-reconcile";
+/// On an Application: paths that its manifests come from, separated by `;`.
+pub const MANIFEST_GENERATE_PATHS: &str = "argocd.argoproj.io/manifest-generate-paths";
+/// On any managed object: which Application it belongs to; see [`crate::tracking`].
+pub const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
+/// On any managed object: which installation manages it.
+pub const INSTALLATION_ID: &str = "argocd.argoproj.io/installation-id";
+/// On any managed object: its wave, an integer.
+pub const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
+/// On any managed object: the phases in which it runs as a hook.
+pub const HOOK: &str = "argocd.argoproj.io/hook";
+/// On a hook: when it is deleted.
+pub const HOOK_DELETE_POLICY: &str = "argocd.argoproj.io/hook-delete-policy";
+/// On any managed object: sync options, separated by commas; see [`crate::SyncOptions`].
+pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
+/// On any managed object or Application: how it is compared.
+pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
+/// On any managed object: `true` leaves it out of the Application's health.
+pub const IGNORE_HEALTHCHECK: &str = "argocd.argoproj.io/ignore-healthcheck";
+/// On an Application: the time from which confirmed deletions are allowed.
+pub const DELETION_APPROVED: &str = "argocd.argoproj.io/deletion-approved";
+/// On an Application: the client-side manager whose fields are taken over.
+pub const CLIENT_SIDE_APPLY_MIGRATION_MANAGER: &str =
+    "argocd.argoproj.io/client-side-apply-migration-manager";
+/// What kubectl leaves on objects that it applied client-side.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// On a Helm-rendered object: the wave where [`SYNC_WAVE`] is absent.
+pub const HELM_HOOK_WEIGHT: &str = "helm.sh/hook-weight";
+/// On an object of a Helm chart: the Helm hook it is.
+pub const HELM_HOOK: &str = "helm.sh/hook";
+/// On an object of a Helm chart: when a Helm hook is deleted.
+pub const HELM_HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
+/// On an object of a Helm chart: `keep` protects it from deletion.
+pub const HELM_RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+/// Label on Secrets that configure Argo CD: cluster, repository, repo-creds and so on.
+pub const SECRET_TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
+/// Label that names the Application where tracking is by label.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Label that Argo CD requires, with the value `argocd`, on its ConfigMaps and its Secret.
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
+
+/// On an Application: its objects are deleted with it, in the foreground.
+pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+/// As [`RESOURCES_FINALIZER`], said outright.
+pub const FOREGROUND_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io/foreground";
+/// On an Application: its objects are deleted with it, in the background.
+pub const BACKGROUND_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io/background";
+/// On an Application with pre-delete hooks.
+pub const PRE_DELETE_FINALIZER: &str = "pre-delete-finalizer.argocd.argoproj.io";
+/// On an Application with post-delete hooks.
+pub const POST_DELETE_FINALIZER: &str = "post-delete-finalizer.argocd.argoproj.io";
+/// On a hook object until its hook is done.
+pub const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
+
+/// The ConfigMap with the installation's settings. It may be absent.
+pub const SETTINGS_CONFIG_MAP: &str = "argocd-cm";
+/// The Secret with the installation's secrets, webhook secrets among them. It may be absent.
+pub const SETTINGS_SECRET: &str = "argocd-secret";
+/// The project of an Application that names none.
+pub const DEFAULT_PROJECT: &str = "default";
+/// The field manager of everything applied: Argo CD's, so that either can take over.
+pub const FIELD_MANAGER: &str = "argocd-controller";
+
+/// What the refresh annotation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refresh {
+    /// Resolve revisions anew and compare.
+    Normal,
+    /// Bypass cached renderings as well.
+    Hard,
+}
+
+impl Refresh {
+    /// Reads the annotation's value. Any value asks for a refresh; only `hard` asks for more.
+    pub fn parse(value: &str) -> Self {
+        if value == "hard" {
+            Self::Hard
+        } else {
+            Self::Normal
+        }
+    }
+}
+
+/// True where the skip-reconcile annotation has the one value that counts.
+pub fn skips_reconcile(value: Option<&str>) -> bool {
+    value == Some("true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hard_refreshes_hard() {
+        assert_eq!(Refresh::parse("hard"), Refresh::Hard);
+        assert_eq!(Refresh::parse("normal"), Refresh::Normal);
+        assert_eq!(Refresh::parse("please"), Refresh::Normal);
+    }
+
+    #[test]
+    fn only_the_literal_true_skips() {
+        assert!(skips_reconcile(Some("true")));
+        assert!(!skips_reconcile(Some("True")));
+        assert!(!skips_reconcile(None));
+    }
+}
