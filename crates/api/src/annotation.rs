@@ -79,11 +79,7 @@ pub enum Refresh {
 impl Refresh {
     /// Reads the annotation's value. Any value asks for a refresh; only `hard` asks for more.
     pub fn parse(value: &str) -> Self {
-        if value == "hard" {
-            Self::Hard
-        } else {
-            Self::Normal
-        }
+        if value == "hard" { Self::Hard } else { Self::Normal }
     }
 }
 

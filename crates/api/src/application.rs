@@ -86,11 +86,7 @@ pub struct ApplicationSpec {
 impl ApplicationSpec {
     /// The sources in force: `sources` where it has entries, else `source`, else none.
     pub fn sources(&self) -> &[ApplicationSource] {
-        if self.sources.is_empty() {
-            self.source.as_slice()
-        } else {
-            &self.sources
-        }
+        if self.sources.is_empty() { self.source.as_slice() } else { &self.sources }
     }
 
     /// True where the user wrote `sources`, so that statuses list revisions and sources in plural.
@@ -100,26 +96,18 @@ impl ApplicationSpec {
 
     /// The project's name; an empty one means the default project.
     pub fn project(&self) -> &str {
-        if self.project.is_empty() {
-            DEFAULT_PROJECT
-        } else {
-            &self.project
-        }
+        if self.project.is_empty() { DEFAULT_PROJECT } else { &self.project }
     }
 
     /// How many deployments the history keeps.
     pub fn revision_history_limit(&self) -> usize {
         self.revision_history_limit
-            .map_or(DEFAULT_REVISION_HISTORY_LIMIT, |limit| {
-                usize::try_from(limit).unwrap_or(0)
-            })
+            .map_or(DEFAULT_REVISION_HISTORY_LIMIT, |limit| usize::try_from(limit).unwrap_or(0))
     }
 
     /// The application-level sync options; empty where there is no policy.
     pub fn sync_options(&self) -> &[String] {
-        self.sync_policy
-            .as_ref()
-            .map_or(&[], |policy| &policy.sync_options)
+        self.sync_policy.as_ref().map_or(&[], |policy| &policy.sync_options)
     }
 }
 
@@ -246,8 +234,7 @@ mod tests {
         });
         let mut with_unknown = text.clone();
         with_unknown["spec"]["future"] = json!({"a": 1});
-        let application: Application =
-            serde_json::from_value(with_unknown).expect("an application");
+        let application: Application = serde_json::from_value(with_unknown).expect("an application");
         assert_eq!(serde_json::to_value(application).expect("JSON"), text);
     }
 }

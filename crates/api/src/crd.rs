@@ -57,11 +57,7 @@ fn project() -> Value {
         "singular": "appproject",
         "shortNames": ["appproj", "appprojs"],
     });
-    definition(
-        names,
-        "AppProject: what its Applications may do.",
-        properties,
-    )
+    definition(names, "AppProject: what its Applications may do.", properties)
 }
 
 fn definition(names: Value, description: &str, mut properties: Value) -> Value {
@@ -146,16 +142,10 @@ mod tests {
             ("spec", json!(["destination", "project"])),
             ("spec.source", json!(["repoURL"])),
             ("spec.sources.[]", json!(["repoURL"])),
-            (
-                "spec.source.kustomize.replicas.[]",
-                json!(["count", "name"]),
-            ),
+            ("spec.source.kustomize.replicas.[]", json!(["count", "name"])),
             ("spec.ignoreDifferences.[]", json!(["kind"])),
             ("operation.sync.resources.[]", json!(["kind", "name"])),
-            (
-                "status.operationState",
-                json!(["operation", "phase", "startedAt"]),
-            ),
+            ("status.operationState", json!(["operation", "phase", "startedAt"])),
             ("status.history.[]", json!(["deployedAt", "id"])),
             ("spec.syncPolicy", Value::Null),
         ] {

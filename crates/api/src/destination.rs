@@ -61,23 +61,13 @@ mod tests {
     use super::*;
 
     fn destination(server: &str, name: &str) -> Destination {
-        Destination {
-            server: server.into(),
-            name: name.into(),
-            namespace: String::new(),
-        }
+        Destination { server: server.into(), name: name.into(), namespace: String::new() }
     }
 
     #[test]
     fn exactly_one_of_server_and_name_names_a_cluster() {
-        assert_eq!(
-            destination("", "").validate(),
-            Err(DestinationError::Missing)
-        );
-        assert_eq!(
-            destination("a", "b").validate(),
-            Err(DestinationError::Ambiguous)
-        );
+        assert_eq!(destination("", "").validate(), Err(DestinationError::Missing));
+        assert_eq!(destination("a", "b").validate(), Err(DestinationError::Ambiguous));
         assert!(destination(IN_CLUSTER_SERVER, "").is_in_cluster());
         assert!(destination("", IN_CLUSTER_NAME).is_in_cluster());
         assert!(!destination("", "other").is_in_cluster());

@@ -15,9 +15,7 @@ pub struct DurationError {
 
 /// Reads a Go duration or a bare number of seconds. Negative ones are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
-    let refused = || DurationError {
-        text: text.to_owned(),
-    };
+    let refused = || DurationError { text: text.to_owned() };
     let trimmed = text.trim();
     if let Ok(seconds) = trimmed.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
@@ -26,9 +24,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if trimmed.contains([' ', ',', ':']) {
         return Err(refused());
     }
-    let signed: SignedDuration = SpanParser::new()
-        .parse_duration(trimmed)
-        .map_err(|_| refused())?;
+    let signed: SignedDuration = SpanParser::new().parse_duration(trimmed).map_err(|_| refused())?;
     Duration::try_from(signed).map_err(|_| refused())
 }
 
@@ -48,11 +44,7 @@ mod tests {
             ("1h30m", 5_400_000),
             ("2h45m10s", 9_910_000),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 

@@ -81,10 +81,7 @@ impl SyncOperation {
     /// True where hooks run: no `apply` strategy, and no list of objects.
     pub fn runs_hooks(&self) -> bool {
         self.resources.is_empty()
-            && self
-                .sync_strategy
-                .as_ref()
-                .is_none_or(|strategy| strategy.apply.is_none())
+            && self.sync_strategy.as_ref().is_none_or(|strategy| strategy.apply.is_none())
     }
 
     /// True where the strategy asks to replace objects by force.

@@ -60,10 +60,7 @@ mod tests {
     #[test]
     fn the_tracked_revision_needs_no_key() {
         assert_eq!(key(json!({})), None);
-        assert_eq!(
-            key(json!({"prune": true, "revision": "", "revisions": [""]})),
-            None
-        );
+        assert_eq!(key(json!({"prune": true, "revision": "", "revisions": [""]})), None);
         assert_eq!(operation_request_key(&Operation::default()), None);
     }
 
@@ -71,10 +68,7 @@ mod tests {
     fn the_key_names_the_request_and_nothing_beside_it() {
         let first = key(json!({"revision": "abc"})).expect("a key");
         assert_eq!(first.len(), KEY_LENGTH);
-        assert_eq!(
-            key(json!({"revision": "abc", "prune": true})),
-            Some(first.clone())
-        );
+        assert_eq!(key(json!({"revision": "abc", "prune": true})), Some(first.clone()));
         assert_ne!(key(json!({"revision": "abd"})), Some(first.clone()));
         assert_ne!(key(json!({"revisions": ["abc"]})), Some(first.clone()));
         assert_ne!(key(json!({"source": {"repoURL": "abc"}})), Some(first));

@@ -51,11 +51,7 @@ pub struct ApplicationSource {
 impl ApplicationSource {
     /// The revision to resolve: what the user wrote, else `HEAD`.
     pub fn target_revision(&self) -> &str {
-        if self.target_revision.is_empty() {
-            "HEAD"
-        } else {
-            &self.target_revision
-        }
+        if self.target_revision.is_empty() { "HEAD" } else { &self.target_revision }
     }
 
     /// True for a source that only lends its files to others and renders nothing.

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::ApplicationSource;
 
 /// The names by which Kustomize knows its file.
-pub const KUSTOMIZATION_FILES: [&str; 3] =
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// The file that makes a folder a chart.
 pub const CHART_FILE: &str = "Chart.yaml";
 
@@ -110,31 +109,16 @@ mod tests {
     #[test]
     fn the_folder_decides_where_the_spec_does_not() {
         assert_eq!(detect(json!({}), &["a.yaml"]), Ok(SourceType::Directory));
-        assert_eq!(
-            detect(json!({}), &["kustomization.yml"]),
-            Ok(SourceType::Kustomize)
-        );
-        assert_eq!(
-            detect(json!({}), &["Kustomization", "Chart.yaml"]),
-            Ok(SourceType::Helm)
-        );
-        assert_eq!(
-            detect(json!({}), &["chart.yaml"]),
-            Ok(SourceType::Directory)
-        );
+        assert_eq!(detect(json!({}), &["kustomization.yml"]), Ok(SourceType::Kustomize));
+        assert_eq!(detect(json!({}), &["Kustomization", "Chart.yaml"]), Ok(SourceType::Helm));
+        assert_eq!(detect(json!({}), &["chart.yaml"]), Ok(SourceType::Directory));
     }
 
     #[test]
     fn the_spec_wins_and_may_say_one_thing_only() {
-        assert_eq!(
-            detect(json!({"directory": {}}), &["Chart.yaml"]),
-            Ok(SourceType::Directory)
-        );
+        assert_eq!(detect(json!({"directory": {}}), &["Chart.yaml"]), Ok(SourceType::Directory));
         assert_eq!(detect(json!({"chart": "redis"}), &[]), Ok(SourceType::Helm));
         let error = detect(json!({"helm": {}, "kustomize": {}}), &[]).expect_err("ambiguous");
-        assert_eq!(
-            error.to_string(),
-            "multiple application sources defined: Kustomize, Helm"
-        );
+        assert_eq!(error.to_string(), "multiple application sources defined: Kustomize, Helm");
     }
 }

@@ -58,10 +58,7 @@ pub struct ApplicationStatus {
     #[serde(skip_serializing_if = "is_default")]
     pub resource_health_source: String,
     /// Which tool renders each of several sources.
-    #[serde(
-        skip_serializing_if = "is_default",
-        deserialize_with = "code::all_known"
-    )]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "code::all_known")]
     #[schemars(with = "Vec<String>")]
     pub source_types: Vec<SourceType>,
     /// The namespace of the controller that works on the Application.

@@ -31,9 +31,7 @@ pub struct SyncPolicy {
 impl SyncPolicy {
     /// The automation in force: present and not switched off.
     pub fn automated(&self) -> Option<&Automated> {
-        self.automated
-            .as_ref()
-            .filter(|automated| automated.enabled != Some(false))
+        self.automated.as_ref().filter(|automated| automated.enabled != Some(false))
     }
 }
 
@@ -73,10 +71,7 @@ pub struct Retry {
 impl Retry {
     /// What holds for automated operations where the policy does not speak of retries.
     pub fn automated_default() -> Self {
-        Self {
-            limit: 5,
-            ..Self::default()
-        }
+        Self { limit: 5, ..Self::default() }
     }
 
     /// True while an operation that was repeated `retries` times may be repeated again.
@@ -108,18 +103,12 @@ impl Backoff {
         let factor = self.factor.map_or(2.0, |factor| factor.max(1) as f64);
         let exponent = i32::try_from(retries).unwrap_or(i32::MAX);
         let seconds = first.as_secs_f64() * factor.powi(exponent);
-        Ok(Duration::try_from_secs_f64(seconds)
-            .unwrap_or(Duration::MAX)
-            .min(longest))
+        Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(longest))
     }
 }
 
 fn parse_or(text: &str, default: Duration) -> Result<Duration, DurationError> {
-    if text.is_empty() {
-        Ok(default)
-    } else {
-        parse_duration(text)
-    }
+    if text.is_empty() { Ok(default) } else { parse_duration(text) }
 }
 
 /// Labels and annotations of the namespace that `CreateNamespace=true` makes.
@@ -165,9 +154,7 @@ mod tests {
     use super::*;
 
     fn seconds(backoff: &Backoff) -> Vec<u64> {
-        (0..7)
-            .map(|n| backoff.delay(n).expect("a delay").as_secs())
-            .collect()
+        (0..7).map(|n| backoff.delay(n).expect("a delay").as_secs()).collect()
     }
 
     #[test]
@@ -177,29 +164,15 @@ mod tests {
 
     #[test]
     fn a_users_backoff_is_followed() {
-        let backoff = Backoff {
-            duration: "1".into(),
-            factor: Some(3),
-            max_duration: "1m".into(),
-        };
+        let backoff = Backoff { duration: "1".into(), factor: Some(3), max_duration: "1m".into() };
         assert_eq!(seconds(&backoff), [1, 3, 9, 27, 60, 60, 60]);
-        assert!(
-            Backoff {
-                duration: "soon".into(),
-                ..backoff
-            }
-            .delay(0)
-            .is_err()
-        );
+        assert!(Backoff { duration: "soon".into(), ..backoff }.delay(0).is_err());
     }
 
     #[test]
     fn enabled_false_switches_automation_off() {
         let policy = |enabled| SyncPolicy {
-            automated: Some(Automated {
-                enabled,
-                ..Automated::default()
-            }),
+            automated: Some(Automated { enabled, ..Automated::default() }),
             ..SyncPolicy::default()
         };
         assert!(policy(None).automated().is_some());
@@ -210,13 +183,7 @@ mod tests {
 
     #[test]
     fn a_negative_limit_has_no_end() {
-        assert!(
-            Retry {
-                limit: -1,
-                ..Retry::default()
-            }
-            .allows(1_000)
-        );
+        assert!(Retry { limit: -1, ..Retry::default() }.allows(1_000));
         assert!(!Retry::default().allows(0));
         assert!(Retry::automated_default().allows(4));
         assert!(!Retry::automated_default().allows(5));

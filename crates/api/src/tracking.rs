@@ -39,13 +39,7 @@ impl TrackingId {
 
 impl std::fmt::Display for TrackingId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            application,
-            group,
-            kind,
-            namespace,
-            name,
-        } = self;
+        let Self { application, group, kind, namespace, name } = self;
         write!(formatter, "{application}:{group}/{kind}:{namespace}/{name}")
     }
 }
@@ -79,14 +73,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_ids() {
-        for text in [
-            "",
-            "web",
-            "web:apps/Deployment",
-            "web:Deployment:a/b",
-            ":/Service:a/b",
-            "a:/S:b",
-        ] {
+        for text in ["", "web", "web:apps/Deployment", "web:Deployment:a/b", ":/Service:a/b", "a:/S:b"] {
             assert_eq!(TrackingId::parse(text), None, "{text}");
         }
     }

@@ -178,9 +178,7 @@ where
     T: serde::de::DeserializeOwned,
 {
     let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
-    let known = values
-        .into_iter()
-        .filter_map(|value| serde_json::from_value(value).ok());
+    let known = values.into_iter().filter_map(|value| serde_json::from_value(value).ok());
     Ok(known.collect())
 }
 

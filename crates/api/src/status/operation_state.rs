@@ -72,21 +72,13 @@ pub struct ResourceResult {
     /// Name.
     pub name: String,
     /// What was done; absent while it is not known.
-    #[serde(
-        default,
-        skip_serializing_if = "is_default",
-        deserialize_with = "known"
-    )]
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "known")]
     pub status: Option<ResultCode>,
     /// What happened, for people.
     #[serde(default, skip_serializing_if = "is_default")]
     pub message: String,
     /// How far the object is: for hooks and for objects that are waited for.
-    #[serde(
-        default,
-        skip_serializing_if = "is_default",
-        deserialize_with = "known_phase"
-    )]
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "known_phase")]
     pub hook_phase: Option<OperationPhase>,
     /// The hook's type: `PreSync`, `Sync`, `PostSync` and so on.
     #[serde(default, skip_serializing_if = "is_default")]
