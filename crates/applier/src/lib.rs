@@ -1,1 +1,5 @@
 //! To be written.
+
+pub mod health;
+pub mod judge;
+pub mod order;

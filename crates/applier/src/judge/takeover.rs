@@ -1,0 +1,100 @@
+//! Taking over what was written client-side. The API server removes a field that an applier no longer
+//! wants only if nobody else owns it, and the owner of a client-side apply is somebody else: its fields
+//! are moved to us first. kubectl does the same when it changes to server-side apply.
+//!
+//! What comes in: a live object and our name. What goes out: a new `metadata.managedFields`. It writes
+//! nothing.
+
+use ithaca_api::annotation;
+use serde_json::{Map, Value, json};
+
+use super::{
+    field_set::{FieldSet, restrict, subtract, unite},
+    managed::{Entry, raw_entries},
+};
+
+/// What kubectl calls itself when it applies client-side.
+const CLIENT_SIDE: &str = "kubectl-client-side-apply";
+/// What the API server calls all writers of an object from before it wrote them down.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// The `metadata.managedFields` in which fields that were written client-side belong to `manager`, as if
+/// it had applied them server-side. None where there are none.
+///
+/// Status is never taken: applying would then remove it.
+pub fn takeover(live: &Value, manager: &str) -> Option<Value> {
+    let mut entries = raw_entries(live).to_vec();
+    let place = entries.iter().position(|entry| Entry::of(entry).is_applied_by(manager));
+    // An applier has one entry and that has one version; fields named in another version stay where they are.
+    let version = match place {
+        Some(place) => Entry::of(&entries[place]).api_version.to_owned(),
+        None => newest_version(live, manager)?,
+    };
+    let mut taken = FieldSet::new();
+    let mut time = Value::Null;
+    for entry in entries.iter_mut().filter(|entry| Entry::of(entry).api_version == version) {
+        let Some(fields) = client_side_fields(&Entry::of(entry), live, manager) else { continue };
+        unite(&mut taken, &fields);
+        time = entry["time"].clone();
+        if let Some(rest) = entry["fieldsV1"].as_object_mut() {
+            subtract(rest, &fields);
+        }
+    }
+    if taken.is_empty() {
+        return None;
+    }
+    match place.and_then(|place| entries[place]["fieldsV1"].as_object_mut()) {
+        Some(applied) => unite(applied, &taken),
+        None => entries.push(json!({
+            "manager": manager,
+            "operation": "Apply",
+            "apiVersion": version,
+            "time": time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": taken,
+        })),
+    }
+    entries.retain(|entry| Entry::of(entry).fields.is_none_or(|fields| !fields.is_empty()));
+    Some(Value::Array(entries))
+}
+
+/// The version of the client-side entry that was written last.
+fn newest_version(live: &Value, manager: &str) -> Option<String> {
+    let entries = raw_entries(live).iter().map(Entry::of);
+    let ours = entries.filter(|entry| client_side_fields(entry, live, manager).is_some());
+    ours.max_by_key(|entry| entry.time).map(|entry| entry.api_version.to_owned())
+}
+
+/// The fields of an entry that were written client-side. None where there are none.
+fn client_side_fields(entry: &Entry<'_>, live: &Value, manager: &str) -> Option<FieldSet> {
+    let fields = entry.fields.filter(|_| entry.operation == "Update" && entry.subresource.is_empty())?;
+    let mut taken = match entry.manager {
+        // It owns all that is there, whoever wrote it: only what was applied is ours to remove.
+        BEFORE_FIRST_APPLY => restrict(fields, &last_applied(live)?),
+        CLIENT_SIDE => fields.clone(),
+        name if name == manager || owns_last_applied(fields) => fields.clone(),
+        _ => return None,
+    };
+    taken.remove("f:status");
+    (!taken.is_empty()).then_some(taken)
+}
+
+/// Whoever keeps the annotation up to date applies client-side, whatever its name.
+fn owns_last_applied(fields: &FieldSet) -> bool {
+    let annotations = fields.get("f:metadata").and_then(|metadata| metadata.get("f:annotations"));
+    annotations.is_some_and(|owned| owned.get(format!("f:{}", annotation::LAST_APPLIED)).is_some())
+}
+
+/// What was last applied client-side, and the annotation that says so.
+fn last_applied(live: &Value) -> Option<Value> {
+    let text = live["metadata"]["annotations"][annotation::LAST_APPLIED].as_str()?;
+    let mut applied: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let metadata = applied.entry("metadata").or_insert_with(|| json!({}));
+    if let Some(metadata) = metadata.as_object_mut() {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(annotation::LAST_APPLIED.to_owned(), json!(text));
+        }
+    }
+    Some(Value::Object(applied))
+}
