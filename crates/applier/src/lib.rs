@@ -1,5 +1,24 @@
-//! To be written.
+//! Makes clusters match bundles and keeps them matched.
+//!
+//! What comes in: `BundleRendered`, Applications, live objects. What goes out: objects in clusters, the status of
+//! Applications, events. What it does not do: fetch sources, render, call people.
 
-pub mod health;
-pub mod judge;
-pub mod order;
+mod bundle;
+mod cluster;
+mod desired;
+mod error;
+mod follow;
+mod health;
+mod judge;
+mod live;
+mod metrics;
+mod object;
+mod order;
+mod plan;
+mod publish;
+mod queue;
+mod service;
+mod state;
+mod work;
+
+pub use service::{Args, run};

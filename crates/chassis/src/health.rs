@@ -8,8 +8,10 @@ use std::sync::{
 /// The parts of a process that must be ready before it is.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    parts: Arc<Mutex<Vec<(&'static str, Arc<AtomicBool>)>>>,
+    parts: Arc<Mutex<Vec<Part>>>,
 }
+
+type Part = (&'static str, Arc<AtomicBool>);
 
 /// One part's word.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ impl Health {
             .collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, Arc<AtomicBool>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Part>> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

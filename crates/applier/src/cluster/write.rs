@@ -1,0 +1,123 @@
+//! Writing to a cluster: server-side apply under one field manager, dry runs, deletion, namespaces.
+
+use ithaca_api::{annotation::FIELD_MANAGER, sync_options::Propagation};
+use kube::{
+    api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    core::Request,
+};
+use serde_json::{Value, json};
+
+use super::{Cluster, Served};
+use crate::{desired::Desired, error::Error, judge, object::ObjectKey};
+
+impl Cluster {
+    /// Applies an object and returns it as it is now. Fields that a client-side apply left are taken over.
+    pub async fn apply(&self, desired: &Desired, dry_run: bool) -> Result<Value, Error> {
+        let live = self.patch(desired, dry_run).await?;
+        match judge::takeover(&live, FIELD_MANAGER).filter(|_| !dry_run) {
+            None => Ok(live),
+            Some(managed_fields) => {
+                self.take_over(desired, &live, managed_fields).await?;
+                self.patch(desired, false).await
+            }
+        }
+    }
+
+    /// The live object; None where there is none.
+    pub async fn get(&self, desired: &Desired) -> Result<Option<Value>, Error> {
+        let request = self.request(desired)?.get(&desired.key.name, &Default::default());
+        match self.send(&desired.key, request).await {
+            Ok(live) => Ok(Some(live)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes an object; one that is gone already is no error.
+    pub async fn delete(
+        &self,
+        key: &ObjectKey,
+        propagation: Propagation,
+        dry_run: bool,
+    ) -> Result<(), Error> {
+        let Some(served) = self.served_any(&key.group_kind()) else { return Ok(()) };
+        let policy = match propagation {
+            Propagation::Foreground => PropagationPolicy::Foreground,
+            Propagation::Background => PropagationPolicy::Background,
+            Propagation::Orphan => PropagationPolicy::Orphan,
+        };
+        let params = DeleteParams { propagation_policy: Some(policy), dry_run, ..DeleteParams::default() };
+        let request = path(&served, &key.namespace).delete(&key.name, &params);
+        match self.send(key, request).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a namespace where there is none.
+    pub async fn ensure_namespace(&self, name: &str) -> Result<(), Error> {
+        if self.knows_namespace(name) {
+            return Ok(());
+        }
+        let key = ObjectKey::new("", "Namespace", "", name);
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request = Request::new("/api/v1/namespaces").create(&params, body.to_string().into_bytes());
+        match self.send(&key, request).await {
+            Ok(_) | Err(Error::Rejected { code: 409, .. }) => {
+                self.learn_namespace(name, true);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patch(&self, desired: &Desired, dry_run: bool) -> Result<Value, Error> {
+        let params = PatchParams { dry_run, force: true, ..PatchParams::apply(FIELD_MANAGER) };
+        let request = self.request(desired)?.patch(&desired.key.name, &params, &Patch::Apply(&desired.json));
+        let applied = self.send(&desired.key, request).await;
+        if applied.as_ref().is_err_and(Error::is_not_found) {
+            self.learn_namespace(&desired.key.namespace, false);
+        }
+        applied
+    }
+
+    /// Moves the fields that a client-side apply owns to our manager, unless the object has changed since.
+    async fn take_over(&self, desired: &Desired, live: &Value, managed_fields: Value) -> Result<(), Error> {
+        let version = live.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+        let patch = json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "replace", "path": "/metadata/managedFields", "value": managed_fields},
+        ]);
+        let request = self.request(desired)?.patch(
+            &desired.key.name,
+            &PatchParams::default(),
+            &Patch::<()>::Json(serde_json::from_value(patch).unwrap_or_default()),
+        );
+        self.send(&desired.key, request).await.map(drop)
+    }
+
+    fn request(&self, desired: &Desired) -> Result<Request, Error> {
+        let kind = desired.kind();
+        let unknown = || Error::UnknownKind { key: desired.key.clone(), api_version: kind.api_version() };
+        Ok(path(&self.served(&kind).ok_or_else(unknown)?, &desired.key.namespace))
+    }
+
+    async fn send(
+        &self,
+        key: &ObjectKey,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Value, Error> {
+        let request = request.map_err(|error| Error::Rejected { message: error.to_string(), code: 400 })?;
+        self.client.request::<Value>(request).await.map_err(|error| Error::of(key, error))
+    }
+}
+
+fn path(served: &Served, namespace: &str) -> Request {
+    let namespace = Some(namespace).filter(|_| served.namespaced);
+    let resource = &served.resource;
+    let root = if resource.group.is_empty() { "/api" } else { "/apis" };
+    let place = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+    Request::new(format!("{root}/{}{place}/{}", resource.api_version, resource.plural))
+}

@@ -1,0 +1,296 @@
+//! From a bundle's manifests to the objects that an application wants.
+//!
+//! What comes in: the JSON of a bundle, whose Application it is for, and which kinds live in namespaces.
+//! What goes out: each object once, named, tracked and ready to be applied; and what is wrong with the rest.
+//! What it does not do: look at the cluster.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use ithaca_api::{annotation, tracking};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{
+    object::{GroupKind, Kind, ObjectKey},
+    order::{self, Role},
+};
+
+/// Whom the objects belong to, and where those without a namespace go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The Application's name in tracking ids.
+    pub instance: String,
+    /// spec.destination.namespace.
+    pub namespace: String,
+}
+
+/// An object as Git wants it.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Which object.
+    pub key: ObjectKey,
+    /// The version of its API that Git speaks.
+    pub version: String,
+    /// The whole object, tracked and in its namespace.
+    pub json: Arc<RawValue>,
+    /// Of `json`: equal hashes mean an equal wish.
+    pub hash: u64,
+    /// Its wave.
+    pub wave: i64,
+    /// Images that it runs.
+    pub images: Vec<String>,
+    /// Does not count for the application's health.
+    pub ignores_health: bool,
+}
+
+impl Desired {
+    /// The kind in the version that Git speaks.
+    pub fn kind(&self) -> Kind {
+        Kind {
+            group: self.key.group.to_string(),
+            version: self.version.clone(),
+            kind: self.key.kind.to_string(),
+        }
+    }
+}
+
+/// All that a bundle amounts to in one cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Assembly {
+    /// Every object once, in the order of the bundle.
+    pub objects: Vec<Arc<Desired>>,
+    /// Objects that no API of the cluster serves, with the reason. A sync that meets one fails.
+    pub unknown: Vec<(ObjectKey, String)>,
+    /// Objects that cannot be applied as they are, with the reason.
+    pub invalid: Vec<String>,
+    /// Objects that the sources hold more than once; the last one counts.
+    pub repeated: Vec<ObjectKey>,
+    /// Hooks, which do not run yet.
+    pub hooks: Vec<ObjectKey>,
+}
+
+/// Whether a kind's objects live in namespaces; None where the cluster does not know the kind.
+pub type Scopes<'a> = &'a dyn Fn(&Kind) -> Option<bool>;
+
+/// Puts a bundle's manifests together for one cluster.
+pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Assembly {
+    let own_scopes = scopes_of_definitions(&manifests);
+    let mut assembly = Assembly::default();
+    let mut places: HashMap<ObjectKey, usize> = HashMap::new();
+    for mut manifest in manifests {
+        let Some(kind) = Kind::of(&manifest) else {
+            assembly.invalid.push("an object without apiVersion or kind".to_owned());
+            continue;
+        };
+        let known = scopes(&kind);
+        let namespaced = known.or_else(|| own_scopes.get(&kind.group_kind()).copied());
+        settle_namespace(&mut manifest, namespaced.unwrap_or(true), &owner.namespace);
+        let Some(key) = ObjectKey::of(&kind.group_kind(), &manifest) else { continue };
+        if namespaced.is_none() {
+            let reason =
+                format!("the cluster does not serve {kind}; is its CustomResourceDefinition missing?");
+            assembly.unknown.push((key, reason));
+            continue;
+        }
+        if namespaced == Some(true) && key.namespace.is_empty() {
+            assembly
+                .invalid
+                .push(format!("{key} has no namespace, and neither has spec.destination.namespace"));
+            continue;
+        }
+        if !classify(&manifest, &key, &mut assembly) {
+            continue;
+        }
+        match finish(manifest, kind, key.clone(), owner) {
+            Ok(desired) => match places.get(&key) {
+                Some(place) => {
+                    assembly.objects[*place] = Arc::new(desired);
+                    assembly.repeated.push(key);
+                }
+                None => {
+                    places.insert(key, assembly.objects.len());
+                    assembly.objects.push(Arc::new(desired));
+                }
+            },
+            Err(reason) => assembly.invalid.push(format!("{key}: {reason}")),
+        }
+    }
+    assembly
+}
+
+/// Whether the object is one to hold the cluster to. Hooks and skipped objects are not.
+fn classify(manifest: &Value, key: &ObjectKey, assembly: &mut Assembly) -> bool {
+    let empty = Map::new();
+    let annotations = manifest.pointer("/metadata/annotations").and_then(Value::as_object).unwrap_or(&empty);
+    match order::role(annotations) {
+        Role::Ordinary => true,
+        Role::Hook { phases, .. } => {
+            if !phases.is_empty() {
+                assembly.hooks.push(key.clone());
+            }
+            false
+        }
+        Role::Skipped => false,
+    }
+}
+
+fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Result<Desired, String> {
+    if kind.kind != "CustomResourceDefinition" {
+        track(&mut manifest, &key, owner)?;
+    }
+    let empty = Map::new();
+    let annotations = manifest.pointer("/metadata/annotations").and_then(Value::as_object).unwrap_or(&empty);
+    let text = |name: &str| annotations.get(name).and_then(Value::as_str);
+    let wave = order::wave(annotations)?;
+    let ignores_health = text(annotation::IGNORE_HEALTHCHECK) == Some("true");
+    let images = images(&manifest);
+    let json = serde_json::value::to_raw_value(&manifest).map_err(|error| error.to_string())?;
+    let mut hasher = DefaultHasher::new();
+    json.get().hash(&mut hasher);
+    Ok(Desired {
+        key,
+        version: kind.version,
+        hash: hasher.finish(),
+        json: json.into(),
+        wave,
+        images,
+        ignores_health,
+    })
+}
+
+/// Namespaced objects without a namespace get the destination's; cluster-scoped ones lose theirs.
+fn settle_namespace(manifest: &mut Value, namespaced: bool, destination: &str) {
+    let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let given =
+        metadata.get("namespace").and_then(Value::as_str).is_some_and(|namespace| !namespace.is_empty());
+    if !namespaced || (!given && destination.is_empty()) {
+        metadata.remove("namespace");
+    } else if !given {
+        metadata.insert("namespace".to_owned(), Value::from(destination));
+    }
+}
+
+/// Writes the tracking id. A cluster-scoped object carries the destination's namespace in it.
+fn track(manifest: &mut Value, key: &ObjectKey, owner: &Owner) -> Result<(), String> {
+    let id = tracking_id(key, owner).to_string();
+    let metadata =
+        manifest.get_mut("metadata").and_then(Value::as_object_mut).ok_or("metadata is not an object")?;
+    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+    if annotations.is_null() {
+        *annotations = Value::Object(Map::new());
+    }
+    let annotations = annotations.as_object_mut().ok_or("metadata.annotations is not an object")?;
+    annotations.insert(annotation::TRACKING_ID.to_owned(), Value::from(id));
+    Ok(())
+}
+
+/// The tracking id that an object of this application carries.
+pub fn tracking_id(key: &ObjectKey, owner: &Owner) -> tracking::TrackingId {
+    let namespace =
+        if key.namespace.is_empty() { owner.namespace.clone() } else { key.namespace.to_string() };
+    tracking::TrackingId {
+        application: owner.instance.clone(),
+        group: key.group.to_string(),
+        kind: key.kind.to_string(),
+        namespace,
+        name: key.name.to_string(),
+    }
+}
+
+/// The scopes of the kinds whose definitions the bundle itself brings.
+fn scopes_of_definitions(manifests: &[Value]) -> HashMap<GroupKind, bool> {
+    let definitions = manifests.iter().filter(|m| m["kind"] == "CustomResourceDefinition");
+    definitions
+        .filter_map(|definition| {
+            let group = definition.pointer("/spec/group")?.as_str()?.to_owned();
+            let kind = definition.pointer("/spec/names/kind")?.as_str()?.to_owned();
+            let namespaced = definition.pointer("/spec/scope")?.as_str()? == "Namespaced";
+            Some((GroupKind { group, kind }, namespaced))
+        })
+        .collect()
+}
+
+/// The images of a workload's containers, each once, in order.
+fn images(manifest: &Value) -> Vec<String> {
+    const PODS: [&str; 3] = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
+    let mut images = Vec::new();
+    for pod in PODS.iter().filter_map(|path| manifest.pointer(path)) {
+        let containers =
+            ["initContainers", "containers"].iter().filter_map(|field| pod.get(field)?.as_array());
+        for image in containers.flatten().filter_map(|container| container.get("image")?.as_str()) {
+            if !images.iter().any(|known| known == image) {
+                images.push(image.to_owned());
+            }
+        }
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn assembled(manifests: Value) -> Assembly {
+        let owner = Owner { instance: "shop".to_owned(), namespace: "web".to_owned() };
+        let scopes = |kind: &Kind| match kind.kind.as_str() {
+            "ConfigMap" => Some(true),
+            "Namespace" | "CustomResourceDefinition" => Some(false),
+            _ => None,
+        };
+        assemble(manifests.as_array().cloned().unwrap_or_default(), &owner, &scopes)
+    }
+
+    #[test]
+    fn an_object_without_a_namespace_goes_to_the_destinations_and_is_tracked() {
+        let assembly =
+            assembled(json!([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}]));
+        let object = &assembly.objects[0];
+        assert_eq!(object.key.to_string(), "/ConfigMap/web/a");
+        assert!(object.json.get().contains(r#""argocd.argoproj.io/tracking-id":"shop:/ConfigMap:web/a""#));
+    }
+
+    #[test]
+    fn a_cluster_scoped_object_loses_its_namespace() {
+        let object =
+            json!([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "namespace": "b"}}]);
+        let assembly = assembled(object);
+        assert_eq!(assembly.objects[0].key.to_string(), "/Namespace/a");
+        assert!(assembly.objects[0].json.get().contains("shop:/Namespace:web/a"));
+    }
+
+    #[test]
+    fn the_last_of_repeated_objects_counts() {
+        let object = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});
+        let assembly = assembled(json!([object("first"), object("last")]));
+        assert_eq!(assembly.objects.len(), 1);
+        assert_eq!(assembly.repeated.len(), 1);
+        assert!(assembly.objects[0].json.get().contains("last"));
+    }
+
+    #[test]
+    fn a_kind_is_known_from_the_definition_beside_it() {
+        let assembly = assembled(json!([
+            {"apiVersion": "e.org/v1", "kind": "Thing", "metadata": {"name": "a"}},
+            {"apiVersion": "e.org/v1", "kind": "Other", "metadata": {"name": "a"}},
+            {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+             "metadata": {"name": "things.e.org"},
+             "spec": {"group": "e.org", "scope": "Cluster", "names": {"kind": "Thing"}}},
+        ]));
+        assert_eq!(assembly.objects[0].key.to_string(), "e.org/Thing/a");
+        assert_eq!(assembly.unknown.len(), 1);
+        assert!(assembly.unknown[0].1.contains("e.org/v1 Other"));
+    }
+
+    #[test]
+    fn images_are_found_in_every_workload() {
+        let pod =
+            json!({"containers": [{"image": "a:1"}, {"image": "a:1"}], "initContainers": [{"image": "b:2"}]});
+        let cron = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": pod}}}}});
+        assert_eq!(images(&cron), ["b:2", "a:1"]);
+    }
+}

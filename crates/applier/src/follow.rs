@@ -1,0 +1,245 @@
+//! What arrives by itself: Applications, facts, live objects, new kinds. Each goes into the state, and whoever it
+//! concerns is looked at again.
+
+use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt};
+use ithaca_api::Application;
+use ithaca_chassis::ReadyFlag;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api,
+    api::PartialObjectMeta,
+    core::{ApiResource, GroupVersionKind},
+    runtime::{WatchStreamExt, watcher},
+};
+
+use crate::{
+    cluster::{self, Event, Served},
+    live::{Record, Verdict},
+    object::{GroupKind, Kind, ObjectKey},
+    service::Shared,
+};
+
+/// How long definitions may keep coming before the kinds are asked for again.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Asks for the cluster's kinds until it answers.
+pub async fn discover_patiently(shared: &Shared) {
+    while let Err(error) = shared.cluster.discover().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Follows the facts on the bus.
+pub async fn bundles(shared: Arc<Shared>) {
+    let mut facts = pin!(shared.bus.bundles(&[]));
+    while let Some(fact) = facts.next().await {
+        let dirty = shared.state().put_fact(fact.bundle, fact.context);
+        if let Some(uid) = dirty {
+            shared.queue.dirty(&uid);
+        }
+    }
+}
+
+/// Follows the Applications.
+pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
+    let kind = GroupVersionKind::gvk(ithaca_api::GROUP, ithaca_api::VERSION, "Application");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "applications");
+    let served = Served { resource, namespaced: true, watchable: true };
+    let mut events = pin!(cluster::watch(shared.cluster.client(), &served));
+    let mut listed = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(passing)) => listed.extend(put_application(&shared, passing.value)),
+            Ok(Event::Apply(passing)) => drop(put_application(&shared, passing.value)),
+            Ok(Event::Delete(passing)) => {
+                if let Ok(application) = serde_json::from_value::<Application>(passing.value)
+                    && let Some(uid) = application.metadata.uid
+                {
+                    remove_application(&shared, &uid).await;
+                }
+            }
+            Ok(Event::InitDone) => {
+                settle(&shared, &listed).await;
+                ready.set(true);
+            }
+            Err(error) => tracing::warn!(%error, "the watch of Applications was interrupted"),
+        }
+    }
+}
+
+fn put_application(shared: &Shared, value: serde_json::Value) -> Option<crate::state::Uid> {
+    let name = value.pointer("/metadata/name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
+    match serde_json::from_value::<Application>(value) {
+        Ok(application) => {
+            let uid = application.metadata.uid.as_deref().map(crate::state::Uid::from);
+            let changed = shared.state().put_application(application, &shared.namespace);
+            changed.iter().for_each(|uid| shared.queue.dirty(uid));
+            uid
+        }
+        Err(error) => {
+            tracing::error!(application = name, %error, "failed to read an Application; its CRD is not the one of this version");
+            None
+        }
+    }
+}
+
+/// After a full list: what is not in it is gone, and so is what the bus knows of it.
+async fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
+    let gone: HashSet<crate::state::Uid> = {
+        let mut state = shared.state();
+        state.listed = true;
+        let known = state.apps.keys().chain(state.early.keys().map(|(uid, _)| uid));
+        known.filter(|uid| !listed.contains(*uid)).cloned().collect()
+    };
+    for uid in gone {
+        remove_application(shared, &uid).await;
+    }
+}
+
+async fn remove_application(shared: &Shared, uid: &str) {
+    {
+        let mut state = shared.state();
+        state.early.retain(|(early, _), _| **early != *uid);
+        if let Some(app) = state.remove_application(uid) {
+            let fact = ithaca_proto::v1::event::Fact::ApplicationDeleted(Default::default());
+            shared.publisher.say(&app.application, vec![fact], &app.tracked.context);
+        }
+    }
+    if let Err(error) = shared.bus.forget(uid).await {
+        tracing::debug!(%error, uid, "failed to forget what the bus knows of a deleted Application");
+    }
+}
+
+/// Follows the definitions of kinds: when they change, the cluster is asked again what it serves.
+pub async fn definitions(shared: Arc<Shared>) {
+    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(shared.cluster.client());
+    let mut events = pin!(watcher(api, watcher::Config::default().page_size(50)).default_backoff());
+    while next_definition(&mut events).await {
+        while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&mut events)).await {}
+        rediscover(&shared).await;
+    }
+}
+
+async fn next_definition<S>(events: &mut S) -> bool
+where
+    S: Stream<Item = watcher::Result<watcher::Event<PartialObjectMeta<CustomResourceDefinition>>>> + Unpin,
+{
+    events.next().await.is_some()
+}
+
+async fn rediscover(shared: &Shared) {
+    match shared.cluster.discover().await {
+        Ok(false) => {}
+        Ok(true) => {
+            let mut state = shared.state();
+            state.epoch += 1;
+            // Kinds that nothing served were noted as empty; they may be served now.
+            for kind in state.records.unserved() {
+                state.records.unwatch(&kind);
+            }
+            drop(state);
+            shared.dirty_all();
+        }
+        Err(error) => tracing::warn!(%error, "failed to ask the cluster for its kinds"),
+    }
+}
+
+/// Starts to watch a kind. A kind that the cluster does not serve has no objects.
+pub fn watch_kind(shared: &Arc<Shared>, kind: &Kind) {
+    let group_kind = kind.group_kind();
+    let served = shared.cluster.served(kind).or_else(|| shared.cluster.served_any(&group_kind));
+    let mut state = shared.state();
+    if state.records.is_watched(&group_kind) {
+        return;
+    }
+    match served.filter(|served| served.watchable) {
+        Some(served) => {
+            state.records.set_watched(group_kind.clone(), false);
+            tokio::spawn(objects(shared.clone(), group_kind, served));
+        }
+        None => state.records.set_unserved(group_kind),
+    }
+}
+
+/// Follows the objects of one kind until the cluster no longer serves it.
+async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
+    let mut events = pin!(cluster::watch(shared.cluster.client(), &served));
+    let mut seen = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => seen.clear(),
+            Ok(Event::InitApply(passing)) => seen.extend(judge(&shared, &kind, &passing.value)),
+            Ok(Event::Apply(passing)) => drop(judge(&shared, &kind, &passing.value)),
+            Ok(Event::Delete(passing)) => {
+                if let Some(key) = ObjectKey::of(&kind, &passing.value) {
+                    remove(&shared, &key);
+                }
+            }
+            Ok(Event::InitDone) => {
+                let known = shared.state().records.of_kind(&kind);
+                known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&shared, key));
+                seen = HashSet::new();
+                shared.state().records.set_watched(kind.clone(), true);
+                shared.dirty_all();
+            }
+            Err(error) => {
+                tracing::debug!(%error, ?kind, "a watch was interrupted");
+                if is_gone(&error)
+                    && shared.cluster.discover().await.is_ok()
+                    && shared.cluster.served_any(&kind).is_none()
+                {
+                    shared.state().records.unwatch(&kind);
+                    shared.dirty_all();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn is_gone(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status,
+        _ => return false,
+    };
+    status.code == 404
+}
+
+/// Looks at a live object as it passes by, and wakes whom it concerns if anything about it changed.
+fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> Option<ObjectKey> {
+    let key = ObjectKey::of(kind, live)?;
+    let mut state = shared.state();
+    let record = {
+        let desired = state.wanted(&key).map(|(_, desired)| desired.as_ref());
+        Record::of(&key, live, desired, state.records.get(&key))
+    };
+    let before = state.records.get(&key);
+    let changed = before.is_none_or(|before| {
+        before.verdict != record.verdict
+            || before.health != record.health
+            || before.deleting != record.deleting
+            || before.instance != record.instance
+            || (record.verdict == Verdict::Undecided && before.fingerprint != record.fingerprint)
+    });
+    let instances = [before.and_then(|before| before.instance.clone()), record.instance.clone()];
+    state.records.put(key.clone(), record);
+    if changed {
+        let wanted = state.wanted(&key).map(|(uid, _)| uid);
+        let tracked = instances.iter().flatten().filter_map(|instance| state.by_instance(instance));
+        wanted.into_iter().chain(tracked).for_each(|uid| shared.queue.dirty(uid));
+    }
+    Some(key)
+}
+
+fn remove(shared: &Shared, key: &ObjectKey) {
+    let mut state = shared.state();
+    let instance = state.records.remove(key).and_then(|record| record.instance);
+    let wanted = state.wanted(key).map(|(uid, _)| uid);
+    let tracked = instance.iter().filter_map(|instance| state.by_instance(instance));
+    wanted.into_iter().chain(tracked).for_each(|uid| shared.queue.dirty(uid));
+}

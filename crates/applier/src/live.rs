@@ -1,0 +1,213 @@
+//! What is remembered of the objects in a cluster: identity, versions, verdict and health.
+//!
+//! What comes in: live objects as they stream by, and what applications want of them.
+//! What goes out: a record of a few hundred bytes for each. The objects themselves are not kept.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use ithaca_api::{SyncOptions, annotation, sync_options::Deletion, tracking::TrackingId};
+use serde_json::Value;
+
+use crate::{
+    desired::Desired,
+    health::{self, Health},
+    judge::{self, Author, Comparison},
+    object::{self, GroupKind, ObjectKey},
+};
+
+/// Whether a live object is as Git wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not compared with what is wanted now, or the cheap comparison found something that only the API
+    /// server can judge.
+    Undecided,
+    /// As wanted.
+    Synced,
+    /// Not as wanted.
+    OutOfSync(Arc<Drift>),
+}
+
+/// How a live object differs from what is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Paths of the fields that differ.
+    pub fields: Vec<String>,
+    /// Who wrote them, as far as the object tells.
+    pub author: Option<Author>,
+    /// What the API server said against applying it.
+    pub rejected: Option<String>,
+}
+
+/// What is remembered of one object.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Of all but status and bookkeeping: equal fingerprints mean an equal object.
+    pub fingerprint: u64,
+    /// The hash of what was wanted when the verdict was given; 0 when nobody wanted it.
+    pub judged_for: u64,
+    /// Whether it is as wanted.
+    pub verdict: Verdict,
+    /// Its health, where its kind has one.
+    pub health: Option<Health>,
+    /// The application that its tracking id names, where the id is the object's own.
+    pub instance: Option<Box<str>>,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// It stays when its application goes.
+    pub kept: bool,
+    /// It is not pruned when Git no longer has it.
+    pub prune: Deletion,
+}
+
+impl Record {
+    /// Looks at a live object: once, as it streams by.
+    pub fn of(key: &ObjectKey, live: &Value, desired: Option<&Desired>, before: Option<&Self>) -> Self {
+        let fingerprint = judge::fingerprint(live);
+        let wanted = desired.map_or(0, |desired| desired.hash);
+        let known = before.filter(|record| record.fingerprint == fingerprint && record.judged_for == wanted);
+        let verdict = match (known, desired) {
+            (Some(record), _) if record.verdict != Verdict::Undecided => record.verdict.clone(),
+            (_, Some(desired)) => judge_locally(desired, live),
+            (_, None) => Verdict::Undecided,
+        };
+        let text = |name: &str| object::annotation(live, name);
+        let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
+        Self {
+            fingerprint,
+            judged_for: wanted,
+            verdict,
+            health: health::assess(&key.group, &key.kind, live),
+            instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
+            deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
+            kept: options.delete() == Deletion::Forbidden
+                || text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
+            prune: options.prune(),
+        }
+    }
+
+    /// The object is what the API server returned for applying `desired`.
+    pub fn applied(key: &ObjectKey, live: &Value, desired: &Desired) -> Self {
+        Self { verdict: Verdict::Synced, ..Self::of(key, live, Some(desired), None) }
+    }
+}
+
+fn judge_locally(desired: &Desired, live: &Value) -> Verdict {
+    let Ok(wanted) = serde_json::from_str::<Value>(desired.json.get()) else { return Verdict::Undecided };
+    match judge::compare(&wanted, live, annotation::FIELD_MANAGER) {
+        Comparison::Equal => Verdict::Synced,
+        Comparison::Suspect { .. } => Verdict::Undecided,
+    }
+}
+
+/// The application that an id names, unless the id was copied from another object.
+fn own_instance(id: &str, key: &ObjectKey) -> Option<Box<str>> {
+    let id = TrackingId::parse(id)?;
+    let same_place = key.namespace.is_empty() || *id.namespace == *key.namespace;
+    let own = *id.group == *key.group && *id.kind == *key.kind && *id.name == *key.name && same_place;
+    own.then(|| id.application.into())
+}
+
+/// The records of a cluster, and which of its kinds are watched.
+#[derive(Debug, Default)]
+pub struct Records {
+    records: HashMap<ObjectKey, Record>,
+    by_instance: HashMap<Box<str>, HashSet<ObjectKey>>,
+    watched: HashMap<GroupKind, Watch>,
+}
+
+/// How far a kind is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// Being listed.
+    Listing,
+    /// All its objects are known.
+    Complete,
+    /// The cluster does not serve it: it has no objects.
+    Unserved,
+}
+
+impl Records {
+    /// The record of an object.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Record> {
+        self.records.get(key)
+    }
+
+    /// Remembers an object and returns what was remembered before.
+    pub fn put(&mut self, key: ObjectKey, record: Record) -> Option<Record> {
+        if let Some(instance) = &record.instance {
+            self.by_instance.entry(instance.clone()).or_default().insert(key.clone());
+        }
+        let instance = record.instance.clone();
+        let before = self.records.insert(key.clone(), record);
+        if let Some(other) = before.as_ref().filter(|before| before.instance != instance) {
+            self.untrack(&key, other.instance.as_deref());
+        }
+        before
+    }
+
+    /// Forgets an object that is gone and returns what was remembered.
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Record> {
+        let before = self.records.remove(key)?;
+        self.untrack(key, before.instance.as_deref());
+        Some(before)
+    }
+
+    /// The objects that carry an application's tracking id.
+    pub fn tracked_by(&self, instance: &str) -> impl Iterator<Item = (&ObjectKey, &Record)> {
+        let keys = self.by_instance.get(instance).into_iter().flatten();
+        keys.filter_map(|key| self.records.get_key_value(key))
+    }
+
+    /// The objects of a kind that are remembered.
+    pub fn of_kind(&self, kind: &GroupKind) -> Vec<ObjectKey> {
+        let same = |key: &&ObjectKey| *key.group == kind.group && *key.kind == kind.kind;
+        self.records.keys().filter(same).cloned().collect()
+    }
+
+    /// Whether all objects of a kind are known.
+    pub fn is_complete(&self, kind: &GroupKind) -> bool {
+        self.watched.get(kind).is_some_and(|watch| *watch != Watch::Listing)
+    }
+
+    /// Notes a kind as watched, and whether all its objects are known.
+    pub fn set_watched(&mut self, kind: GroupKind, complete: bool) {
+        self.watched.insert(kind, if complete { Watch::Complete } else { Watch::Listing });
+    }
+
+    /// Notes a kind as one that the cluster does not serve.
+    pub fn set_unserved(&mut self, kind: GroupKind) {
+        self.watched.insert(kind, Watch::Unserved);
+    }
+
+    /// The kinds that the cluster did not serve when they were asked for.
+    pub fn unserved(&self) -> Vec<GroupKind> {
+        let unserved = self.watched.iter().filter(|(_, watch)| **watch == Watch::Unserved);
+        unserved.map(|(kind, _)| kind.clone()).collect()
+    }
+
+    /// Notes a kind as not watched any more and forgets its objects.
+    pub fn unwatch(&mut self, kind: &GroupKind) {
+        self.watched.remove(kind);
+        for key in self.of_kind(kind) {
+            self.remove(&key);
+        }
+    }
+
+    /// Whether somebody watches the kind, or is about to.
+    pub fn is_watched(&self, kind: &GroupKind) -> bool {
+        self.watched.contains_key(kind)
+    }
+
+    fn untrack(&mut self, key: &ObjectKey, instance: Option<&str>) {
+        let Some(instance) = instance else { return };
+        if let Some(keys) = self.by_instance.get_mut(instance) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_instance.remove(instance);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the applier measures: under Argo CD's names what its dashboards use, under `ithaca_` the rest.
+
+use std::sync::{Arc, Weak};
+
+use ithaca_api::{Application, OperationPhase};
+use ithaca_chassis::{Timer, seconds};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram},
+};
+
+use crate::{plan::Run, service::Shared, state::Uid};
+
+/// The instruments.
+pub struct Metrics {
+    reconcile: Histogram<f64>,
+    sync: Counter<u64>,
+    apply: Histogram<f64>,
+    dry_run: Histogram<f64>,
+    prune: Counter<u64>,
+    commit_to_applied: Histogram<f64>,
+    drift: Counter<u64>,
+}
+
+impl Metrics {
+    /// Creates them on the process's meter.
+    pub fn new() -> Self {
+        let meter = opentelemetry::global::meter("ithaca");
+        Self {
+            reconcile: seconds(&meter, "argocd_app_reconcile", "time to bring an application to rest"),
+            sync: meter.u64_counter("argocd_app_sync").with_description("operations that ended").build(),
+            apply: seconds(&meter, "ithaca_apply_duration", "time of one server-side apply"),
+            dry_run: seconds(&meter, "ithaca_apply_dry_run_duration", "time of one server-side dry run"),
+            prune: meter
+                .u64_counter("ithaca_apply_pruned")
+                .with_description("objects that were pruned")
+                .build(),
+            commit_to_applied: seconds(
+                &meter,
+                "ithaca_commit_to_applied_duration",
+                "time from a revision being observed to its being applied",
+            ),
+            drift: meter
+                .u64_counter("ithaca_apply_drift_corrected")
+                .with_description("objects put right")
+                .build(),
+        }
+    }
+
+    /// Starts to measure a reconciliation.
+    pub fn reconcile_timer(&self) -> Timer {
+        Timer::start(&self.reconcile)
+    }
+
+    /// A reconciliation ended.
+    pub fn reconciled(&self, timer: Timer, shared: &Shared, uid: &Uid) {
+        let namespace =
+            shared.state().apps.get(uid).and_then(|app| app.application.metadata.namespace.clone());
+        let server = ithaca_api::destination::IN_CLUSTER_SERVER;
+        timer.stop(&[
+            KeyValue::new("namespace", namespace.unwrap_or_default()),
+            KeyValue::new("dest_server", server),
+        ]);
+    }
+
+    /// Starts to measure an apply.
+    pub fn apply_timer(&self) -> Timer {
+        Timer::start(&self.apply)
+    }
+
+    /// An apply was answered.
+    pub fn applied(&self, timer: Timer, ok: bool) {
+        timer.stop(&[KeyValue::new("result", if ok { "ok" } else { "error" })]);
+    }
+
+    /// Measures a dry run until it is dropped.
+    pub fn dry_run(&self) -> impl Drop + use<> {
+        Guard(Some(Timer::start(&self.dry_run)))
+    }
+
+    /// An object was pruned.
+    pub fn pruned(&self) {
+        self.prune.add(1, &[]);
+    }
+
+    /// An operation ended.
+    pub fn synced(&self, application: &Application, phase: OperationPhase, run: &Run) {
+        let mut labels = names(application);
+        labels.push(KeyValue::new("phase", phase.as_str()));
+        labels.push(KeyValue::new("dry_run", run.is_dry().to_string()));
+        self.sync.add(1, &labels);
+        self.drift.add(run.drift.len() as u64, &[]);
+        let first = run.operation.initiated_by.automated && !run.is_selective() && run.retries == 0;
+        let micros = jiff::Timestamp::now().as_microsecond() - run.bundle.observed_at;
+        if first && phase == OperationPhase::Succeeded && micros > 0 {
+            self.commit_to_applied.record(micros as f64 / 1e6, &[]);
+        }
+    }
+}
+
+struct Guard(Option<Timer>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.take().map(|timer| timer.stop(&[]));
+    }
+}
+
+/// Serves `argocd_app_info`: one series for each Application, worth 1.
+pub fn observe(shared: &Arc<Shared>) {
+    let shared: Weak<Shared> = Arc::downgrade(shared);
+    opentelemetry::global::meter("ithaca")
+        .u64_observable_gauge("argocd_app_info")
+        .with_description("an Application and its state")
+        .with_callback(move |observer| {
+            let Some(shared) = shared.upgrade() else { return };
+            for app in shared.state().apps.values() {
+                observer.observe(1, &info(&app.application));
+            }
+        })
+        .build();
+}
+
+fn info(application: &Application) -> Vec<KeyValue> {
+    let (spec, status) = (&application.spec, application.status.clone().unwrap_or_default());
+    let repo = spec.sources().first().map(|source| source.repo_url.clone()).unwrap_or_default();
+    let automated = spec.sync_policy.as_ref().is_some_and(|policy| policy.automated().is_some());
+    let sync = status.sync.map_or("Unknown", |sync| sync.status.as_str());
+    let health = status.health.and_then(|health| health.status).map_or("Unknown", |health| health.as_str());
+    let operation = if application.metadata.deletion_timestamp.is_some() {
+        "delete"
+    } else if application.operation.is_some() {
+        "sync"
+    } else {
+        ""
+    };
+    let mut labels = names(application);
+    labels.extend([
+        KeyValue::new("repo", repo),
+        KeyValue::new("dest_namespace", spec.destination.namespace.clone()),
+        KeyValue::new("sync_status", sync),
+        KeyValue::new("health_status", health),
+        KeyValue::new("autosync_enabled", automated.to_string()),
+        KeyValue::new("operation", operation),
+    ]);
+    labels
+}
+
+fn names(application: &Application) -> Vec<KeyValue> {
+    let metadata = &application.metadata;
+    vec![
+        KeyValue::new("namespace", metadata.namespace.clone().unwrap_or_default()),
+        KeyValue::new("name", metadata.name.clone().unwrap_or_default()),
+        KeyValue::new("project", application.spec.project().to_owned()),
+        KeyValue::new("dest_server", application.spec.destination.server.clone()),
+    ]
+}

@@ -1,0 +1,101 @@
+//! The names of objects: what identifies one, whichever version of its API it is read in.
+//!
+//! What comes in: JSON objects. What goes out: keys and kinds. No I/O.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A kind in one version of its API.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind {
+    /// API group; empty is the core group.
+    pub group: String,
+    /// API version, without the group.
+    pub version: String,
+    /// Kind.
+    pub kind: String,
+}
+
+impl Kind {
+    /// The kind that an object says it is.
+    pub fn of(object: &Value) -> Option<Self> {
+        let api_version = object.get("apiVersion")?.as_str()?;
+        let kind = object.get("kind")?.as_str()?;
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        Some(Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() })
+    }
+
+    /// The same kind in any version.
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+
+    /// `group/version`, or `version` for the core group.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.api_version(), self.kind)
+    }
+}
+
+/// A kind in any version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKind {
+    /// API group; empty is the core group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+}
+
+/// What identifies an object in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// API group; empty is the core group.
+    pub group: Box<str>,
+    /// Kind.
+    pub kind: Box<str>,
+    /// Namespace; empty for cluster-scoped objects.
+    pub namespace: Box<str>,
+    /// Name.
+    pub name: Box<str>,
+}
+
+impl ObjectKey {
+    /// The key of an object of this kind.
+    pub fn of(kind: &GroupKind, object: &Value) -> Option<Self> {
+        let metadata = object.get("metadata")?;
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+        Some(Self::new(&kind.group, &kind.kind, text("namespace"), text("name")))
+    }
+
+    /// A key from its parts.
+    pub fn new(group: &str, kind: &str, namespace: &str, name: &str) -> Self {
+        Self { group: group.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The kind in any version.
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.to_string(), kind: self.kind.to_string() }
+    }
+}
+
+/// `apps/Deployment/web`, as messages of Argo CD name objects; with the namespace where there is one.
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, kind, namespace, name } = self;
+        match namespace.is_empty() {
+            true => write!(formatter, "{group}/{kind}/{name}"),
+            false => write!(formatter, "{group}/{kind}/{namespace}/{name}"),
+        }
+    }
+}
+
+/// An annotation's value.
+pub fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("annotations")?.get(name)?.as_str()
+}

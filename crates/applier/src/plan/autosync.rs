@@ -1,0 +1,152 @@
+//! Whether to sync without being asked (compat: auto-sync and self-heal).
+
+use std::time::Duration;
+
+use ithaca_api::{
+    Application, ApplicationSource, Operation, OperationPhase,
+    operation::{Initiator, SyncOperation, SyncResource},
+    status::{OperationState, SyncOperationResult},
+    sync_policy::Retry,
+};
+use jiff::Timestamp;
+
+use super::comparison::Comparison;
+use crate::bundle::Bundle;
+
+/// What automation says.
+#[derive(Debug, PartialEq)]
+pub enum AutoSync {
+    /// There is nothing to do, or it is switched off.
+    No,
+    /// Everything is to be synced.
+    Sync(Box<Operation>),
+    /// What drifted is to be put right.
+    Heal(Box<Operation>),
+    /// It is to be put right, but not before then.
+    HealAt(Timestamp),
+    /// It will not be tried; the condition SyncError tells why.
+    Refused(String),
+}
+
+/// Decides for an application without an operation. `presume_different`: what is undecided counts as different.
+pub fn auto_sync(
+    application: &Application,
+    bundle: &Bundle,
+    comparison: &Comparison,
+    presume_different: bool,
+    now: Timestamp,
+) -> AutoSync {
+    let policy = application.spec.sync_policy.as_ref();
+    let Some(automated) = policy.and_then(|policy| policy.automated()) else { return AutoSync::No };
+    let undecided = presume_different && !comparison.undecided.is_empty();
+    let differs = undecided || comparison.unserved || !comparison.out_of_sync.is_empty();
+    let prunes = automated.prune && !comparison.extras.is_empty();
+    if !differs && !prunes {
+        return AutoSync::No;
+    }
+    let last = application.status.as_ref().and_then(|status| status.operation_state.as_ref());
+    let attempt = last.filter(|last| attempted(last, bundle));
+    match attempt {
+        None if bundle.failure.is_some() => AutoSync::No,
+        None if prunes && comparison.would_wipe(bundle) && !automated.allow_empty => AutoSync::Refused(
+            "auto-sync will wipe out all resources: set spec.syncPolicy.automated.allowEmpty to allow it"
+                .to_owned(),
+        ),
+        None => AutoSync::Sync(Box::new(operation(application, bundle, automated.prune, 0, Vec::new()))),
+        Some(last) if last.phase != OperationPhase::Succeeded => {
+            let revisions = bundle.revisions().join(", ");
+            AutoSync::Refused(format!("Failed last sync attempt to [{revisions}]: {}", last.message))
+        }
+        Some(last) if automated.self_heal => {
+            heal(application, bundle, comparison, last, automated.prune, now)
+        }
+        Some(_) => AutoSync::No,
+    }
+}
+
+fn heal(
+    application: &Application,
+    bundle: &Bundle,
+    comparison: &Comparison,
+    last: &OperationState,
+    prune: bool,
+    now: Timestamp,
+) -> AutoSync {
+    let attempts = last.operation.sync.as_ref().map_or(0, |sync| sync.auto_heal_attempts_count);
+    let finished = last.finished_at.unwrap_or(last.started_at).0;
+    let due = finished.saturating_add(heal_delay(attempts)).unwrap_or(now);
+    if attempts > 0 && due > now {
+        return AutoSync::HealAt(due);
+    }
+    let objects = &bundle.assembly.objects;
+    let differing =
+        comparison.out_of_sync.iter().filter_map(|place| objects.get(*place)).map(|desired| &desired.key);
+    let extras = comparison.extras.iter().filter(|_| prune);
+    let resources = differing.chain(extras).map(|key| SyncResource {
+        group: key.group.to_string(),
+        kind: key.kind.to_string(),
+        name: key.name.to_string(),
+        namespace: key.namespace.to_string(),
+    });
+    AutoSync::Heal(Box::new(operation(application, bundle, prune, attempts + 1, resources.collect())))
+}
+
+/// 2 s, then three times as long each time, five minutes at most.
+fn heal_delay(attempts: i64) -> Duration {
+    let exponent = u32::try_from(attempts - 1).unwrap_or(0).min(8);
+    Duration::from_secs((2 * 3_u64.pow(exponent)).min(300))
+}
+
+/// Whether the last operation was for this revision of these sources.
+fn attempted(last: &OperationState, bundle: &Bundle) -> bool {
+    let Some(result) = &last.sync_result else { return false };
+    let sources = bundle.sources.iter().map(|source| &source.source);
+    last.phase.is_completed()
+        && revisions(result) == bundle.revisions()
+        && sources_of(result).into_iter().eq(sources)
+}
+
+fn revisions(result: &SyncOperationResult) -> Vec<String> {
+    if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() }
+}
+
+fn sources_of(result: &SyncOperationResult) -> Vec<&ApplicationSource> {
+    if result.sources.is_empty() { result.source.iter().collect() } else { result.sources.iter().collect() }
+}
+
+fn operation(
+    application: &Application,
+    bundle: &Bundle,
+    prune: bool,
+    heal_attempts: i64,
+    resources: Vec<SyncResource>,
+) -> Operation {
+    let several = application.spec.has_multiple_sources();
+    let mut revisions = bundle.revisions();
+    let retry = application.spec.sync_policy.as_ref().and_then(|policy| policy.retry.clone());
+    Operation {
+        sync: Some(SyncOperation {
+            revision: if several { String::new() } else { revisions.pop().unwrap_or_default() },
+            revisions: if several { revisions } else { Vec::new() },
+            prune,
+            resources,
+            sync_options: application.spec.sync_options().to_vec(),
+            auto_heal_attempts_count: heal_attempts,
+            ..SyncOperation::default()
+        }),
+        initiated_by: Initiator { automated: true, ..Initiator::default() },
+        retry: retry.unwrap_or_else(Retry::automated_default),
+        ..Operation::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn self_heal_backs_off_from_two_seconds_to_five_minutes() {
+        let delays: Vec<u64> = (1..8).map(|attempts| heal_delay(attempts).as_secs()).collect();
+        assert_eq!(delays, [2, 6, 18, 54, 162, 300, 300]);
+    }
+}

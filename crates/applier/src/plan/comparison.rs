@@ -1,0 +1,148 @@
+//! What an application wants against what its cluster holds.
+//!
+//! What comes in: a bundle and the records. What goes out: the state of each object and of the whole.
+
+use std::collections::HashSet;
+
+use ithaca_api::{
+    HealthStatusCode, SyncStatusCode,
+    status::{HealthStatus, ResourceStatus},
+};
+
+use crate::{
+    bundle::Bundle,
+    desired::{Desired, Owner},
+    health::{self, Health},
+    live::{Record, Records, Verdict},
+    object::ObjectKey,
+};
+
+/// How an application and its cluster compare.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Every object, sorted as `status.resources` is.
+    pub resources: Vec<ResourceStatus>,
+    /// Places in the bundle's objects of those whose difference only the API server can judge.
+    pub undecided: Vec<usize>,
+    /// Places in the bundle's objects of those that are missing or differ.
+    pub out_of_sync: Vec<usize>,
+    /// Live objects that carry the application's tracking id and are no longer wanted.
+    pub extras: Vec<ObjectKey>,
+    /// Some of the bundle's objects cannot be applied at all.
+    pub unserved: bool,
+    /// The worst health of the objects that count.
+    pub health: HealthStatusCode,
+}
+
+impl Comparison {
+    /// The state of the whole, with what is undecided taken as different or as equal.
+    pub fn status(&self, presume_different: bool) -> SyncStatusCode {
+        let differs = self.unserved || !self.out_of_sync.is_empty() || !self.extras.is_empty();
+        match differs || (presume_different && !self.undecided.is_empty()) {
+            true => SyncStatusCode::OutOfSync,
+            false => SyncStatusCode::Synced,
+        }
+    }
+
+    /// Whether pruning everything is all that is left to do to the application.
+    pub fn would_wipe(&self, bundle: &Bundle) -> bool {
+        bundle.assembly.objects.is_empty() && !self.extras.is_empty()
+    }
+}
+
+/// Compares. All kinds of the bundle must be watched completely.
+pub fn compare(bundle: &Bundle, owner: &Owner, records: &Records) -> Comparison {
+    let mut comparison = Comparison { health: HealthStatusCode::Healthy, ..Comparison::default() };
+    let mut wanted = HashSet::with_capacity(bundle.assembly.objects.len());
+    let mut healths = Vec::new();
+    for (place, desired) in bundle.assembly.objects.iter().enumerate() {
+        wanted.insert(&desired.key);
+        let record = records.get(&desired.key);
+        let code = match verdict(desired, record) {
+            Some(Verdict::Synced) => SyncStatusCode::Synced,
+            Some(Verdict::Undecided) => {
+                comparison.undecided.push(place);
+                SyncStatusCode::OutOfSync
+            }
+            Some(Verdict::OutOfSync(_)) | None => {
+                comparison.out_of_sync.push(place);
+                SyncStatusCode::OutOfSync
+            }
+        };
+        healths.extend(
+            record.filter(|_| !desired.ignores_health).and_then(|r| r.health.as_ref()).map(|h| h.status),
+        );
+        comparison.resources.push(wanted_status(desired, record, code));
+    }
+    for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
+        comparison.resources.push(extra_status(key, record));
+        comparison.extras.push(key.clone());
+    }
+    for (key, _) in &bundle.assembly.unknown {
+        comparison.resources.push(unknown_status(key));
+    }
+    comparison.unserved = !bundle.assembly.unknown.is_empty() || !bundle.assembly.invalid.is_empty();
+    comparison.extras.sort();
+    comparison.resources.sort_by(|a, b| order(a).cmp(&order(b)));
+    let nothing_lives = bundle.assembly.objects.iter().all(|desired| records.get(&desired.key).is_none());
+    comparison.health = match nothing_lives && !bundle.assembly.objects.is_empty() {
+        true => HealthStatusCode::Missing,
+        false => health::worst(healths),
+    };
+    comparison
+}
+
+/// What is known about a wanted object: None where it is not there.
+fn verdict<'a>(desired: &Desired, record: Option<&'a Record>) -> Option<&'a Verdict> {
+    match record {
+        Some(record) if record.judged_for == desired.hash => Some(&record.verdict),
+        Some(_) => Some(&Verdict::Undecided),
+        None => None,
+    }
+}
+
+fn wanted_status(desired: &Desired, record: Option<&Record>, code: SyncStatusCode) -> ResourceStatus {
+    let health = match record {
+        Some(record) => record.health.as_ref().map(health_status),
+        None => Some(HealthStatus { status: Some(HealthStatusCode::Missing), ..HealthStatus::default() }),
+    };
+    ResourceStatus {
+        version: desired.version.clone(),
+        status: Some(code),
+        health,
+        sync_wave: desired.wave,
+        ..named(&desired.key)
+    }
+}
+
+fn extra_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
+    ResourceStatus {
+        status: Some(SyncStatusCode::OutOfSync),
+        requires_pruning: true,
+        health: record.health.as_ref().map(health_status),
+        ..named(key)
+    }
+}
+
+fn unknown_status(key: &ObjectKey) -> ResourceStatus {
+    let missing = HealthStatus { status: Some(HealthStatusCode::Missing), ..HealthStatus::default() };
+    ResourceStatus { status: Some(SyncStatusCode::Unknown), health: Some(missing), ..named(key) }
+}
+
+fn named(key: &ObjectKey) -> ResourceStatus {
+    ResourceStatus {
+        group: key.group.to_string(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        ..ResourceStatus::default()
+    }
+}
+
+fn health_status(health: &Health) -> HealthStatus {
+    HealthStatus { status: Some(health.status), message: health.message.clone(), last_transition_time: None }
+}
+
+fn order(resource: &ResourceStatus) -> (&str, &str, &str, &str) {
+    (&resource.group, &resource.kind, &resource.namespace, &resource.name)
+}

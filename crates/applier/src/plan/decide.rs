@@ -1,0 +1,281 @@
+//! The next thing to do for an application.
+//!
+//! What comes in: all that is known. What goes out: one action. It reads as the life of an application:
+//! deleted, invalid, unknown, under way, asked for, out of sync, at rest.
+
+use std::sync::Arc;
+
+use ithaca_api::{
+    Application, Operation, OperationPhase, annotation, operation_request_key, sync_options::Propagation,
+};
+use jiff::{Timestamp, ToSpan};
+
+use super::{
+    autosync::{AutoSync, auto_sync},
+    comparison::{Comparison, compare},
+    deletion,
+    run::{Next, Run},
+    status::{self, Change, Progress},
+};
+use crate::{
+    bundle::Bundle,
+    desired::{Desired, Owner},
+    live::{Records, Verdict},
+    object::{GroupKind, Kind, ObjectKey},
+};
+
+/// All that a decision may look at.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// As the API server last gave it.
+    pub application: &'a Application,
+    /// Whom the objects belong to.
+    pub owner: &'a Owner,
+    /// What targetRevision says.
+    pub tracked: Option<&'a Arc<Bundle>>,
+    /// What an operation asked for.
+    pub requested: Option<&'a Arc<Bundle>>,
+    /// The operation under way.
+    pub run: Option<&'a Run>,
+    /// Of the destination's cluster.
+    pub records: &'a Records,
+    /// Namespace of the control plane, for the status.
+    pub control_plane: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The next thing to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Nothing until something changes, or until then.
+    Idle(Option<Timestamp>),
+    /// These kinds have to be watched first.
+    Watch(Vec<Kind>),
+    /// The API server has to judge these.
+    Inspect(Vec<Arc<Desired>>),
+    /// An operation begins.
+    Begin(Box<Run>),
+    /// The tasks at these places.
+    Perform(Vec<usize>),
+    /// The attempt failed, and another will follow.
+    Postpone,
+    /// The next attempt begins.
+    Again(Box<Run>),
+    /// The Application is written.
+    Write(Box<Change>),
+    /// These objects are deleted with their application.
+    Delete(Vec<ObjectKey>, Propagation),
+    /// The Application's finalizers become these.
+    Release(Vec<String>),
+}
+
+/// Decides.
+pub fn decide(view: View<'_>) -> Action {
+    let application = view.application;
+    let annotations = application.metadata.annotations.as_ref();
+    if annotations
+        .is_some_and(|a| annotation::skips_reconcile(a.get(annotation::SKIP_RECONCILE).map(String::as_str)))
+    {
+        return Action::Idle(None);
+    }
+    if application.metadata.deletion_timestamp.is_some() {
+        return deletion::decide(view);
+    }
+    if let Some(reason) = invalid_destination(application) {
+        return write_or(view, status::invalid(view, &reason), None);
+    }
+    let Some(bundle) = view.tracked else { return Action::Idle(None) };
+    if bundle.failure.is_none() && is_of_another_spec(bundle, application) {
+        return Action::Idle(None);
+    }
+    if !bundle.has_content() {
+        return write_or(view, status::failed(view, bundle), None);
+    }
+    if let Some(action) = watch_first(view, bundle) {
+        return action;
+    }
+    match view.run {
+        Some(run) => follow(view, run, bundle),
+        None => rest(view, bundle),
+    }
+}
+
+/// Without an operation under way: whether one begins, and what the status is.
+fn rest(view: View<'_>, bundle: &Arc<Bundle>) -> Action {
+    let comparison = compare(bundle, view.owner, view.records);
+    if let Some(action) = asked_for(view, bundle, &comparison) {
+        return action;
+    }
+    let begin =
+        |operation: Operation| Run::plan(operation, bundle.clone(), &comparison, view.records, view.now);
+    if let AutoSync::Sync(operation) = auto_sync(view.application, bundle, &comparison, true, view.now) {
+        return Action::Begin(Box::new(begin(*operation)));
+    }
+    if !comparison.undecided.is_empty() {
+        let undecided = comparison.undecided.iter().filter_map(|place| bundle.assembly.objects.get(*place));
+        return Action::Inspect(undecided.cloned().collect());
+    }
+    match auto_sync(view.application, bundle, &comparison, false, view.now) {
+        AutoSync::Sync(operation) => Action::Begin(Box::new(begin(*operation))),
+        AutoSync::Heal(operation) => {
+            let mut run = begin(*operation);
+            run.drift = drift(bundle, &comparison, view.records);
+            Action::Begin(Box::new(run))
+        }
+        AutoSync::HealAt(due) => {
+            write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), Some(due))
+        }
+        AutoSync::Refused(reason) => {
+            write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, Some(&reason)), None)
+        }
+        AutoSync::No => {
+            write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), None)
+        }
+    }
+}
+
+/// The operation that somebody asked for, or that an earlier life of the applier did not end.
+fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> Option<Action> {
+    let state = view.application.status.as_ref().and_then(|status| status.operation_state.as_ref());
+    let unfinished = state.filter(|state| !state.phase.is_completed());
+    let operation = view.application.operation.as_ref().or(unfinished.map(|state| &state.operation))?;
+    let automated = operation.initiated_by.automated;
+    let bundle = match operation_request_key(operation).filter(|_| !automated) {
+        None => tracked,
+        Some(key) => match view.requested.filter(|bundle| bundle.request_key == key) {
+            Some(bundle) => bundle,
+            None => return Some(Action::Idle(None)),
+        },
+    };
+    let recompared = compare(bundle, view.owner, view.records);
+    let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
+    let mut run = Run::plan(operation.clone(), bundle.clone(), comparison, view.records, view.now);
+    if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
+        run.started_at = state.started_at.0;
+        run.retries = state.retry_count;
+        run.announced = true;
+    }
+    Some(Action::Begin(Box::new(run)))
+}
+
+/// With an operation under way.
+fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
+    let comparison = || compare(tracked, view.owner, view.records);
+    let write = |progress: Progress<'_>, wake| {
+        write_or(view, status::compared(view, tracked, &comparison(), progress, None), wake)
+    };
+    if is_terminating(view.application) {
+        return write(Progress::Ended(run, OperationPhase::Failed, "Operation terminated"), None);
+    }
+    match run.next(view.records) {
+        Next::Perform(_) if !run.announced && lasts(run, view.now) => {
+            write(Progress::Running(run, "syncing"), None)
+        }
+        Next::Perform(tasks) => Action::Perform(tasks),
+        Next::Wait(message) => write(Progress::Running(run, &message), None),
+        Next::RetryAt(at) if at <= view.now || is_superseded(run, tracked) => {
+            let bundle = if run.operation.initiated_by.automated { tracked } else { &run.bundle };
+            let comparison = compare(bundle, view.owner, view.records);
+            match is_superseded(run, tracked) {
+                true => match auto_sync(view.application, tracked, &comparison, true, view.now) {
+                    AutoSync::Sync(operation) => Action::Begin(Box::new(Run::plan(
+                        *operation,
+                        tracked.clone(),
+                        &comparison,
+                        view.records,
+                        view.now,
+                    ))),
+                    _ => again(run, bundle, &comparison, view.records),
+                },
+                false => again(run, bundle, &comparison, view.records),
+            }
+        }
+        Next::RetryAt(at) => write(Progress::Waiting(run, at), Some(at)),
+        Next::Finish(phase, _) if phase != OperationPhase::Succeeded && run.retry_at(view.now).is_some() => {
+            Action::Postpone
+        }
+        Next::Finish(phase, message) => write(Progress::Ended(run, phase, &message), None),
+    }
+}
+
+fn again(run: &Run, bundle: &Arc<Bundle>, comparison: &Comparison, records: &Records) -> Action {
+    let mut next = run.clone();
+    next.again(bundle.clone(), comparison, records);
+    Action::Again(Box::new(next))
+}
+
+/// An automated operation whose revision is no longer the one to run gives way to the next.
+fn is_superseded(run: &Run, tracked: &Bundle) -> bool {
+    run.operation.initiated_by.automated && run.bundle.digest != tracked.digest && tracked.failure.is_none()
+}
+
+/// Operations that end sooner are told of once, when they have ended.
+fn lasts(run: &Run, now: Timestamp) -> bool {
+    run.started_at.checked_add(1.second()).is_ok_and(|end| end < now)
+}
+
+fn is_terminating(application: &Application) -> bool {
+    let state = application.status.as_ref().and_then(|status| status.operation_state.as_ref());
+    state.is_some_and(|state| state.phase == OperationPhase::Terminating)
+}
+
+/// The kinds of what is wanted and of what was managed before have to be watched completely.
+fn watch_first(view: View<'_>, bundle: &Bundle) -> Option<Action> {
+    let requested = view.requested.iter().flat_map(|bundle| &bundle.assembly.objects);
+    let wanted = bundle.assembly.objects.iter().chain(requested).map(|desired| desired.kind());
+    let kinds = wanted.chain(deletion::inventory(view.application));
+    watch_kinds(kinds, view.records)
+}
+
+/// Which of these kinds are to be watched, or a pause until those that are watched are known completely.
+pub(super) fn watch_kinds(kinds: impl Iterator<Item = Kind>, records: &Records) -> Option<Action> {
+    let (mut missing, mut complete): (Vec<Kind>, bool) = (Vec::new(), true);
+    for kind in kinds {
+        let group_kind: GroupKind = kind.group_kind();
+        complete &= records.is_complete(&group_kind);
+        if !records.is_watched(&group_kind) && !missing.iter().any(|known| known.group_kind() == group_kind) {
+            missing.push(kind);
+        }
+    }
+    match (missing.is_empty(), complete) {
+        (false, _) => Some(Action::Watch(missing)),
+        (true, false) => Some(Action::Idle(None)),
+        (true, true) => None,
+    }
+}
+
+/// The bundle was rendered from sources that the spec no longer has: the next one is on its way.
+fn is_of_another_spec(bundle: &Bundle, application: &Application) -> bool {
+    !bundle.sources.iter().map(|source| &source.source).eq(application.spec.sources())
+}
+
+fn invalid_destination(application: &Application) -> Option<String> {
+    let destination = &application.spec.destination;
+    if let Err(error) = destination.validate() {
+        return Some(format!("failed to read spec.destination: {error}"));
+    }
+    let named = if destination.name.is_empty() { &destination.server } else { &destination.name };
+    (!destination.is_in_cluster()).then(|| {
+        format!("there are no clusters with this name or server: {named}; known is https://kubernetes.default.svc (in-cluster)")
+    })
+}
+
+fn drift(
+    bundle: &Bundle,
+    comparison: &Comparison,
+    records: &Records,
+) -> Vec<(ObjectKey, Option<Arc<crate::live::Drift>>)> {
+    let places = comparison.out_of_sync.iter().filter_map(|place| bundle.assembly.objects.get(*place));
+    places
+        .map(|desired| match records.get(&desired.key).map(|record| &record.verdict) {
+            Some(Verdict::OutOfSync(drift)) => (desired.key.clone(), Some(drift.clone())),
+            _ => (desired.key.clone(), None),
+        })
+        .collect()
+}
+
+/// No change, no write.
+fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) -> Action {
+    if change.is_nothing(view.application) { Action::Idle(wake) } else { Action::Write(Box::new(change)) }
+}

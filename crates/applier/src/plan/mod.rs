@@ -1,0 +1,17 @@
+//! The decisions of the applier: synchronous functions on plain data, no runtime, no clock.
+//!
+//! What comes in: an Application, its bundles, the records of its cluster, the operation under way and the time.
+//! What goes out: the next thing to do. The rim does it, tells the outcome, and asks again.
+
+mod autosync;
+mod comparison;
+mod decide;
+mod deletion;
+mod facts;
+mod run;
+mod status;
+
+pub use decide::{Action, View, decide};
+pub use facts::facts;
+pub use run::{Effect, Outcome, Run, Task};
+pub use status::Change;

@@ -1,0 +1,330 @@
+//! The status of an Application, from what was compared and what is under way.
+//!
+//! What comes in: the view, a comparison, the operation. What goes out: the whole status as it should be, and the
+//! merge patch that makes it so. Times move only where something else does.
+
+use ithaca_api::{
+    Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
+    status::{ComparedTo, Condition, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
+};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{comparison::Comparison, decide::View, run::Run};
+use crate::bundle::Bundle;
+
+/// How far the operation is.
+#[derive(Clone, Copy)]
+pub enum Progress<'a> {
+    /// There is none.
+    Rest,
+    /// It is under way.
+    Running(&'a Run, &'a str),
+    /// Its next attempt is then.
+    Waiting(&'a Run, Timestamp),
+    /// It ended.
+    Ended(&'a Run, OperationPhase, &'a str),
+}
+
+/// What is to be written on an Application.
+#[derive(Debug)]
+pub struct Change {
+    /// The status as it should be.
+    pub status: ApplicationStatus,
+    /// `operation` is done with.
+    pub clears_operation: bool,
+    /// The refresh that was asked for is done.
+    pub clears_refresh: bool,
+    /// The operation under way has ended.
+    pub ends_run: bool,
+    /// The operation under way is told of.
+    pub announces_run: bool,
+}
+
+impl Change {
+    /// Whether the Application says all this already.
+    pub fn is_nothing(&self, application: &Application) -> bool {
+        !self.ends_run
+            && !self.clears_operation
+            && !self.clears_refresh
+            && application.status.as_ref() == Some(&self.status)
+    }
+
+    /// The merge patch; None for the version means that it is written whatever was written meanwhile.
+    pub fn patch(&self, application: &Application) -> Value {
+        let before = serde_json::to_value(application.status.clone().unwrap_or_default()).unwrap_or_default();
+        let after = serde_json::to_value(&self.status).unwrap_or_default();
+        let mut patch = Map::new();
+        patch.insert("status".to_owned(), merge_patch(&before, &after));
+        let mut metadata = Map::new();
+        if let Some(version) = &application.metadata.resource_version {
+            metadata.insert("resourceVersion".to_owned(), Value::from(version.as_str()));
+        }
+        if self.clears_refresh {
+            metadata.insert("annotations".to_owned(), json!({ithaca_api::annotation::REFRESH: null}));
+        }
+        if self.clears_operation {
+            patch.insert("operation".to_owned(), Value::Null);
+        }
+        patch.insert("metadata".to_owned(), Value::Object(metadata));
+        Value::Object(patch)
+    }
+}
+
+/// The status after a comparison. `sync_error` is why automation gave up.
+pub fn compared(
+    view: View<'_>,
+    bundle: &Bundle,
+    comparison: &Comparison,
+    progress: Progress<'_>,
+    sync_error: Option<&str>,
+) -> Change {
+    let mut status = view.application.status.clone().unwrap_or_default();
+    let code = if bundle.failure.is_some() { SyncStatusCode::Unknown } else { comparison.status(false) };
+    status.sync = Some(sync_status(view.application, bundle, code));
+    status.resources = comparison.resources.clone();
+    status.health = Some(HealthStatus { status: Some(comparison.health), ..HealthStatus::default() });
+    status.conditions = conditions(bundle, comparison, view, sync_error);
+    status.source_type = None;
+    status.source_types = Vec::new();
+    let types: Vec<_> = bundle.sources.iter().filter_map(|source| source.source_type).collect();
+    match view.application.spec.has_multiple_sources() {
+        true => status.source_types = types,
+        false => status.source_type = types.first().copied(),
+    }
+    status.summary = summary(bundle);
+    finish(view, status, bundle.refresh, progress)
+}
+
+/// The status where nothing was ever rendered: what is wrong, and nothing about objects.
+pub fn failed(view: View<'_>, bundle: &Bundle) -> Change {
+    let mut status = view.application.status.clone().unwrap_or_default();
+    status.sync = Some(sync_status(view.application, bundle, SyncStatusCode::Unknown));
+    status.conditions = failure_condition(bundle).into_iter().collect();
+    let healthy =
+        HealthStatus { status: Some(ithaca_api::HealthStatusCode::Healthy), ..HealthStatus::default() };
+    status.health = Some(status.health.unwrap_or(healthy));
+    finish(view, status, bundle.refresh, Progress::Rest)
+}
+
+/// The status where the spec cannot be followed.
+pub fn invalid(view: View<'_>, reason: &str) -> Change {
+    let mut status = view.application.status.clone().unwrap_or_default();
+    status.conditions = vec![condition(ConditionType::InvalidSpecError, reason.to_owned())];
+    status.sync = Some(SyncStatus { status: SyncStatusCode::Unknown, ..status.sync.unwrap_or_default() });
+    let unknown =
+        HealthStatus { status: Some(ithaca_api::HealthStatusCode::Unknown), ..HealthStatus::default() };
+    status.health = Some(unknown);
+    finish(view, status, view.tracked.is_some_and(|bundle| bundle.refresh), Progress::Rest)
+}
+
+/// Adds the operation, keeps the times of what did not change, and moves reconciledAt where anything did.
+fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progress: Progress<'_>) -> Change {
+    let now = Time::from_timestamp(view.now);
+    let before = view.application.status.clone().unwrap_or_default();
+    match progress {
+        Progress::Rest => {}
+        Progress::Running(run, message) => {
+            status.operation_state = Some(state(run, OperationPhase::Running, message, None))
+        }
+        Progress::Waiting(run, at) => {
+            let message = waiting_message(run, at);
+            let failed = run.failed_at.map(Time::from_timestamp);
+            status.operation_state = Some(state(run, OperationPhase::Running, &message, failed));
+        }
+        Progress::Ended(run, phase, message) => {
+            let message = with_retries(message, run.retries);
+            status.operation_state = Some(state(run, phase, &message, Some(now)));
+            if phase == OperationPhase::Succeeded && !run.is_dry() && !run.is_selective() {
+                remember(&mut status, run, now, view.application.spec.revision_history_limit());
+            }
+        }
+    }
+    keep_times(&mut status, &before, now);
+    status.controller_namespace = view.control_plane.to_owned();
+    if status != before {
+        status.reconciled_at = Some(now);
+    }
+    let annotations = view.application.metadata.annotations.as_ref();
+    let asked =
+        annotations.is_some_and(|annotations| annotations.contains_key(ithaca_api::annotation::REFRESH));
+    let ends_run = matches!(progress, Progress::Ended(..));
+    let own = matches!(progress, Progress::Ended(run, ..) if view.application.operation.as_ref() == Some(&run.operation));
+    Change {
+        status,
+        clears_operation: own,
+        clears_refresh: asked && refreshed,
+        ends_run,
+        announces_run: !matches!(progress, Progress::Rest),
+    }
+}
+
+fn state(run: &Run, phase: OperationPhase, message: &str, finished: Option<Time>) -> OperationState {
+    OperationState {
+        operation: run.operation.clone(),
+        phase,
+        message: message.to_owned(),
+        sync_result: Some(run.result()),
+        started_at: Time::from_timestamp(run.started_at),
+        finished_at: finished,
+        retry_count: run.retries,
+    }
+}
+
+fn waiting_message(run: &Run, at: Timestamp) -> String {
+    let failures = run.tasks.iter().filter_map(|task| {
+        let outcome = task.outcome.as_ref().filter(|o| o.code == ithaca_api::ResultCode::SyncFailed)?;
+        Some(format!("{}: {}", task.key, outcome.message))
+    });
+    let reasons = failures.chain(run.refusal()).collect::<Vec<_>>().join("; ");
+    let message = format!("one or more synchronization tasks completed unsuccessfully, reason: {reasons}");
+    let attempt = run.retries + 1;
+    with_retries(
+        &format!("{message}. Retrying attempt #{attempt} at {}", Time::from_timestamp(at)),
+        run.retries,
+    )
+}
+
+fn with_retries(message: &str, retries: i64) -> String {
+    if retries > 0 { format!("{message} (retried {retries} times).") } else { message.to_owned() }
+}
+
+/// A deployment for the history.
+fn remember(status: &mut ApplicationStatus, run: &Run, now: Time, limit: usize) {
+    let result = run.result();
+    let id = status.history.last().map_or(0, |last| last.id + 1);
+    status.history.push(RevisionHistory {
+        revision: result.revision,
+        revisions: result.revisions,
+        source: result.source,
+        sources: result.sources,
+        deployed_at: now,
+        deploy_started_at: Some(Time::from_timestamp(run.started_at)),
+        id,
+        initiated_by: run.operation.initiated_by.clone(),
+    });
+    let surplus = status.history.len().saturating_sub(limit);
+    status.history.drain(..surplus);
+}
+
+fn sync_status(application: &Application, bundle: &Bundle, code: SyncStatusCode) -> SyncStatus {
+    let spec = &application.spec;
+    let several = spec.has_multiple_sources();
+    let mut revisions = bundle.revisions();
+    SyncStatus {
+        status: code,
+        revision: if several { String::new() } else { revisions.pop().unwrap_or_default() },
+        revisions: if several { revisions } else { Vec::new() },
+        compared_to: Some(ComparedTo {
+            source: if several { None } else { spec.sources().first().cloned() },
+            sources: if several { spec.sources().to_vec() } else { Vec::new() },
+            destination: spec.destination.clone(),
+            ignore_differences: spec.ignore_differences.clone(),
+        }),
+    }
+}
+
+fn conditions(
+    bundle: &Bundle,
+    comparison: &Comparison,
+    view: View<'_>,
+    sync_error: Option<&str>,
+) -> Vec<Condition> {
+    let assembly = &bundle.assembly;
+    let mut conditions: Vec<Condition> = failure_condition(bundle).into_iter().collect();
+    conditions.extend(
+        assembly.invalid.iter().map(|reason| condition(ConditionType::InvalidSpecError, reason.clone())),
+    );
+    let unknown = assembly.unknown.iter().map(|(key, reason)| format!("{key}: {reason}"));
+    let errors = sync_error.map(str::to_owned).into_iter().chain(unknown.filter(|_| sync_error.is_none()));
+    conditions.extend(errors.map(|message| condition(ConditionType::SyncError, message)));
+    conditions.extend(assembly.repeated.iter().map(|key| {
+        condition(
+            ConditionType::RepeatedResourceWarning,
+            format!(
+                "Resource {key} appeared more than once among application resources; the last one counts."
+            ),
+        )
+    }));
+    conditions.extend(assembly.hooks.iter().map(|key| {
+        condition(
+            ConditionType::ExcludedResourceWarning,
+            format!("Resource {key} is a hook, and hooks are not run yet."),
+        )
+    }));
+    conditions.extend(shared(bundle, comparison, view));
+    conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
+    conditions
+}
+
+/// Objects that carry another application's tracking id.
+fn shared(bundle: &Bundle, _comparison: &Comparison, view: View<'_>) -> Vec<Condition> {
+    let objects = bundle.assembly.objects.iter();
+    let others = objects.filter_map(|desired| {
+        let instance = view.records.get(&desired.key)?.instance.as_deref()?;
+        (instance != view.owner.instance).then(|| {
+            let message =
+                format!("{} is part of applications {} and {instance}", desired.key, view.owner.instance);
+            condition(ConditionType::SharedResourceWarning, message)
+        })
+    });
+    others.collect()
+}
+
+fn failure_condition(bundle: &Bundle) -> Option<Condition> {
+    let failure = bundle.failure.as_ref()?;
+    let type_ =
+        if failure.invalid_spec { ConditionType::InvalidSpecError } else { ConditionType::ComparisonError };
+    Some(condition(type_, failure.message.clone()))
+}
+
+fn condition(type_: ConditionType, message: String) -> Condition {
+    Condition { type_, message, last_transition_time: None }
+}
+
+fn summary(bundle: &Bundle) -> Summary {
+    let objects = &bundle.assembly.objects;
+    let mut images: Vec<String> = objects.iter().flat_map(|desired| desired.images.iter().cloned()).collect();
+    images.sort();
+    images.dedup();
+    let is_application =
+        |key: &crate::object::ObjectKey| &*key.group == ithaca_api::GROUP && &*key.kind == "Application";
+    let is_app_of_apps = objects.iter().any(|desired| is_application(&desired.key));
+    Summary { images, is_app_of_apps, ..Summary::default() }
+}
+
+/// What did not change keeps its time.
+fn keep_times(status: &mut ApplicationStatus, before: &ApplicationStatus, now: Time) {
+    for condition in &mut status.conditions {
+        let known =
+            before.conditions.iter().find(|b| b.type_ == condition.type_ && b.message == condition.message);
+        condition.last_transition_time = known.map_or(Some(now), |known| known.last_transition_time);
+    }
+    if let Some(health) = &mut status.health {
+        let known = before.health.as_ref().filter(|before| before.status == health.status);
+        health.last_transition_time = known.map_or(Some(now), |known| known.last_transition_time);
+    }
+}
+
+/// The JSON merge patch (RFC 7386) that turns `before` into `after`.
+fn merge_patch(before: &Value, after: &Value) -> Value {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return after.clone() };
+    let removed = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(|(key, value)| {
+        let patch = before.get(key).map_or_else(|| value.clone(), |before| merge_patch(before, value));
+        (key.clone(), patch)
+    });
+    Value::Object(removed.chain(changed).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_says_only_what_changed() {
+        let before = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": [1]});
+        let after = json!({"a": 1, "b": {"c": 2}, "e": [2]});
+        assert_eq!(merge_patch(&before, &after), json!({"b": {"c": 2, "d": null}, "e": [2]}));
+    }
+}

@@ -1,0 +1,191 @@
+//! Which application is looked at next: each by one worker at a time, as soon as something about it changed.
+//!
+//! What comes in: uids that became dirty, now or later. What goes out: uids to workers, a bounded number at once.
+
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::state::Uid;
+
+enum Word {
+    Dirty(Uid),
+    At(Uid, Instant),
+    Done(Uid),
+}
+
+/// The way into the queue, cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    words: mpsc::UnboundedSender<Word>,
+}
+
+/// The other end, for the one task that hands out work.
+pub struct Dispatcher {
+    words: mpsc::UnboundedReceiver<Word>,
+    back: mpsc::WeakUnboundedSender<Word>,
+    waiting: VecDeque<Uid>,
+    queued: HashSet<Uid>,
+    running: HashSet<Uid>,
+    dirtied_while_running: HashSet<Uid>,
+    timers: BTreeSet<(Instant, Uid)>,
+}
+
+/// Both ends of a queue.
+pub fn queue() -> (Queue, Dispatcher) {
+    let (tx, rx) = mpsc::unbounded_channel();
+    let dispatcher = Dispatcher {
+        words: rx,
+        back: tx.downgrade(),
+        waiting: VecDeque::new(),
+        queued: HashSet::new(),
+        running: HashSet::new(),
+        dirtied_while_running: HashSet::new(),
+        timers: BTreeSet::new(),
+    };
+    (Queue { words: tx }, dispatcher)
+}
+
+impl Queue {
+    /// Something about an application changed.
+    pub fn dirty(&self, uid: &Uid) {
+        // The dispatcher is gone only when the process ends.
+        let _ = self.words.send(Word::Dirty(uid.clone()));
+    }
+
+    /// The application has to be looked at again after this time.
+    pub fn dirty_after(&self, uid: &Uid, delay: Duration) {
+        let _ = self.words.send(Word::At(uid.clone(), Instant::now() + delay));
+    }
+}
+
+impl Dispatcher {
+    /// Hands out work to at most `workers` at once, until `stop` resolves; then waits for those that are at it.
+    pub async fn run<W, F>(mut self, workers: usize, stop: impl Future<Output = ()>, work: W)
+    where
+        W: Fn(Uid) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut stop = std::pin::pin!(stop);
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            while self.running.len() < workers
+                && let Some(uid) = self.waiting.pop_front()
+            {
+                self.queued.remove(&uid);
+                self.running.insert(uid.clone());
+                let done = DoneGuard { uid: uid.clone(), back: self.back.clone() };
+                let job = work(uid);
+                tasks.spawn(async move {
+                    job.await;
+                    drop(done);
+                });
+            }
+            let due = self.timers.first().map(|(at, _)| *at);
+            tokio::select! {
+                () = &mut stop => break,
+                word = self.words.recv() => match word {
+                    Some(word) => self.take(word),
+                    None => break,
+                },
+                () = sleep_until(due) => self.fire(),
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn take(&mut self, word: Word) {
+        match word {
+            Word::Dirty(uid) => self.enqueue(uid),
+            Word::At(uid, at) => {
+                self.timers.insert((at, uid));
+            }
+            Word::Done(uid) => {
+                self.running.remove(&uid);
+                if self.dirtied_while_running.remove(&uid) {
+                    self.enqueue(uid);
+                }
+            }
+        }
+    }
+
+    fn fire(&mut self) {
+        let now = Instant::now();
+        while self.timers.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, uid)) = self.timers.pop_first()
+        {
+            self.enqueue(uid);
+        }
+    }
+
+    fn enqueue(&mut self, uid: Uid) {
+        if self.running.contains(&uid) {
+            self.dirtied_while_running.insert(uid);
+        } else if self.queued.insert(uid.clone()) {
+            self.waiting.push_back(uid);
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells that a worker ended, however it ended.
+struct DoneGuard {
+    uid: Uid,
+    back: mpsc::WeakUnboundedSender<Word>,
+}
+
+impl Drop for DoneGuard {
+    fn drop(&mut self) {
+        if let Some(back) = self.back.upgrade() {
+            let _ = back.send(Word::Done(Arc::clone(&self.uid)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_application_is_worked_on_by_one_worker_and_again_when_dirtied_meanwhile() {
+        let (queue, dispatcher) = queue();
+        let (seen_tx, mut seen) = mpsc::unbounded_channel();
+        let running = Arc::new(Mutex::new(0));
+        let uid: Uid = "a".into();
+        queue.dirty(&uid);
+        queue.dirty(&uid);
+        let again = queue.clone();
+        let (stop_tx, stop) = tokio::sync::oneshot::channel::<()>();
+        let work = move |uid: Uid| {
+            let (seen_tx, running, again) = (seen_tx.clone(), running.clone(), again.clone());
+            async move {
+                *running.lock().expect("not poisoned") += 1;
+                let first = seen_tx.send(*running.lock().expect("not poisoned")).is_ok();
+                assert!(first);
+                if Arc::strong_count(&running) > 0 && *uid == *"a" {
+                    again.dirty_after(&"b".into(), Duration::ZERO);
+                }
+                tokio::task::yield_now().await;
+                *running.lock().expect("not poisoned") -= 1;
+            }
+        };
+        let dispatch = tokio::spawn(dispatcher.run(1, async { drop(stop.await) }, work));
+        assert_eq!(seen.recv().await, Some(1));
+        assert_eq!(seen.recv().await, Some(1));
+        drop(stop_tx);
+        dispatch.await.expect("no panic");
+    }
+}

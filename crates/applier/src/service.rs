@@ -1,0 +1,115 @@
+//! The applier as a process: its arguments, and the tasks that it is made of.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::Context;
+use ithaca_bus::Bus;
+use ithaca_chassis::Process;
+use tokio::task::JoinSet;
+
+use crate::{
+    cluster::Cluster,
+    follow, metrics,
+    metrics::Metrics,
+    publish::{self, Publisher},
+    queue::{self, Queue},
+    state::State,
+    work,
+};
+
+/// Makes clusters match Git and keeps them matched
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Arguments of every process.
+    #[command(flatten)]
+    pub chassis: ithaca_chassis::Args,
+    /// Where the bus is.
+    #[command(flatten)]
+    pub bus: ithaca_bus::Args,
+    /// Applications that are worked on at the same time
+    #[arg(long, env = "ITHACA_APPLIER_WORKERS", default_value_t = 8)]
+    pub workers: usize,
+    /// Objects of one application that are written at the same time
+    #[arg(long, env = "ITHACA_APPLIER_WRITES", default_value_t = 8)]
+    pub writes: usize,
+}
+
+/// What all tasks of the applier share.
+pub struct Shared {
+    /// The destination.
+    pub cluster: Cluster,
+    /// Facts go out through it.
+    pub publisher: Publisher,
+    /// Facts about deleted applications are forgotten through it.
+    pub bus: Bus,
+    /// Who is looked at next.
+    pub queue: Queue,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Namespace of the control plane and, for now, of all Applications.
+    pub namespace: String,
+    /// Writes of one application at the same time.
+    pub writes: usize,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    /// All that is known, for as short as a decision takes.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every application has to be looked at again.
+    pub fn dirty_all(&self) {
+        for uid in self.state().apps.keys() {
+            self.queue.dirty(uid);
+        }
+    }
+}
+
+/// Runs until the process is told to stop; operations under way are handed to the next life.
+pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
+    let ready_bus = process.health.part("the bus");
+    let ready_kinds = process.health.part("the API server");
+    let ready_list = process.health.part("the list of Applications");
+    let bus = Bus::connect(&args.bus, "ithaca-applier").await?;
+    ready_bus.set(true);
+    let client =
+        kube::Client::try_default().await.context("failed to find a Kubernetes cluster; set KUBECONFIG")?;
+    let (queue, dispatcher) = queue::queue();
+    let (publisher, facts) = publish::publisher();
+    let shared = Arc::new(Shared {
+        cluster: Cluster::new(client),
+        publisher,
+        bus: bus.clone(),
+        queue,
+        metrics: Metrics::new(),
+        namespace: process.namespace.clone(),
+        writes: args.writes,
+        state: Mutex::default(),
+    });
+    metrics::observe(&shared);
+    follow::discover_patiently(&shared).await;
+    ready_kinds.set(true);
+    let mut tasks = JoinSet::new();
+    spawn(&mut tasks, follow::bundles(shared.clone()));
+    spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
+    spawn(&mut tasks, follow::definitions(shared.clone()));
+    spawn(&mut tasks, publish::publish(bus.clone(), facts));
+    let stop = process.shutdown.clone();
+    let worker = move |uid| work::work(shared.clone(), uid);
+    let dispatch = dispatcher.run(args.workers, async move { stop.cancelled().await }, worker);
+    tokio::select! {
+        () = dispatch => {}
+        Some(ended) = tasks.join_next() => anyhow::bail!("a task of the applier ended: {ended:?}"),
+    }
+    bus.close().await;
+    Ok(())
+}
+
+fn spawn(tasks: &mut JoinSet<()>, task: impl Future<Output = ()> + Send + 'static) {
+    tasks.spawn(task);
+}

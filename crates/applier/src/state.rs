@@ -1,0 +1,195 @@
+//! All that the applier knows at this moment: applications, their bundles, and the records of their cluster.
+//!
+//! What comes in: Applications, facts and live objects as they arrive. What goes out: views to decide on, and which
+//! applications have to be looked at again. Losing all of it costs a restart and nothing else.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use ithaca_api::{Application, tracking};
+use ithaca_proto::v1::{BundleRendered, Purpose};
+use opentelemetry::Context;
+
+use crate::{
+    bundle::Bundle,
+    desired::{Desired, Owner},
+    live::Records,
+    object::ObjectKey,
+    plan::{Run, View},
+};
+
+/// An Application's uid.
+pub type Uid = Arc<str>;
+
+/// What is known of one application.
+#[derive(Debug)]
+pub struct App {
+    /// As the API server last gave it, without managedFields.
+    pub application: Application,
+    /// Whom its objects belong to.
+    pub owner: Owner,
+    /// What targetRevision says, ready to be compared.
+    pub tracked: Loaded,
+    /// What an operation asked for.
+    pub requested: Loaded,
+    /// The operation under way.
+    pub run: Option<Run>,
+    /// When its status was last written.
+    pub written: Option<Instant>,
+    /// How often in a row something outside failed.
+    pub failures: u32,
+}
+
+/// A fact and what it amounts to.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The fact that was said last.
+    pub fact: Option<Arc<BundleRendered>>,
+    /// The trace that it belongs to.
+    pub context: Context,
+    /// What was made of it, and of which fact and under which discovery of kinds.
+    pub bundle: Option<Arc<Bundle>>,
+    /// The number of the discovery under which `bundle` was made.
+    pub epoch: u64,
+    /// For whom it was made.
+    pub owner: Option<Owner>,
+}
+
+impl Loaded {
+    /// Whether the bundle is still what the fact amounts to for this owner.
+    pub fn is_current(&self, owner: &Owner, epoch: u64) -> bool {
+        let Some(fact) = &self.fact else { return true };
+        let Some(bundle) = &self.bundle else { return false };
+        let settled = bundle.assembly.unknown.is_empty() || self.epoch == epoch;
+        bundle.observed_at == fact.observed_at && self.owner.as_ref() == Some(owner) && settled
+    }
+}
+
+/// All that the applier knows.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Applications by uid.
+    pub apps: HashMap<Uid, App>,
+    /// Facts of applications that are not known yet.
+    pub early: HashMap<(Uid, i32), (Arc<BundleRendered>, Context)>,
+    /// The cluster's objects.
+    pub records: Records,
+    /// Counts the discoveries of kinds that found something new.
+    pub epoch: u64,
+    /// Whether all Applications have been listed.
+    pub listed: bool,
+    wanted: HashMap<ObjectKey, (Uid, Arc<Desired>)>,
+}
+
+impl State {
+    /// What there is to decide on for an application.
+    pub fn view<'a>(&'a self, uid: &str, control_plane: &'a str, now: jiff::Timestamp) -> Option<View<'a>> {
+        let app = self.apps.get(uid)?;
+        Some(View {
+            application: &app.application,
+            owner: &app.owner,
+            tracked: app.tracked.bundle.as_ref(),
+            requested: app.requested.bundle.as_ref(),
+            run: app.run.as_ref(),
+            records: &self.records,
+            control_plane,
+            now,
+        })
+    }
+
+    /// Takes over an Application as the API server gave it. Older versions than the known one are ignored.
+    pub fn put_application(&mut self, mut application: Application, control_plane: &str) -> Option<Uid> {
+        application.metadata.managed_fields = None;
+        let uid: Uid = application.metadata.uid.as_deref()?.into();
+        let owner = owner(&application, control_plane);
+        match self.apps.get_mut(&uid) {
+            Some(app) if is_older(&application, &app.application) => return None,
+            Some(app) => {
+                app.application = application;
+                app.owner = owner;
+            }
+            None => {
+                let mut app = App {
+                    application,
+                    owner,
+                    tracked: Loaded::default(),
+                    requested: Loaded::default(),
+                    run: None,
+                    written: None,
+                    failures: 0,
+                };
+                for (purpose, loaded) in
+                    [(Purpose::Tracked, &mut app.tracked), (Purpose::Operation, &mut app.requested)]
+                {
+                    if let Some((fact, context)) = self.early.remove(&(uid.clone(), purpose as i32)) {
+                        loaded.fact = Some(fact);
+                        loaded.context = context;
+                    }
+                }
+                self.apps.insert(uid.clone(), app);
+            }
+        }
+        Some(uid)
+    }
+
+    /// Forgets an Application that is gone.
+    pub fn remove_application(&mut self, uid: &str) -> Option<App> {
+        self.wanted.retain(|_, (owner, _)| **owner != *uid);
+        self.apps.remove(uid)
+    }
+
+    /// Takes over a fact, unless a newer one is known. Returns whom it is about.
+    pub fn put_fact(&mut self, fact: BundleRendered, context: Context) -> Option<Uid> {
+        let uid: Uid = fact.application.as_ref()?.uid.as_str().into();
+        let purpose = fact.purpose();
+        let Some(app) = self.apps.get_mut(&uid) else {
+            self.early.insert((uid.clone(), purpose as i32), (Arc::new(fact), context));
+            return Some(uid);
+        };
+        let loaded = if purpose == Purpose::Operation { &mut app.requested } else { &mut app.tracked };
+        let newer = loaded.fact.as_ref().is_none_or(|known| known.observed_at < fact.observed_at);
+        if newer {
+            loaded.fact = Some(Arc::new(fact));
+            loaded.context = context;
+        }
+        newer.then_some(uid)
+    }
+
+    /// Takes over what a tracked fact amounts to; what the application wanted before is forgotten.
+    pub fn want(&mut self, uid: &Uid, bundle: &Bundle) {
+        let keys: HashSet<&ObjectKey> = bundle.assembly.objects.iter().map(|desired| &desired.key).collect();
+        self.wanted.retain(|key, (owner, _)| owner != uid || keys.contains(key));
+        for desired in &bundle.assembly.objects {
+            self.wanted.insert(desired.key.clone(), (uid.clone(), desired.clone()));
+        }
+    }
+
+    /// Who wants an object, and how.
+    pub fn wanted(&self, key: &ObjectKey) -> Option<(&Uid, &Arc<Desired>)> {
+        self.wanted.get(key).map(|(uid, desired)| (uid, desired))
+    }
+
+    /// The application that a tracking id names.
+    pub fn by_instance(&self, instance: &str) -> Option<&Uid> {
+        self.apps.iter().find(|(_, app)| app.owner.instance == instance).map(|(uid, _)| uid)
+    }
+}
+
+fn owner(application: &Application, control_plane: &str) -> Owner {
+    let name = application.metadata.name.as_deref().unwrap_or_default();
+    let namespace = application.metadata.namespace.as_deref().unwrap_or_default();
+    Owner {
+        instance: tracking::instance_name(name, namespace, control_plane),
+        namespace: application.spec.destination.namespace.clone(),
+    }
+}
+
+/// Resource versions of one API server are numbers that grow; where they are not, nothing is called older.
+fn is_older(one: &Application, other: &Application) -> bool {
+    let version =
+        |application: &Application| application.metadata.resource_version.as_deref()?.parse::<u64>().ok();
+    matches!((version(one), version(other)), (Some(one), Some(other)) if one < other)
+}

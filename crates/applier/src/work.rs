@@ -1,0 +1,175 @@
+//! One application, looked at until there is nothing left to do: fetch, decide, do, again.
+//!
+//! What comes in: a uid. What goes out: whatever the decisions say. What it does not do: decide.
+
+use std::{sync::Arc, time::Duration};
+
+use ithaca_proto::v1::BundleRendered;
+use jiff::Timestamp;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::{
+    bundle::{self, Bundle},
+    error::Error,
+    follow,
+    plan::{self, Action},
+    service::Shared,
+    state::{Loaded, Uid},
+};
+
+mod objects;
+mod status;
+
+/// Status changes that no operation and no user waits for are written this far apart.
+const STATUS_PAUSE: Duration = Duration::from_millis(500);
+
+/// Works on an application until it is at rest.
+pub async fn work(shared: Arc<Shared>, uid: Uid) {
+    let (name, context) = {
+        let state = shared.state();
+        let Some(app) = state.apps.get(&uid) else { return };
+        (app.owner.instance.clone(), app.tracked.context.clone())
+    };
+    let span = tracing::info_span!("reconcile", application = name);
+    // Without a collector there is no parent to set, which is no error.
+    let _ = span.set_parent(context);
+    let timer = shared.metrics.reconcile_timer();
+    let outcome = Box::pin(settle(&shared, &uid)).instrument(span).await;
+    shared.metrics.reconciled(timer, &shared, &uid);
+    match outcome {
+        Ok(()) => shared.state().apps.get_mut(&uid).map(|app| app.failures = 0).unwrap_or_default(),
+        Err(error) => {
+            let failures = shared.state().apps.get_mut(&uid).map_or(0, |app| {
+                app.failures += 1;
+                app.failures
+            });
+            let delay = Duration::from_millis(100 * 2_u64.pow(failures.min(8)));
+            tracing::warn!(
+                application = name,
+                error = &error as &dyn std::error::Error,
+                "trying again in {delay:?}"
+            );
+            shared.queue.dirty_after(&uid, delay);
+        }
+    }
+}
+
+async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
+    loop {
+        load(shared, uid).await?;
+        let action = {
+            let state = shared.state();
+            match state.view(uid, &shared.namespace, Timestamp::now()) {
+                Some(view) => plan::decide(view),
+                None => return Ok(()),
+            }
+        };
+        match action {
+            Action::Idle(wake) => {
+                if let Some(wake) = wake {
+                    let delay = wake.duration_since(Timestamp::now()).unsigned_abs();
+                    shared.queue.dirty_after(uid, delay);
+                }
+                return Ok(());
+            }
+            Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(shared, kind)),
+            Action::Inspect(objects) => objects::inspect(shared, uid, objects).await?,
+            Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
+            Action::Perform(tasks) => objects::perform(shared, uid, &tasks).await?,
+            Action::Postpone => {
+                if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
+                    run.failed_at = Some(Timestamp::now());
+                }
+            }
+            Action::Write(change) => match pause(shared, uid, &change) {
+                Some(pause) => {
+                    shared.queue.dirty_after(uid, pause);
+                    return Ok(());
+                }
+                None => Box::pin(status::write(shared, uid, *change)).await?,
+            },
+            Action::Delete(objects, propagation) => {
+                objects::delete(shared, &objects, propagation).await?;
+                return Ok(());
+            }
+            Action::Release(finalizers) => {
+                Box::pin(status::release(shared, uid, &finalizers)).await?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn set_run(shared: &Shared, uid: &Uid, run: Option<plan::Run>) {
+    if let Some(app) = shared.state().apps.get_mut(uid) {
+        app.run = run;
+    }
+}
+
+/// How long a change that nobody waits for has to wait.
+fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> {
+    if change.ends_run || change.announces_run || change.clears_refresh || change.clears_operation {
+        return None;
+    }
+    let state = shared.state();
+    let app = state.apps.get(uid)?;
+    let conditions = app.application.status.as_ref().map(|status| &status.conditions);
+    if conditions != Some(&change.status.conditions) {
+        return None;
+    }
+    app.written
+        .and_then(|written| STATUS_PAUSE.checked_sub(written.elapsed()))
+        .filter(|pause| !pause.is_zero())
+}
+
+/// Makes bundles of the facts that are new.
+async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
+    for tracked in [true, false] {
+        let (fact, known, owner, epoch) = {
+            let state = shared.state();
+            let Some(app) = state.apps.get(uid) else { return Ok(()) };
+            let loaded = if tracked { &app.tracked } else { &app.requested };
+            if loaded.is_current(&app.owner, state.epoch) {
+                continue;
+            }
+            let Some(fact) = loaded.fact.clone() else { continue };
+            (fact, reusable(loaded, &app.owner, state.epoch), app.owner.clone(), state.epoch)
+        };
+        let assembly = match known.filter(|known| same_content(known, &fact)) {
+            Some(known) => known.assembly.clone(),
+            None => Arc::new(assemble(shared, uid, &fact, &owner).await?),
+        };
+        let bundle = Arc::new(Bundle::new((*fact).clone(), assembly));
+        let mut state = shared.state();
+        if tracked {
+            state.want(uid, &bundle);
+        }
+        if let Some(app) = state.apps.get_mut(uid) {
+            let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
+            (loaded.bundle, loaded.owner, loaded.epoch) = (Some(bundle), Some(owner), epoch);
+        }
+    }
+    Ok(())
+}
+
+/// The bundle that was made before, where its objects would come out the same.
+fn reusable(loaded: &Loaded, owner: &crate::desired::Owner, epoch: u64) -> Option<Arc<Bundle>> {
+    let bundle = loaded.bundle.clone().filter(|_| loaded.owner.as_ref() == Some(owner))?;
+    (bundle.assembly.unknown.is_empty() || loaded.epoch == epoch).then_some(bundle)
+}
+
+fn same_content(known: &Bundle, fact: &BundleRendered) -> bool {
+    fact.content.as_ref().is_some_and(|content| content.digest == known.digest)
+}
+
+async fn assemble(
+    shared: &Shared,
+    uid: &str,
+    fact: &BundleRendered,
+    owner: &crate::desired::Owner,
+) -> Result<crate::desired::Assembly, Error> {
+    let Some(content) = &fact.content else { return Ok(Default::default()) };
+    let compressed = shared.bus.get_content(uid, content).await?;
+    bundle::assemble(&compressed, owner, &|kind| shared.cluster.scope(kind))
+}

@@ -1,0 +1,168 @@
+//! What is done to objects: judged, applied, pruned, deleted. Several at once, each with its own outcome.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, stream};
+use ithaca_api::{ResultCode, SyncOptions, annotation::FIELD_MANAGER, sync_options::Propagation};
+use serde_json::Value;
+
+use crate::{
+    desired::Desired,
+    error::Error,
+    judge,
+    live::{Drift, Record, Verdict},
+    object::ObjectKey,
+    plan::{Effect, Outcome, Task},
+    service::Shared,
+    state::Uid,
+};
+
+/// Has the API server judge objects that the cheap comparison could not.
+pub async fn inspect(shared: &Shared, _uid: &Uid, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
+    let inspections: Vec<_> = objects.iter().map(|desired| inspect_one(shared, desired).boxed()).collect();
+    let mut inspections = stream::iter(inspections).buffer_unordered(shared.writes);
+    while let Some(outcome) = inspections.next().await {
+        outcome?;
+    }
+    Ok(())
+}
+
+async fn inspect_one(shared: &Shared, desired: &Desired) -> Result<(), Error> {
+    let Some(live) = shared.cluster.get(desired).await? else {
+        shared.state().records.remove(&desired.key);
+        return Ok(());
+    };
+    let mut record = Record::of(&desired.key, &live, Some(desired), None);
+    if record.verdict == Verdict::Undecided {
+        record.verdict = convict(shared, desired, &live).await?;
+    }
+    shared.state().records.put(desired.key.clone(), record);
+    Ok(())
+}
+
+/// The API server's verdict: what a server-side dry run would change.
+async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Verdict, Error> {
+    let _timer = shared.metrics.dry_run();
+    match shared.cluster.apply(desired, true).await {
+        Ok(applied) => {
+            let fields = judge::differences(live, &applied);
+            if fields.is_empty() {
+                return Ok(Verdict::Synced);
+            }
+            let author = judge::attribute(live, &fields, FIELD_MANAGER);
+            Ok(Verdict::OutOfSync(Arc::new(Drift { fields, author, rejected: None })))
+        }
+        Err(error) if error.is_passing() => Err(error),
+        Err(error) => {
+            Ok(Verdict::OutOfSync(Arc::new(Drift { rejected: Some(error.to_string()), ..Drift::default() })))
+        }
+    }
+}
+
+/// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
+pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
+    let Some((tasks, options, dry_run, namespace)) = plan(shared, uid, places) else { return Ok(()) };
+    let applies = tasks.iter().any(|(_, task)| matches!(task.effect, Effect::Apply(_)));
+    if applies && !dry_run && options.create_namespace() && !namespace.is_empty() {
+        match shared.cluster.ensure_namespace(&namespace).await {
+            Err(error) if !error.is_passing() => {
+                let message = format!("failed to create namespace {namespace}: {error}");
+                let failed = Outcome { code: ResultCode::SyncFailed, message };
+                tasks.iter().for_each(|(place, _)| conclude(shared, uid, *place, failed.clone()));
+                return Ok(());
+            }
+            other => other?,
+        }
+    }
+    let propagation = options.prune_propagation();
+    let job = |(place, task): &(usize, Task)| {
+        let (place, task) = (*place, task.clone());
+        async move { (place, do_task(shared, &task, propagation, dry_run).await) }.boxed()
+    };
+    let jobs: Vec<_> = tasks.iter().map(job).collect();
+    let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
+    let mut unanswered = None;
+    while let Some((place, outcome)) = jobs.next().await {
+        match outcome {
+            Ok(message) => conclude(shared, uid, place, message),
+            Err(error) if error.is_passing() => unanswered = Some(error),
+            Err(error) => {
+                conclude(
+                    shared,
+                    uid,
+                    place,
+                    Outcome { code: ResultCode::SyncFailed, message: error.to_string() },
+                );
+            }
+        }
+    }
+    unanswered.map_or(Ok(()), Err)
+}
+
+type Plan = (Vec<(usize, Task)>, SyncOptions, bool, String);
+
+fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
+    let state = shared.state();
+    let app = state.apps.get(uid)?;
+    let run = app.run.as_ref()?;
+    let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
+    let options = run.operation.sync.as_ref().map(|sync| SyncOptions::from_list(&sync.sync_options));
+    Some((tasks, options.unwrap_or_default(), run.is_dry(), app.owner.namespace.clone()))
+}
+
+async fn do_task(
+    shared: &Shared,
+    task: &Task,
+    propagation: Propagation,
+    dry_run: bool,
+) -> Result<Outcome, Error> {
+    let suffix = if dry_run { " (dry run)" } else { "" };
+    match &task.effect {
+        Effect::Apply(desired) => {
+            let timer = shared.metrics.apply_timer();
+            let live = shared.cluster.apply(desired, dry_run).await;
+            shared.metrics.applied(timer, live.is_ok());
+            let live = live?;
+            if !dry_run {
+                let mut state = shared.state();
+                state.records.put(desired.key.clone(), Record::applied(&desired.key, &live, desired));
+            }
+            let message = format!("{} serverside-applied{suffix}", resource_name(&desired.key));
+            Ok(Outcome { code: ResultCode::Synced, message })
+        }
+        Effect::Prune => {
+            shared.cluster.delete(&task.key, propagation, dry_run).await?;
+            shared.metrics.pruned();
+            Ok(Outcome { code: ResultCode::Pruned, message: format!("pruned{suffix}") })
+        }
+    }
+}
+
+/// `deployment.apps/web`, as kubectl names objects.
+fn resource_name(key: &ObjectKey) -> String {
+    let kind = key.kind.to_lowercase();
+    if key.group.is_empty() {
+        format!("{kind}/{}", key.name)
+    } else {
+        format!("{kind}.{}/{}", key.group, key.name)
+    }
+}
+
+fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
+    let mut state = shared.state();
+    let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
+    if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
+        task.outcome = Some(outcome);
+    }
+}
+
+/// Deletes the objects of an application that goes.
+pub async fn delete(shared: &Shared, objects: &[ObjectKey], propagation: Propagation) -> Result<(), Error> {
+    let jobs: Vec<_> =
+        objects.iter().map(|key| shared.cluster.delete(key, propagation, false).boxed()).collect();
+    let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
+    while let Some(outcome) = jobs.next().await {
+        outcome?;
+    }
+    Ok(())
+}

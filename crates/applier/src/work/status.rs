@@ -1,0 +1,109 @@
+//! Writing on Applications: their status, and their finalizers when they go. Optimistic concurrency decides between
+//! two that believe they own an Application; who loses reads it again.
+
+use ithaca_api::{Application, OperationPhase};
+use jiff::Timestamp;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::set_run;
+use crate::{
+    error::Error,
+    plan::{self, Change, Run},
+    service::Shared,
+    state::Uid,
+};
+
+/// Writes a change and says what it means.
+pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Error> {
+    let Some((before, run, context)) = ({
+        let state = shared.state();
+        state.apps.get(uid).map(|app| (app.application.clone(), app.run.clone(), app.tracked.context.clone()))
+    }) else {
+        return Ok(());
+    };
+    let patch = change.patch(&before);
+    let Some(after) = patch_application(shared, uid, &before, patch).await? else { return Ok(()) };
+    {
+        let mut state = shared.state();
+        if let Some(app) = state.apps.get_mut(uid) {
+            app.written = Some(std::time::Instant::now());
+            if let Some(run) = app.run.as_mut().filter(|_| change.announces_run) {
+                run.announced = true;
+            }
+        }
+    }
+    let ended = run.as_ref().filter(|_| change.ends_run);
+    if let Some(run) = ended {
+        set_run(shared, uid, None);
+        tell(shared, &after, run);
+    }
+    let old = before.status.unwrap_or_default();
+    let facts = plan::facts(&old, &change.status, ended, Timestamp::now());
+    shared.publisher.say(&after, facts, &context);
+    Ok(())
+}
+
+/// Leaves these finalizers on an Application that is being deleted.
+pub async fn release(shared: &Shared, uid: &Uid, finalizers: &[String]) -> Result<(), Error> {
+    let Some(application) = shared.state().apps.get(uid).map(|app| app.application.clone()) else {
+        return Ok(());
+    };
+    let version = application.metadata.resource_version.clone();
+    let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
+    patch_application(shared, uid, &application, patch).await.map(drop)
+}
+
+/// Patches the version that was decided on. Where that is no longer the newest, nothing is written and the newest is
+/// read, to decide again.
+async fn patch_application(
+    shared: &Shared,
+    uid: &Uid,
+    application: &Application,
+    patch: serde_json::Value,
+) -> Result<Option<Application>, Error> {
+    let metadata = &application.metadata;
+    let (name, namespace) = (metadata.name.as_deref().unwrap_or_default(), metadata.namespace.as_deref());
+    let api: Api<Application> = Api::namespaced(shared.cluster.client(), namespace.unwrap_or_default());
+    let what = format!("Application {name}");
+    match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(after) => {
+            shared.state().put_application(after.clone(), &shared.namespace);
+            Ok(Some(after))
+        }
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            let newest = api.get_opt(name).await.map_err(|error| Error::of(&what, error))?;
+            let same = newest.filter(|newest| newest.metadata.uid.as_deref() == Some(&**uid));
+            match same {
+                Some(newest) => drop(shared.state().put_application(newest, &shared.namespace)),
+                None => drop(shared.state().remove_application(uid)),
+            }
+            Ok(None)
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            shared.state().remove_application(uid);
+            Ok(None)
+        }
+        Err(error) => Err(Error::of(&what, error)),
+    }
+}
+
+/// One line for an outcome, and its metrics.
+fn tell(shared: &Shared, application: &Application, run: &Run) {
+    let Some(state) = application.status.as_ref().and_then(|status| status.operation_state.as_ref()) else {
+        return;
+    };
+    shared.metrics.synced(application, state.phase, run);
+    let millis = Timestamp::now().duration_since(run.started_at).as_millis();
+    let revisions = run.bundle.revisions().join(",");
+    let objects = run.tasks.len();
+    match state.phase {
+        OperationPhase::Succeeded => tracing::info!(revisions, objects, millis, "synced"),
+        phase => {
+            tracing::warn!(revisions, objects, millis, %phase, message = state.message, "sync did not succeed")
+        }
+    }
+}
