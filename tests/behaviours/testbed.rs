@@ -9,9 +9,7 @@ use ithaca_tests::{Stack, wait_until};
 async fn a_deployment_becomes_available_on_the_nodes() -> anyhow::Result<()> {
     let stack = Stack::shared().await?;
     let cluster = &stack.cluster;
-    cluster
-        .kubectl(&["create", "deployment", "testbed", "--image=nginx"])
-        .await?;
+    cluster.kubectl(&["create", "deployment", "testbed", "--image=nginx"]).await?;
     let path = "/apis/apps/v1/namespaces/default/deployments/testbed";
     wait_until("it is available", Duration::from_secs(30), async || {
         let deployment = cluster.get(path).await?.context("it is not there")?;
@@ -26,9 +24,7 @@ async fn a_deployment_becomes_available_on_the_nodes() -> anyhow::Result<()> {
 async fn a_job_completes() -> anyhow::Result<()> {
     let stack = Stack::shared().await?;
     let cluster = &stack.cluster;
-    cluster
-        .kubectl(&["create", "job", "testbed", "--image=busybox"])
-        .await?;
+    cluster.kubectl(&["create", "job", "testbed", "--image=busybox"]).await?;
     let path = "/apis/batch/v1/namespaces/default/jobs/testbed";
     wait_until("it is complete", Duration::from_secs(30), async || {
         let job = cluster.get(path).await?.context("it is not there")?;
@@ -45,9 +41,7 @@ async fn a_clone_gets_what_was_pushed() -> anyhow::Result<()> {
     let repository = stack.repository("testbed-push").await?;
     repository.write("folder/file.yaml", "a: 1\n")?;
     let commit = repository.publish("Add a file").await?;
-    let listed = repository
-        .git(&["ls-remote", &repository.url, "HEAD"])
-        .await?;
+    let listed = repository.git(&["ls-remote", &repository.url, "HEAD"]).await?;
     ensure!(listed.starts_with(&commit), "HEAD is {listed}");
     Ok(())
 }
@@ -75,9 +69,6 @@ async fn nats_comes_back_on_its_port_after_a_kill_and_a_wipe() -> anyhow::Result
     nats.wipe()?;
     nats.process.restart().await?;
     let after = nats.process.pid();
-    ensure!(
-        after.is_some() && after != before,
-        "{after:?} is its process"
-    );
+    ensure!(after.is_some() && after != before, "{after:?} is its process");
     Ok(())
 }

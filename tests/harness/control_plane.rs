@@ -43,11 +43,7 @@ impl ControlPlane {
     /// # Errors
     /// When a process fails, with the end of its log.
     pub async fn start(dir: &Path, tools: &Tools, nodes: usize) -> anyhow::Result<Self> {
-        let layout = Layout {
-            tools,
-            folder: dir.join("control-plane"),
-            logs: dir.join("logs"),
-        };
+        let layout = Layout { tools, folder: dir.join("control-plane"), logs: dir.join("logs") };
         layout.write_files()?;
         let datastore = Process::start(layout.kine(port::free()?)).await?;
         let Ready::Listens(datastore_port) = datastore.program().ready else {
@@ -75,11 +71,7 @@ impl ControlPlane {
             nodes_ready(&cluster, nodes).await
         })
         .await?;
-        Ok(Self {
-            processes,
-            kubeconfig,
-            service_kubeconfig,
-        })
+        Ok(Self { processes, kubeconfig, service_kubeconfig })
     }
 }
 
@@ -150,6 +142,8 @@ impl Layout<'_> {
             format!("--service-account-private-key-file={}", self.file("sa.key")),
             "--use-service-account-credentials".to_owned(),
             "--leader-elect=false".to_owned(),
+            // It wants a certificate authority that this API server does not have, and never gives up.
+            "--controllers=*,-kube-apiserver-serving-clustertrustbundle-publisher-controller".to_owned(),
             // Nodes say once that they are ready, and never again.
             "--node-monitor-grace-period=87600h".to_owned(),
             format!("--secure-port={port}"),
@@ -192,8 +186,8 @@ impl Layout<'_> {
 fn signing_key() -> anyhow::Result<(String, String)> {
     /// SubjectPublicKeyInfo of a P-256 key up to its point (RFC 5480).
     const POINT_FOLLOWS: [u8; 26] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
     ];
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
@@ -204,10 +198,7 @@ fn signing_key() -> anyhow::Result<(String, String)> {
     let (private, pair) =
         pair.map_err(|_| anyhow::anyhow!("failed to make a key for service account tokens"))?;
     let public = [&POINT_FOLLOWS, pair.public_key().as_ref()].concat();
-    Ok((
-        pem("PRIVATE KEY", private.as_ref()),
-        pem("PUBLIC KEY", &public),
-    ))
+    Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &public)))
 }
 
 fn pem(label: &str, content: &[u8]) -> String {

@@ -41,25 +41,17 @@ impl GitServer {
     /// # Errors
     /// When the folder cannot be made or no port is free.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("failed to create {}", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
         let port = port::free()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", port))
             .context("failed to listen for the Git server")?;
         listener.set_nonblocking(true)?;
         let url = format!("http://127.0.0.1:{port}");
-        let shared = Arc::new(Shared {
-            folder: folder.to_path_buf(),
-            url: url.clone(),
-            webhook: Mutex::new(None),
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let shared =
+            Arc::new(Shared { folder: folder.to_path_buf(), url: url.clone(), webhook: Mutex::new(None) });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = Router::new()
-            .fallback(answer)
-            .with_state(Arc::clone(&shared));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         std::thread::spawn(move || {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -70,11 +62,7 @@ impl GitServer {
                 }
             })
         });
-        Ok(Self {
-            url,
-            shared,
-            _stop: stop,
-        })
+        Ok(Self { url, shared, _stop: stop })
     }
 
     /// Pushes are told to this URL from now on, or to nobody.
@@ -107,8 +95,7 @@ impl Shared {
     /// The bare repository that a request is about.
     fn repository(&self, request: &Request) -> Option<PathBuf> {
         let name = request.uri().path().strip_prefix('/')?.split('/').next()?;
-        let known =
-            |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        let known = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
         let valid = name.ends_with(".git") && !name.starts_with('.') && name.chars().all(known);
         valid.then(|| self.folder.join(name))
     }

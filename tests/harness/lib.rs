@@ -27,6 +27,6 @@ pub use process::{Process, Program, Ready};
 pub use progress::Progress;
 pub use repository::Repository;
 pub use services::{SERVICES, Services};
-pub use stack::{Options, Record, RecordedProcess, Stack};
+pub use stack::{Options, Record, RecordedProcess, Stack, empty};
 pub use tools::{Tools, repository_root, target_folder};
 pub use wait::wait_until;

@@ -41,11 +41,7 @@ impl Nats {
             metrics: None,
         })
         .await?;
-        Ok(Self {
-            process,
-            url: format!("nats://127.0.0.1:{port}"),
-            store,
-        })
+        Ok(Self { process, url: format!("nats://127.0.0.1:{port}"), store })
     }
 
     /// Removes all that JetStream holds. The server must not run.

@@ -58,10 +58,7 @@ impl Process {
     /// # Errors
     /// When it does not start, ends at once or is not ready in time, with the last lines of its log.
     pub async fn start(program: Program) -> anyhow::Result<Self> {
-        let process = Self {
-            program,
-            child: Mutex::new(None),
-        };
+        let process = Self { program, child: Mutex::new(None) };
         process.restart().await?;
         Ok(process)
     }
@@ -149,10 +146,7 @@ impl Process {
     /// # Errors
     /// When the kernel refuses.
     pub fn terminate(&self) -> anyhow::Result<()> {
-        if let Some(pid) = self
-            .pid()
-            .and_then(|pid| Pid::from_raw(pid.try_into().ok()?))
-        {
+        if let Some(pid) = self.pid().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)) {
             kill_process(pid, Signal::TERM)?;
         }
         Ok(())
@@ -179,17 +173,13 @@ impl Process {
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().rev().take(lines).collect();
         let lines: Vec<_> = lines.into_iter().rev().collect();
-        format!(
-            "the end of {}:\n{}",
-            self.program.log.display(),
-            lines.join("\n")
-        )
+        format!("the end of {}:\n{}", self.program.log.display(), lines.join("\n"))
     }
 
     fn command(&self) -> anyhow::Result<Command> {
         let program = &self.program;
-        let log = open_log(&program.log)
-            .with_context(|| format!("failed to open {}", program.log.display()))?;
+        let log =
+            open_log(&program.log).with_context(|| format!("failed to open {}", program.log.display()))?;
         // setpriv becomes the program itself, so the process id is the program's own.
         let mut command = Command::new("setpriv");
         command
@@ -227,9 +217,7 @@ impl Ready {
             }
             Self::Answers(url) => {
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                let client = reqwest::Client::builder()
-                    .tls_danger_accept_invalid_certs(true)
-                    .build()?;
+                let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build()?;
                 let answer = client.get(url).send().await?;
                 let status = answer.status();
                 let text = answer.text().await?;

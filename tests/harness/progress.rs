@@ -19,30 +19,18 @@ impl Progress {
     #[must_use]
     pub fn shown() -> Self {
         let lines = !std::io::stderr().is_terminal();
-        let bar = if lines {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new_spinner()
-        };
+        let bar = if lines { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {wide_msg} {elapsed}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self {
-            bar,
-            lines,
-            started: Instant::now(),
-        }
+        Self { bar, lines, started: Instant::now() }
     }
 
     /// Shows nothing: for tests.
     #[must_use]
     pub fn silent() -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-            lines: false,
-            started: Instant::now(),
-        }
+        Self { bar: ProgressBar::hidden(), lines: false, started: Instant::now() }
     }
 
     /// The step that begins now.

@@ -26,22 +26,12 @@ impl Repository {
         let bare = server.create(name).await?;
         let folder = clones.join(name);
         std::fs::create_dir_all(clones)?;
-        let repository = Self {
-            url: server.repository_url(name),
-            bare,
-            folder,
-        };
+        let repository = Self { url: server.repository_url(name), bare, folder };
         let folder = repository.folder.display().to_string();
         run(&["clone", "--quiet", &repository.url, &folder]).await?;
-        repository
-            .git(&["config", "user.name", "Ada Tester"])
-            .await?;
-        repository
-            .git(&["config", "user.email", "ada@example.com"])
-            .await?;
-        repository
-            .git(&["checkout", "--quiet", "-B", "main"])
-            .await?;
+        repository.git(&["config", "user.name", "Ada Tester"]).await?;
+        repository.git(&["config", "user.email", "ada@example.com"]).await?;
+        repository.git(&["checkout", "--quiet", "-B", "main"]).await?;
         Ok(repository)
     }
 
@@ -72,11 +62,8 @@ impl Repository {
     /// When it is not there.
     pub fn remove(&self, path: &str) -> anyhow::Result<()> {
         let path = self.folder.join(path);
-        let removed = if path.is_dir() {
-            std::fs::remove_dir_all(&path)
-        } else {
-            std::fs::remove_file(&path)
-        };
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         removed.with_context(|| format!("failed to remove {}", path.display()))
     }
 
@@ -86,8 +73,7 @@ impl Repository {
     /// When nothing has changed.
     pub async fn commit(&self, message: &str) -> anyhow::Result<String> {
         self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--message", message])
-            .await?;
+        self.git(&["commit", "--quiet", "--message", message]).await?;
         self.head().await
     }
 

@@ -45,11 +45,7 @@ impl Services {
     /// # Errors
     /// When one fails, with the end of its log.
     pub async fn start(surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
-        let ports = Ports {
-            grpc: port::free()?,
-            webhook: port::free()?,
-            console: port::free()?,
-        };
+        let ports = Ports { grpc: port::free()?, webhook: port::free()?, console: port::free()? };
         let mut programs = Vec::new();
         for name in SERVICES {
             programs.push(surroundings.program(name, &ports, port::free()?));

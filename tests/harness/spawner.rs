@@ -26,11 +26,6 @@ pub fn spawn(command: Command) -> anyhow::Result<Child> {
     });
     let name = command.get_program().display().to_string();
     let (answer, child) = channel();
-    spawner
-        .send((command, answer))
-        .context("the spawning thread has ended")?;
-    child
-        .recv()
-        .context("the spawning thread has ended")?
-        .with_context(|| format!("failed to start {name}"))
+    spawner.send((command, answer)).context("the spawning thread has ended")?;
+    child.recv().context("the spawning thread has ended")?.with_context(|| format!("failed to start {name}"))
 }

@@ -15,13 +15,13 @@ pub use record::{Record, RecordedProcess};
 
 use crate::services::Surroundings;
 use crate::{
-    Cluster, ControlPlane, GitServer, Nats, Process, Progress, Repository, Services, Tools,
-    repository_root, target_folder,
+    Cluster, ControlPlane, GitServer, Nats, Process, Progress, Repository, Services, Tools, repository_root,
+    target_folder,
 };
 
 /// What to start.
 pub struct Options {
-    /// State and logs; emptied first.
+    /// State and logs.
     pub dir: PathBuf,
     /// How many nodes the cluster has.
     pub nodes: usize,
@@ -72,32 +72,28 @@ impl Stack {
             dir: stacks.join(format!("{}-{number}", std::process::id())),
             nodes: 3,
             kubeconfig: None,
-            binary: None,
+            binary: Some(binary()?),
         };
         let progress = Progress::silent();
         let tools = Tools::build(&progress)?;
-        Self::start(options, tools, &progress).await
+        empty(&options.dir)?;
+        let stack = Self::start(options, tools, &progress).await?;
+        stack.record().write(&stack.dir)?;
+        Ok(stack)
     }
 
-    /// Starts everything and writes `stack.json`.
+    /// Starts everything in a folder that [`empty`] has prepared. The caller writes the record, once all is ready.
     ///
     /// # Errors
     /// When a part fails, with the end of its log.
-    pub async fn start(
-        options: Options,
-        tools: Tools,
-        progress: &Progress,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(options: Options, tools: Tools, progress: &Progress) -> anyhow::Result<Self> {
         let dir = std::path::absolute(&options.dir)?;
-        empty(&dir)?;
         progress.step("starting the control plane, NATS and the Git server");
         let git = GitServer::start(&dir.join("git"))?;
         let control_plane = async {
             match options.kubeconfig {
                 Some(_) => Ok(None),
-                None => ControlPlane::start(&dir, &tools, options.nodes)
-                    .await
-                    .map(Some),
+                None => ControlPlane::start(&dir, &tools, options.nodes).await.map(Some),
             }
         };
         let (control_plane, nats) = tokio::join!(control_plane, Nats::start(&dir, &tools));
@@ -107,22 +103,13 @@ impl Stack {
                 .with_context(|| format!("failed to read {}", kubeconfig.display()))?;
         }
         let cluster = Cluster::new(dir.join("kubeconfig"), tools.clone());
-        let mut stack = Self {
-            dir,
-            tools,
-            cluster,
-            nats,
-            git,
-            services: None,
-            control_plane,
-        };
+        let mut stack = Self { dir, tools, cluster, nats, git, services: None, control_plane };
         progress.step("applying the CRDs");
         stack.prepare_cluster().await?;
         if let Some(binary) = &options.binary {
             progress.step("starting watcher, renderer, applier, notifier and console");
             stack.start_services(binary).await?;
         }
-        stack.record().write(&stack.dir)?;
         Ok(stack)
     }
 
@@ -147,10 +134,7 @@ impl Stack {
 
     /// All processes, in the order in which they may be stopped.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        let services = self
-            .services
-            .iter()
-            .flat_map(|services| &services.processes);
+        let services = self.services.iter().flat_map(|services| &services.processes);
         let cluster = self.control_plane.iter();
         let cluster = cluster.flat_map(|cluster| cluster.processes.iter().rev());
         services.chain([&self.nats.process]).chain(cluster)
@@ -250,8 +234,8 @@ impl Stack {
 
 /// The binary that tests run: `ITHACA_BINARY`, or what `cargo build` made.
 fn binary() -> anyhow::Result<PathBuf> {
-    let binary = std::env::var_os("ITHACA_BINARY")
-        .map_or_else(|| target_folder().join("debug/ithaca"), PathBuf::from);
+    let binary =
+        std::env::var_os("ITHACA_BINARY").map_or_else(|| target_folder().join("debug/ithaca"), PathBuf::from);
     anyhow::ensure!(
         binary.is_file(),
         "no binary at {}: run `cargo xtask test`, or `cargo build` first",
@@ -260,7 +244,15 @@ fn binary() -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
-fn empty(dir: &Path) -> anyhow::Result<()> {
+/// Makes the folder of a stack, or empties it.
+///
+/// # Errors
+/// When it holds something else than a stack, or one that runs.
+pub fn empty(dir: &Path) -> anyhow::Result<()> {
+    if let Ok(record) = Record::read(dir) {
+        let owner = Path::new("/proc").join(record.owner.to_string());
+        anyhow::ensure!(!owner.exists(), "a stack runs in {}: `cargo xtask down` stops it", dir.display());
+    }
     if dir.exists() {
         // Never a folder that is something else: all that is in it goes.
         anyhow::ensure!(
@@ -268,14 +260,10 @@ fn empty(dir: &Path) -> anyhow::Result<()> {
             "{} holds something that is not a stack; choose another folder",
             dir.display()
         );
-        std::fs::remove_dir_all(dir)
-            .with_context(|| format!("failed to empty {}", dir.display()))?;
+        std::fs::remove_dir_all(dir).with_context(|| format!("failed to empty {}", dir.display()))?;
     }
     std::fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))?;
-    std::fs::write(
-        dir.join(record::MARKER),
-        "The next start here removes all of this.\n",
-    )?;
+    std::fs::write(dir.join(record::MARKER), "The next start here removes all of this.\n")?;
     Ok(())
 }
 

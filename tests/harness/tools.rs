@@ -40,11 +40,7 @@ impl Tools {
                 // Another build was faster.
                 std::fs::remove_dir_all(&unfinished)?;
             }
-            ensure!(
-                folder.is_dir(),
-                "failed to put the tools into {}",
-                folder.display()
-            );
+            ensure!(folder.is_dir(), "failed to put the tools into {}", folder.display());
         }
         Ok(Self { folder })
     }
@@ -72,18 +68,15 @@ pub fn repository_root() -> PathBuf {
 /// Cargo's target folder.
 #[must_use]
 pub fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || repository_root().join("target"),
-        |folder| repository_root().join(folder),
-    )
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| repository_root().join("target"), |folder| repository_root().join(folder))
 }
 
 fn key(module: &Path) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
     for name in ["go.mod", "go.sum"] {
         let path = module.join(name);
-        let content =
-            std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        let content = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
         hash.update(content);
     }
     hash.update(LINKER_FLAGS);
@@ -92,14 +85,7 @@ fn key(module: &Path) -> anyhow::Result<String> {
 
 fn install(module: &Path, folder: &Path, progress: &Progress) -> anyhow::Result<()> {
     let mut go = Command::new("go")
-        .args([
-            "install",
-            "-v",
-            "-trimpath",
-            "-ldflags",
-            LINKER_FLAGS,
-            "tool",
-        ])
+        .args(["install", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "tool"])
         .current_dir(module)
         .env("GOBIN", folder)
         .env("CGO_ENABLED", "1")

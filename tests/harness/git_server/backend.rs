@@ -58,14 +58,7 @@ pub async fn run(folder: &Path, request: Request<Body>) -> anyhow::Result<Respon
 pub async fn create(repository: &Path) -> anyhow::Result<()> {
     if !repository.join("HEAD").exists() {
         let folder = repository.display().to_string();
-        git(&[
-            "init",
-            "--quiet",
-            "--bare",
-            "--initial-branch=main",
-            &folder,
-        ])
-        .await?;
+        git(&["init", "--quiet", "--bare", "--initial-branch=main", &folder]).await?;
         // Commits by id, however they are reached: as the large hosts allow.
         let allow = ["config", "uploadpack.allowAnySHA1InWant", "true"];
         git(&[&["-C", &folder], allow.as_slice()].concat()).await?;
@@ -79,9 +72,7 @@ pub async fn branches(repository: &Path) -> anyhow::Result<Branches> {
     let format = "--format=%(refname) %(objectname)";
     let text = git(&["-C", &folder, "for-each-ref", format]).await?;
     let branches = text.lines().filter_map(|line| line.split_once(' '));
-    Ok(branches
-        .map(|(name, commit)| (name.to_owned(), commit.to_owned()))
-        .collect())
+    Ok(branches.map(|(name, commit)| (name.to_owned(), commit.to_owned())).collect())
 }
 
 async fn git(arguments: &[&str]) -> anyhow::Result<String> {

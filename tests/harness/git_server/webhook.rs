@@ -11,12 +11,7 @@ const NOTHING: &str = "0000000000000000000000000000000000000000";
 pub async fn tell(webhook: String, repository: String, before: Branches, after: Branches) {
     let client = reqwest::Client::new();
     for payload in payloads(&repository, &before, &after) {
-        let _ = client
-            .post(&webhook)
-            .header("X-GitHub-Event", "push")
-            .json(&payload)
-            .send()
-            .await;
+        let _ = client.post(&webhook).header("X-GitHub-Event", "push").json(&payload).send().await;
     }
 }
 
@@ -65,19 +60,11 @@ mod tests {
     #[test]
     fn only_references_that_changed_are_told() {
         let before = branches(&[("refs/heads/a", "1"), ("refs/heads/b", "1")]);
-        let after = branches(&[
-            ("refs/heads/b", "2"),
-            ("refs/heads/c", "3"),
-            ("refs/heads/d", "4"),
-        ]);
-        let after = after
-            .into_iter()
-            .chain([("refs/heads/a".to_owned(), "1".to_owned())]);
+        let after = branches(&[("refs/heads/b", "2"), ("refs/heads/c", "3"), ("refs/heads/d", "4")]);
+        let after = after.into_iter().chain([("refs/heads/a".to_owned(), "1".to_owned())]);
         let told = payloads("http://host/x.git", &before, &after.collect());
-        let told: Vec<_> = told
-            .iter()
-            .map(|push| (push["ref"].as_str(), push["created"].as_bool()))
-            .collect();
+        let told: Vec<_> =
+            told.iter().map(|push| (push["ref"].as_str(), push["created"].as_bool())).collect();
         assert_eq!(
             told,
             [

@@ -61,8 +61,8 @@ impl Record {
     /// When no stack runs there.
     pub fn read(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("no stack runs in {}", dir.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("no stack runs in {}", dir.display()))?;
         serde_json::from_str(&text).with_context(|| format!("failed to read {}", path.display()))
     }
 
