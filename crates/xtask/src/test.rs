@@ -30,6 +30,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .args(&args.cargo)
         .current_dir(repository_root())
         .env("ITHACA_BINARY", binary)
+        // Errors of tests tell what was seen; where they were made is noise.
+        .env("RUST_LIB_BACKTRACE", "0")
         .status()
         .context("failed to start cargo")?;
     ensure!(status.success(), "tests failed");
