@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tokio::sync::oneshot;
 
-use crate::port;
+use crate::{Repository, port};
 
 /// The running server; it ends when this is dropped.
 pub struct GitServer {
@@ -68,6 +68,17 @@ impl GitServer {
     /// Pushes are told to this URL from now on, or to nobody.
     pub fn set_webhook(&self, url: Option<String>) {
         *self.shared.lock_webhook() = url;
+    }
+
+    /// Tells the webhook that `main` moved, as a push does, and returns when it has answered.
+    ///
+    /// # Errors
+    /// When there is no webhook, or it refuses.
+    pub async fn announce(&self, repository: &Repository, before: &str, after: &str) -> anyhow::Result<()> {
+        let webhook = self.shared.lock_webhook().clone().context("no webhook is set")?;
+        let payload = webhook::push(&repository.url, "refs/heads/main", before, after);
+        webhook::post(&webhook, &payload).await?;
+        Ok(())
     }
 
     /// The URL of a repository.

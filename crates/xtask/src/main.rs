@@ -2,6 +2,7 @@
 //!
 //! In: the command line. Out: the exit code; failures are printed with their causes.
 
+mod bench;
 mod build;
 mod down;
 mod generate;
@@ -29,6 +30,8 @@ enum Command {
     Down(down::Args),
     /// Run all tests
     Test(test::Args),
+    /// Measure speed and size on a real control plane
+    Bench(bench::Args),
     /// Write the generated files anew: protobuf code and CRDs
     Gen,
 }
@@ -39,6 +42,7 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::run(args).await,
         Command::Down(args) => down::run(args).await,
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(args).await,
         Command::Gen => generate::write(),
     };
     match done {

@@ -9,10 +9,17 @@ const NOTHING: &str = "0000000000000000000000000000000000000000";
 
 /// Tells the webhook about each reference that a push changed. A receiver that is down misses it, as with any host.
 pub async fn tell(webhook: String, repository: String, before: Branches, after: Branches) {
-    let client = reqwest::Client::new();
     for payload in payloads(&repository, &before, &after) {
-        let _ = client.post(&webhook).header("X-GitHub-Event", "push").json(&payload).send().await;
+        let _ = post(&webhook, &payload).await;
     }
+}
+
+/// Posts one payload.
+pub async fn post(webhook: &str, payload: &Value) -> reqwest::Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let request = reqwest::Client::new().post(webhook).header("X-GitHub-Event", "push").json(payload);
+    request.send().await?.error_for_status()?;
+    Ok(())
 }
 
 /// One payload for each reference that differs.
@@ -32,7 +39,8 @@ fn payloads(repository: &str, before: &Branches, after: &Branches) -> Vec<Value>
         .collect()
 }
 
-fn push(repository: &str, reference: &str, before: &str, after: &str) -> Value {
+/// The payload for one reference.
+pub fn push(repository: &str, reference: &str, before: &str, after: &str) -> Value {
     json!({
         "ref": reference,
         "before": before,
