@@ -16,7 +16,7 @@ pub use record::{Record, RecordedProcess};
 use crate::services::Surroundings;
 use crate::{
     Cluster, ControlPlane, GitServer, Nats, Process, Progress, Repository, Services, Tools, repository_root,
-    target_folder,
+    target_folder, wait_until,
 };
 
 /// What to start.
@@ -208,9 +208,11 @@ impl Stack {
             let folder = crds.display().to_string();
             let apply = ["apply", "--server-side", "--force-conflicts", "-f", &folder];
             self.cluster.kubectl(&apply).await?;
-            let established = "--for=condition=Established";
-            let wait = ["wait", established, "--timeout=30s", "-f", &folder];
-            self.cluster.kubectl(&wait).await?;
+            wait_until("the API server serves Applications", Duration::from_secs(30), async || {
+                let served = self.cluster.get("/apis/argoproj.io/v1alpha1/applications?limit=1").await?;
+                served.map(drop).context("it does not know them")
+            })
+            .await?;
         }
         Ok(())
     }

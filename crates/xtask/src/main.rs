@@ -25,6 +25,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start a cluster, NATS, a Git server with a sample repository, and Ithaca
+    // The owner of a detached stack gets the arguments of `up`, then its own.
+    #[command(args_override_self = true)]
     Up(up::Args),
     /// Stop what `up --detach` started
     Down(down::Args),

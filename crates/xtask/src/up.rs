@@ -36,9 +36,12 @@ pub struct Args {
     /// Start without the sample repository and the root Application
     #[arg(long, conflicts_with = "repo")]
     empty: bool,
-    /// Own the stack of a detached start, with what it has built
-    #[arg(long, hide = true, value_name = "BINARY")]
-    own: Option<PathBuf>,
+    /// Run this binary instead of building the release
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Own the stack of a detached start, in the folder that it has prepared
+    #[arg(long, hide = true)]
+    own: bool,
 }
 
 /// Where a stack is unless `--dir` says otherwise.
@@ -49,14 +52,18 @@ pub fn default_dir() -> PathBuf {
 /// Builds what is not built, then starts everything.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let progress = Progress::shown();
-    if let Some(binary) = args.own.clone() {
-        return own::run(args, binary, Tools::build(&progress)?, &progress).await;
+    if !args.own {
+        prerequisites::to_build()?;
     }
-    prerequisites::to_build()?;
     let tools = Tools::build(&progress)?;
-    let binary = build::release(&progress)?;
-    ithaca_tests::empty(&args.dir)?;
-    if args.detach {
+    let binary = match &args.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => build::release(&progress)?,
+    };
+    if !args.own {
+        ithaca_tests::empty(&args.dir)?;
+    }
+    if args.detach && !args.own {
         detach::run(&args, &binary, &progress).await
     } else {
         own::run(args, binary, tools, &progress).await

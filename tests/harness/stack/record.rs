@@ -1,6 +1,7 @@
 //! `stack.json`: what scripts need to know about a running stack.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -82,7 +83,11 @@ impl Record {
     /// # Errors
     /// When the disk refuses.
     pub fn remove(dir: &Path) -> anyhow::Result<()> {
-        std::fs::remove_file(dir.join(FILE))
-            .with_context(|| format!("failed to remove {FILE} in {}", dir.display()))
+        match std::fs::remove_file(dir.join(FILE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("failed to remove {FILE} in {}", dir.display()))
+            }
+            _ => Ok(()),
+        }
     }
 }

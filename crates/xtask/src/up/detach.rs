@@ -43,7 +43,7 @@ fn spawn(log: &Path, binary: &Path) -> anyhow::Result<Child> {
     let owner = Command::new("setsid")
         .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
-        .arg("--own")
+        .args(["--own", "--binary"])
         .arg(binary)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -56,15 +56,18 @@ async fn wait(args: &Args, log: &Path, owner: &mut Child, progress: &Progress) -
     let mut shown = 0;
     loop {
         let said = std::fs::read_to_string(log)?;
-        for line in said.lines().skip(shown) {
-            progress.step(line.split_once("] ").map_or(line, |(_, step)| step));
+        // Steps are `[ 1.2 s] name`; other lines are what went wrong.
+        let steps = said.lines().filter_map(|line| line.strip_prefix('[')?.split_once(" s] "));
+        for (_, step) in steps.skip(shown) {
+            progress.step(step);
             shown += 1;
         }
         if let Ok(record) = Record::read(&args.dir) {
             return Ok(record);
         }
         if let Some(status) = owner.try_wait()? {
-            bail!("the stack did not start ({status})\n{said}");
+            let wrong: Vec<_> = said.lines().filter(|line| !line.starts_with('[')).collect();
+            bail!("the stack did not start ({status})\n{}", wrong.join("\n"));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -27,7 +27,7 @@ pub async fn run(args: Args, binary: PathBuf, tools: Tools, progress: &Progress)
     };
     stack.record().write(&stack.dir)?;
     progress.finish();
-    if args.own.is_none() {
+    if !args.own {
         print!("{}", summary::text(&stack.record(), &stack.dir, &args.root()));
         println!("Ctrl-C stops everything.");
     }
@@ -35,7 +35,7 @@ pub async fn run(args: Args, binary: PathBuf, tools: Tools, progress: &Progress)
         () = &mut stopped => {}
         ended = stack.supervise() => ended?,
     }
-    if args.own.is_none() {
+    if !args.own {
         println!("\nstopping");
     }
     stack.stop().await
