@@ -1,1 +1,32 @@
-//! To be written.
+//! The harness: real counterparts for Ithaca's services, on one machine and without containers.
+//!
+//! In: the Go module in `tests/tools` and the binary `ithaca`.
+//! Out: a running [`Stack`] (control plane, NATS, Git server, services) and short verbs for behaviour tests.
+//! It fakes nothing: API server, NATS, Git, Helm and Kustomize are the programs that users run.
+
+mod cluster;
+mod control_plane;
+mod git_server;
+mod nats;
+mod port;
+mod process;
+mod progress;
+mod repository;
+pub mod sample;
+mod services;
+mod spawner;
+mod stack;
+mod tools;
+mod wait;
+
+pub use cluster::Cluster;
+pub use control_plane::ControlPlane;
+pub use git_server::GitServer;
+pub use nats::Nats;
+pub use process::{Process, Program, Ready};
+pub use progress::Progress;
+pub use repository::Repository;
+pub use services::{SERVICES, Services};
+pub use stack::{Options, Record, RecordedProcess, Stack, empty};
+pub use tools::{Tools, repository_root, target_folder};
+pub use wait::wait_until;

@@ -1,8 +1,9 @@
 //! `cargo xtask gen`: every committed file that is made from another one.
 //!
-//! In: `proto/ithaca/v1/*.proto`. Out: files in the repository, by their path from its root.
+//! In: `proto/ithaca/v1/*.proto` and the types of `crates/api`. Out: files in the repository, by their path from its root.
 //! A test compares them with what is committed; nothing is generated during a build.
 
+mod crds;
 mod protobuf;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,9 @@ pub fn write() -> anyhow::Result<()> {
 }
 
 fn files(root: &Path) -> anyhow::Result<Files> {
-    protobuf::files(root)
+    let mut files = protobuf::files(root)?;
+    files.extend(crds::files()?);
+    Ok(files)
 }
 
 fn root() -> PathBuf {

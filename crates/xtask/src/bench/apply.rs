@@ -1,0 +1,176 @@
+//! The scenario `apply`: create applications, change them, make them drift, leave them alone.
+//!
+//! In: a fresh stack. Out: a [`Report`]. The floor is measured last, on the same API server, with Ithaca stopped.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use futures::{StreamExt, TryStreamExt, pin_mut, stream};
+use ithaca_tests::{Options, Progress, Repository, Stack, Tools};
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+
+use super::report::{Idle, Latency, Report};
+use super::{ApplyArgs, api_server, floor, latency, process, quiet, workload};
+use crate::{build, prerequisites};
+
+const SYNC_DEADLINE: Duration = Duration::from_secs(1800);
+
+/// Runs the scenario.
+pub async fn run(args: &ApplyArgs) -> anyhow::Result<Report> {
+    prerequisites::to_build()?;
+    ensure!(args.apps > 0, "at least one application is needed");
+    let progress = Progress::shown();
+    let tools = Tools::build(&progress)?;
+    let binary = match &args.binary {
+        Some(binary) => binary.clone(),
+        None => build::release(&progress)?,
+    };
+    ithaca_tests::empty(&args.dir)?;
+    let options = Options { dir: args.dir.clone(), nodes: 3, kubeconfig: None, binary: Some(binary) };
+    let stack = Stack::start(options, tools, &progress).await?;
+    stack.record().write(&stack.dir)?;
+    let report = measure(args, &stack, &progress).await;
+    progress.finish();
+    stack.stop().await?;
+    report
+}
+
+async fn measure(args: &ApplyArgs, stack: &Stack, progress: &Progress) -> anyhow::Result<Report> {
+    progress.step("publishing the repository");
+    let repository = publish(args, stack).await?;
+    let client = stack.cluster.client().await?;
+    stack.cluster.kubectl(&["create", "namespace", workload::NAMESPACE]).await?;
+    quiet::of_everything(stack, &client).await?;
+
+    progress.step("creating the applications");
+    let before = api_server::writes(&client).await?;
+    let synced_seconds = create(args, &client, &repository).await?.as_secs_f64();
+    let usage = process::usage(stack)?;
+    let writes = api_server::writes(&client).await?.since(before);
+
+    progress.step("waiting for rest");
+    quiet::of_everything(stack, &client).await?;
+    progress.step("timing commits");
+    let commits = commits(args, stack, &repository, &client).await?;
+    progress.step("timing drift");
+    let drift = drift(args, &client).await?;
+    progress.step("waiting for rest");
+    quiet::of_everything(stack, &client).await?;
+    progress.step("measuring rest");
+    let idle = idle(args, stack, &client).await?;
+    let usage_at_end = process::usage(stack)?;
+
+    progress.step("measuring the floor");
+    for service in &stack.services()?.processes {
+        service.stop().await?;
+    }
+    let floor_seconds = floor::measure(&client, args.apps).await?.as_secs_f64();
+    Ok(Report {
+        applications: args.apps,
+        source: args.source.name(),
+        synced_seconds,
+        floor_seconds,
+        ratio_to_floor: synced_seconds / floor_seconds,
+        writes_until_synced: writes,
+        commit_to_applied: commits,
+        drift_repaired: drift,
+        idle,
+        usage_when_synced: usage,
+        usage_at_end,
+    })
+}
+
+async fn publish(args: &ApplyArgs, stack: &Stack) -> anyhow::Result<Repository> {
+    let repository = stack.repository("bench").await?;
+    let apps = (0..args.apps).flat_map(|number| workload::files(args.source, number, 0));
+    for (path, text) in workload::shared_files(args.source).into_iter().chain(apps) {
+        repository.write(&path, &text)?;
+    }
+    repository.commit("Add all applications").await?;
+    repository.push_silently().await?;
+    Ok(repository)
+}
+
+/// Creates all Applications at once; the time runs until the last of them is Synced.
+async fn create(args: &ApplyArgs, client: &Client, repository: &Repository) -> anyhow::Result<Duration> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
+    let applications = Api::<DynamicObject>::namespaced_with(client.clone(), "argocd", &resource);
+    let objects = (0..args.apps)
+        .map(|number| {
+            Ok(serde_json::from_value(workload::application(args.source, number, &repository.url))?)
+        })
+        .collect::<anyhow::Result<Vec<DynamicObject>>>()?;
+    let params = PostParams::default();
+    let started = Instant::now();
+    let created = async {
+        let requests = objects.iter().map(|object| applications.create(&params, object));
+        stream::iter(requests).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+        Ok(())
+    };
+    let both = async { tokio::try_join!(created, all_synced(applications.clone(), args.apps)) };
+    tokio::time::timeout(SYNC_DEADLINE, both)
+        .await
+        .with_context(|| format!("not all applications are Synced after {SYNC_DEADLINE:?}"))??;
+    Ok(started.elapsed())
+}
+
+async fn all_synced(applications: Api<DynamicObject>, count: usize) -> anyhow::Result<()> {
+    let mut synced = HashSet::new();
+    let events = watcher(applications, watcher::Config::default()).applied_objects();
+    pin_mut!(events);
+    while let Some(application) = events.try_next().await? {
+        if application.data["status"]["sync"]["status"] == "Synced" {
+            synced.insert(application.name_any());
+        }
+        if synced.len() == count {
+            return Ok(());
+        }
+    }
+    bail!("the watch of Applications ended")
+}
+
+async fn commits(
+    args: &ApplyArgs,
+    stack: &Stack,
+    repository: &Repository,
+    client: &Client,
+) -> anyhow::Result<Latency> {
+    let mut times = Vec::new();
+    for version in 1..=args.commits {
+        // Commits take the even numbers and edits the odd ones: self-heal backs off where it has just healed.
+        let number = chosen(args.apps, 2 * (version - 1));
+        times.push(latency::commit(stack, repository, client, args.source, number, version).await?);
+        quiet::of_ithaca(client).await?;
+    }
+    Ok(Latency::of(times))
+}
+
+async fn drift(args: &ApplyArgs, client: &Client) -> anyhow::Result<Latency> {
+    let mut times = Vec::new();
+    // An application that was healed waits longer the next time, so each is edited once.
+    for edit in 0..args.edits.min(args.apps / 2) {
+        let number = chosen(args.apps, 2 * edit + 1);
+        times.push(latency::drift(client, args.source, number, &workload::image(0)).await?);
+        quiet::of_ithaca(client).await?;
+    }
+    Ok(Latency::of(times))
+}
+
+/// The number of an application; neighbours in time are far apart.
+fn chosen(apps: usize, turn: usize) -> usize {
+    turn % apps
+}
+
+async fn idle(args: &ApplyArgs, stack: &Stack, client: &Client) -> anyhow::Result<Idle> {
+    let (writes, cpu) = (api_server::writes(client).await?, process::service_cpu(stack)?);
+    tokio::time::sleep(Duration::from_secs(args.idle)).await;
+    Ok(Idle {
+        seconds: args.idle,
+        cpu_seconds: process::service_cpu(stack)? - cpu,
+        writes: api_server::writes(client).await?.since(writes),
+    })
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask bench`: how fast and how large Ithaca is, on a real control plane on this machine.
+//!
+//! In: the number and kind of applications. Out: a report, as a table or as JSON.
+//! Everything shares the machine's cores, the API server included: numbers compare with each other, not with other machines.
+
+mod api_server;
+mod apply;
+mod floor;
+mod latency;
+mod process;
+mod quiet;
+mod report;
+mod workload;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use ithaca_tests::target_folder;
+
+pub use workload::Kind;
+
+/// Options of `bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Create applications of 4 objects each, change them, make them drift, leave them alone
+    Apply(ApplyArgs),
+}
+
+/// Options of `bench apply`.
+#[derive(clap::Args)]
+pub struct ApplyArgs {
+    /// How many applications of 4 objects
+    #[arg(long, default_value_t = 100)]
+    apps: usize,
+    /// What their sources are
+    #[arg(long, value_enum, default_value_t = Kind::Dir)]
+    source: Kind,
+    /// How many commits are timed, one after the other
+    #[arg(long, default_value_t = 20)]
+    commits: usize,
+    /// How many edits of live objects are timed, one after the other
+    #[arg(long, default_value_t = 20)]
+    edits: usize,
+    /// How long nothing happens, seconds
+    #[arg(long, default_value_t = 60)]
+    idle: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Holds all state and logs, and is emptied first
+    #[arg(long, default_value_os_t = target_folder().join("bench"))]
+    dir: PathBuf,
+    /// Measure this binary instead of building the release
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// Runs the scenario and prints its report.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let Scenario::Apply(args) = args.scenario;
+    let report = apply::run(&args).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(())
+}

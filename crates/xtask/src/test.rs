@@ -1,0 +1,39 @@
+//! `cargo xtask test`: everything that can fail, in one command.
+//!
+//! In: arguments for `cargo test`. Out: its own output and verdict.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use ithaca_tests::{Progress, Tools, repository_root};
+
+use crate::{build, prerequisites};
+
+/// Options of `test`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Passed on to `cargo test --workspace`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    cargo: Vec<String>,
+}
+
+/// Builds the tools and the binary, then runs the tests of the workspace.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    prerequisites::to_test()?;
+    let progress = Progress::shown();
+    Tools::build(&progress)?;
+    let binary = build::development(&progress)?;
+    progress.step("running the tests");
+    progress.finish();
+    let status = Command::new(env!("CARGO"))
+        .args(["test", "--workspace"])
+        .args(&args.cargo)
+        .current_dir(repository_root())
+        .env("ITHACA_BINARY", binary)
+        // Errors of tests tell what was seen; where they were made is noise.
+        .env("RUST_LIB_BACKTRACE", "0")
+        .status()
+        .context("failed to start cargo")?;
+    ensure!(status.success(), "tests failed");
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The programs of `tests/tools`: built once per list of versions, found by name.
+//!
+//! In: `go.mod` and `go.sum`. Out: a folder of programs below `target/tools`.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::Progress;
+
+/// Without them Kubernetes' programs and their clients believe in v0.0.0.
+const LINKER_FLAGS: &str = "-s -w \
+    -X k8s.io/component-base/version.gitVersion=v1.37.2 \
+    -X k8s.io/component-base/version.gitMajor=1 \
+    -X k8s.io/component-base/version.gitMinor=37";
+
+/// The folder of the built programs.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    folder: PathBuf,
+}
+
+impl Tools {
+    /// Builds what the list of versions asks for, or finds it built.
+    ///
+    /// # Errors
+    /// When Go is missing or a program does not build; the message ends with what the compiler said.
+    pub fn build(progress: &Progress) -> anyhow::Result<Self> {
+        let module = repository_root().join("tests/tools");
+        let folder = target_folder().join("tools").join(key(&module)?);
+        if !folder.is_dir() {
+            progress.step("building the control plane, NATS, helm and kustomize with Go");
+            // A build that was interrupted must not look finished, and two builds must not mix.
+            let unfinished = folder.with_extension(format!("{}.tmp", std::process::id()));
+            install(&module, &unfinished, progress)?;
+            if std::fs::rename(&unfinished, &folder).is_err() {
+                // Another build was faster.
+                std::fs::remove_dir_all(&unfinished)?;
+            }
+            ensure!(folder.is_dir(), "failed to put the tools into {}", folder.display());
+        }
+        Ok(Self { folder })
+    }
+
+    /// The folder that holds all programs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a program is, by the name in `tests/tools/README.md`.
+    #[must_use]
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+}
+
+/// The folder of the workspace's `Cargo.toml`.
+#[must_use]
+pub fn repository_root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}
+
+/// Cargo's target folder.
+#[must_use]
+pub fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| repository_root().join("target"), |folder| repository_root().join(folder))
+}
+
+fn key(module: &Path) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    for name in ["go.mod", "go.sum"] {
+        let path = module.join(name);
+        let content = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        hash.update(content);
+    }
+    hash.update(LINKER_FLAGS);
+    Ok(hex::encode(&hash.finalize()[..8]))
+}
+
+fn install(module: &Path, folder: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let mut go = Command::new("go")
+        .args(["install", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "tool"])
+        .current_dir(module)
+        .env("GOBIN", folder)
+        .env("CGO_ENABLED", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("failed to start go: install Go 1.26 or later")?;
+    let output = go.stderr.take().context("go has no output")?;
+    let mut packages = 0;
+    let mut last_lines = Vec::new();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        packages += 1;
+        progress.detail(&format!("{packages} packages, {line}"));
+        last_lines.push(line);
+        if last_lines.len() > 20 {
+            last_lines.remove(0);
+        }
+    }
+    let status = go.wait()?;
+    ensure!(
+        status.success(),
+        "failed to build the tools: go install ended with {status}\n{}",
+        last_lines.join("\n")
+    );
+    Ok(())
+}
