@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Arguments of `ithaca notifier`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
