@@ -9,6 +9,7 @@ use crate::{Error, streams};
 
 /// Where the bus is.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// URL of the NATS server, or several separated by commas
     #[arg(long, env = "ITHACA_NATS_URL", default_value = "nats://127.0.0.1:4222", help_heading = "Bus")]

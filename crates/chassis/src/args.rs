@@ -14,6 +14,7 @@ pub enum LogFormat {
 
 /// Arguments of any service.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Address that serves /healthz, /readyz and /metrics
     #[arg(long, env = "ITHACA_HTTP_LISTEN", default_value = "0.0.0.0:8080", help_heading = "Process")]

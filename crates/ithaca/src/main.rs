@@ -1,2 +1,16 @@
-//! To be written.
-fn main() {}
+//! `ithaca`: every service as a subcommand, and the command line of users.
+//!
+//! In: arguments and the environment. Out: an exit code. What is said here is only which memory allocator all use.
+
+mod app;
+mod command;
+
+use std::process::ExitCode;
+
+/// Gives memory back to the system, and keeps threads from waiting for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    command::run()
+}

@@ -1,0 +1,54 @@
+//! The watch of the Applications: from the Kubernetes API to the board.
+
+use std::{collections::BTreeSet, pin::pin, sync::Arc};
+
+use futures::StreamExt;
+use ithaca_api::Application;
+use ithaca_chassis::ReadyFlag;
+use kube::{
+    Api, Client,
+    core::error_boundary::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event},
+    },
+};
+
+use crate::{
+    board::Board,
+    summary::{Key, Summary},
+};
+
+/// Objects asked for at once: what is in memory at the start beyond the summaries.
+const PAGE: u32 = 50;
+
+/// Keeps the board as the API has the Applications, for ever. Failures are waited out.
+pub async fn follow(client: Client, namespace: String, board: Arc<Board>, ready: ReadyFlag) {
+    let api = Api::<DeserializeGuard<Application>>::namespaced(client, &namespace);
+    let config = watcher::Config::default().page_size(PAGE);
+    let mut events = pin!(watcher::watcher(api, config).default_backoff());
+    let mut seen = BTreeSet::new();
+    let mut is_told = false;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => seen.clear(),
+            Ok(Event::InitApply(object)) => {
+                let summary = Summary::of(&object);
+                seen.insert(summary.key());
+                board.put(summary);
+            }
+            Ok(Event::InitDone) => {
+                board.retain(&std::mem::take(&mut seen));
+                ready.set(true);
+                is_told = false;
+            }
+            Ok(Event::Apply(object)) => board.put(Summary::of(&object)),
+            Ok(Event::Delete(object)) => board.remove(Key::of(kube::Resource::meta(&object))),
+            Err(error) if is_told => tracing::debug!(%error, "failed to watch the Applications"),
+            Err(error) => {
+                is_told = true;
+                tracing::warn!(%error, "failed to watch the Applications, trying again");
+            }
+        }
+    }
+}

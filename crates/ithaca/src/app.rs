@@ -1,0 +1,138 @@
+//! `ithaca app`: Applications as a user's kubeconfig shows them. It reads the Kubernetes API and nothing else.
+
+mod cluster;
+mod describe;
+mod list;
+mod near;
+mod output;
+mod readiness;
+mod text;
+mod wait;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Subcommand;
+use ithaca_api::duration::parse_duration;
+
+use output::Format;
+
+/// Arguments of `ithaca app`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// Which cluster and namespace to look at.
+#[derive(clap::Args)]
+struct Access {
+    /// Namespace of the Applications
+    #[arg(short, long, env = "ITHACA_NAMESPACE", default_value = "argocd", global = true)]
+    namespace: String,
+    /// Kubeconfig file; otherwise $KUBECONFIG, ~/.kube/config or the pod's own account
+    #[arg(long, global = true)]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; otherwise its current one
+    #[arg(long, global = true)]
+    context: Option<String>,
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  ithaca app list
+  ithaca app list -A -o wide
+  ithaca app list -o json | jq -r '.items[] | select(.status.sync.status != \"Synced\") | .metadata.name'";
+
+const GET_EXAMPLES: &str = "\
+Examples:
+  ithaca app get web
+  ithaca app get web -o yaml";
+
+const WAIT_EXAMPLES: &str = "\
+Examples:
+  ithaca app wait web                              until it is synced, healthy and nothing is under way
+  ithaca app wait web --health --timeout 90s       until it is healthy, whatever its sync state
+  ithaca app wait web --revision $(git rev-parse HEAD)
+                                                   after a push: until this commit is the one that runs
+  ithaca app wait web --operation                  until the sync that is under way ends; fails if it failed";
+
+#[derive(Subcommand)]
+enum Command {
+    /// List Applications
+    #[command(after_long_help = LIST_EXAMPLES, visible_alias = "ls")]
+    List {
+        /// All namespaces
+        #[arg(short = 'A', long)]
+        all_namespaces: bool,
+        /// How to write them
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Show everything about one Application
+    #[command(after_long_help = GET_EXAMPLES)]
+    Get {
+        /// The Application's name
+        name: String,
+        /// How to write it
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Wait until an Application is as it should be; fails with the reason when it is not in time
+    #[command(after_long_help = WAIT_EXAMPLES)]
+    Wait {
+        /// The Application's name
+        name: String,
+        #[command(flatten)]
+        wanted: Wanted,
+        /// How long to wait at most: 90s, 5m, 1h30m
+        #[arg(long, default_value = "5m", value_parser = parse_duration)]
+        timeout: Duration,
+    },
+}
+
+/// What to wait for; without any, for sync, health and the end of an operation.
+#[derive(clap::Args, Clone, Debug, Default)]
+struct Wanted {
+    /// Wait until it is Synced
+    #[arg(long)]
+    sync: bool,
+    /// Wait until it is Healthy
+    #[arg(long)]
+    health: bool,
+    /// Wait until no operation is under way; fails when the operation failed
+    #[arg(long)]
+    operation: bool,
+    /// Wait until this commit (its first 7 characters or more) or chart version is the one compared with
+    #[arg(long, value_name = "SHA")]
+    revision: Option<String>,
+}
+
+/// Runs the subcommand and says on standard error what failed.
+pub fn run(args: Args) -> ExitCode {
+    // An error says that another one is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(dispatch(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn dispatch(Args { command, access }: Args) -> anyhow::Result<()> {
+    let cluster = cluster::Cluster::connect(&access).await?;
+    match command {
+        Command::List { all_namespaces, output } => list::run(&cluster, all_namespaces, output).await,
+        Command::Get { name, output } => describe::run(&cluster, &name, output).await,
+        Command::Wait { name, wanted, timeout } => wait::run(&cluster, &name, &wanted, timeout).await,
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ithaca: {error:#}");
+    ExitCode::FAILURE
+}

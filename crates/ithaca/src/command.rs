@@ -1,0 +1,66 @@
+//! The subcommands: which there are, what their help says, and what each runs.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+
+const EXAMPLES: &str = "\
+Examples:
+  ithaca app list                          what runs, and whether it is as Git says
+  ithaca app get web                       everything about one application
+  ithaca app wait web --timeout 2m         in a pipeline: until web is synced and healthy
+  ithaca app list -o json | jq '.items[].status.health.status'
+
+The services are started by the Helm chart; by hand, each takes its settings as flags or from ITHACA_* variables:
+  ithaca console --nats-url nats://127.0.0.1:4222 --console-listen 127.0.0.1:8081";
+
+/// GitOps for Kubernetes: makes a cluster match what Git says, keeps it so, and tells what it did.
+#[derive(Parser)]
+#[command(name = "ithaca", version, after_long_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look at Applications, with the rights of your kubeconfig
+    App(app::Args),
+    /// Print the version
+    Version,
+    /// Service: tells people and systems what happened
+    Notifier(Box<ithaca_notifier::Args>),
+    /// Service: the web page and the REST interface
+    Console(Box<ithaca_console::Args>),
+}
+
+/// Runs what the arguments ask for.
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::App(args) => app::run(args),
+        Command::Version => {
+            println!("ithaca {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Command::Notifier(args) => {
+            let chassis = args.chassis.clone();
+            ithaca_chassis::run("notifier", chassis, |process| ithaca_notifier::run(*args, process))
+        }
+        Command::Console(args) => {
+            let chassis = args.chassis.clone();
+            ithaca_chassis::run("console", chassis, |process| ithaca_console::run(*args, process))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        super::Cli::command().debug_assert();
+    }
+}
