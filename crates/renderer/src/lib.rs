@@ -1,1 +1,3 @@
-//! To be written.
+//! The renderer turns the content of an application's sources into a bundle of manifests.
+
+pub mod yaml;
