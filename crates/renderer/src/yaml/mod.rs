@@ -11,6 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
 use scalar::Scalar;
+pub(crate) use scalar::number;
 
 /// How deeply values may be nested. Readers of the bundle stop at 128 levels, and a list of objects adds some.
 pub(crate) const MAX_DEPTH: usize = 120;
@@ -33,13 +34,7 @@ pub struct YamlError {
 /// An empty document is `Value::Null`. Of equal keys the last one wins.
 pub fn documents(text: &str) -> Documents<'_> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Documents {
-        text,
-        events: Parser::new_from_str(text),
-        ended: false,
-        anchors: HashMap::new(),
-        aliased: 0,
-    }
+    Documents { text, events: Parser::new_from_str(text), ended: false, anchors: HashMap::new(), aliased: 0 }
 }
 
 /// The documents of a text: see [`documents`].
@@ -115,9 +110,7 @@ impl<'a> Documents<'a> {
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(at(span)(format!(
-                "values are nested more than {MAX_DEPTH} levels deep"
-            )));
+            return Err(at(span)(format!("values are nested more than {MAX_DEPTH} levels deep")));
         }
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -133,13 +126,7 @@ impl<'a> Documents<'a> {
         };
         if anchor > 0 {
             let cost = node.cost();
-            self.anchors.insert(
-                anchor,
-                Anchored {
-                    node: node.clone(),
-                    cost,
-                },
-            );
+            self.anchors.insert(anchor, Anchored { node: node.clone(), cost });
         }
         Ok(node)
     }
@@ -187,9 +174,7 @@ impl<'a> Documents<'a> {
             return Err(at(span)("aliases make the document too large".to_owned()));
         }
         if depth + anchored.node.depth() > MAX_DEPTH {
-            return Err(at(span)(format!(
-                "values are nested more than {MAX_DEPTH} levels deep"
-            )));
+            return Err(at(span)(format!("values are nested more than {MAX_DEPTH} levels deep")));
         }
         Ok(anchored.node.clone())
     }
@@ -201,12 +186,7 @@ impl Node {
             Self::Scalar(Scalar::Text(text)) => 16 + text.len(),
             Self::Scalar(_) => 16,
             Self::Sequence(items) => 16 + items.iter().map(cost).sum::<usize>(),
-            Self::Mapping(map) => {
-                16 + map
-                    .iter()
-                    .map(|(key, value)| key.len() + cost(value))
-                    .sum::<usize>()
-            }
+            Self::Mapping(map) => 16 + map.iter().map(|(key, value)| key.len() + cost(value)).sum::<usize>(),
         }
     }
 
@@ -223,12 +203,7 @@ fn cost(value: &Value) -> usize {
     match value {
         Value::String(text) => 16 + text.len(),
         Value::Array(items) => 16 + items.iter().map(cost).sum::<usize>(),
-        Value::Object(map) => {
-            16 + map
-                .iter()
-                .map(|(key, value)| key.len() + cost(value))
-                .sum::<usize>()
-        }
+        Value::Object(map) => 16 + map.iter().map(|(key, value)| key.len() + cost(value)).sum::<usize>(),
         _ => 16,
     }
 }
@@ -240,10 +215,7 @@ fn unprintable(text: &str) -> Option<YamlError> {
             || matches!(c, '\u{fffe}' | '\u{ffff}')
     })?;
     let line = 1 + text[..index].matches('\n').count();
-    Some(YamlError {
-        line,
-        reason: "control characters are not allowed".to_owned(),
-    })
+    Some(YamlError { line, reason: "control characters are not allowed".to_owned() })
 }
 
 /// How many levels of maps and lists `value` has.
@@ -288,18 +260,12 @@ fn whole_tag(tag: &Tag) -> String {
 }
 
 fn at(span: Span) -> impl Fn(String) -> YamlError {
-    move |reason| YamlError {
-        line: span.start.line().max(1),
-        reason,
-    }
+    move |reason| YamlError { line: span.start.line().max(1), reason }
 }
 
 impl From<ScanError> for YamlError {
     fn from(error: ScanError) -> Self {
-        Self {
-            line: error.marker().line().max(1),
-            reason: error.info().to_owned(),
-        }
+        Self { line: error.marker().line().max(1), reason: error.info().to_owned() }
     }
 }
 
@@ -315,30 +281,21 @@ mod tests {
     #[test]
     fn documents_are_separate_and_empty_ones_are_null() {
         let read = read("a: 1\n---\n# nothing\n---\n- 2\n...\n---\n").expect("it parses");
-        assert_eq!(
-            read,
-            [json!({"a": 1}), Value::Null, json!([2]), Value::Null]
-        );
+        assert_eq!(read, [json!({"a": 1}), Value::Null, json!([2]), Value::Null]);
     }
 
     #[test]
     fn documents_before_an_error_are_read_and_the_error_names_its_line() {
         let mut read = documents("a: 1\n---\nb: [\n");
         assert_eq!(read.next(), Some(Ok(json!({"a": 1}))));
-        assert_eq!(
-            read.next().and_then(Result::err).map(|error| error.line),
-            Some(4)
-        );
+        assert_eq!(read.next().and_then(Result::err).map(|error| error.line), Some(4));
         assert_eq!(read.next(), None);
     }
 
     #[test]
     fn an_error_in_a_value_names_its_line() {
         let error = read("a: 1\nb:\n  c: .inf\n").expect_err("JSON has no infinity");
-        assert_eq!(
-            error.to_string(),
-            "line 3: infinity and not-a-number have no place in a manifest"
-        );
+        assert_eq!(error.to_string(), "line 3: infinity and not-a-number have no place in a manifest");
     }
 
     #[test]
@@ -351,10 +308,7 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let inner = format!("*a{}", level - 1);
-            bomb.push_str(&format!(
-                "a{level}: &a{level} [{}]\n",
-                vec![inner; 10].join(", ")
-            ));
+            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![inner; 10].join(", ")));
         }
         let error = read(&bomb).expect_err("a bomb");
         assert!(error.reason.contains("aliases"), "{error}");
@@ -367,14 +321,7 @@ mod tests {
         assert!(read(&nested(MAX_DEPTH + 2)).is_err());
         assert!(read(&nested(200_000)).is_err());
         let half = nested(MAX_DEPTH / 2 + 2);
-        assert!(
-            read(&format!(
-                "a: &x {half}\nb: {}*x{}\n",
-                "[".repeat(70),
-                "]".repeat(70)
-            ))
-            .is_err()
-        );
+        assert!(read(&format!("a: &x {half}\nb: {}*x{}\n", "[".repeat(70), "]".repeat(70))).is_err());
     }
 
     proptest::proptest! {

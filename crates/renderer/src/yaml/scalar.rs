@@ -27,11 +27,7 @@ pub(super) enum Scalar {
 /// In words, when the text cannot be what its tag says.
 pub(super) fn resolve(text: &str, tag: Option<&str>, plain: bool) -> Result<Scalar, String> {
     let Some(tag) = tag else {
-        return Ok(if plain {
-            guess(text)
-        } else {
-            Scalar::Text(text.to_owned())
-        });
+        return Ok(if plain { guess(text) } else { Scalar::Text(text.to_owned()) });
     };
     match tag.strip_prefix(TAG_PREFIX) {
         Some("binary") => binary(text),
@@ -57,16 +53,12 @@ fn typed(text: &str, kind: &str) -> Result<Scalar, String> {
 
 fn binary(text: &str) -> Result<Scalar, String> {
     let compact: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-    let bytes = STANDARD
-        .decode(compact)
-        .map_err(|_| "a !!binary value is not valid base64".to_owned())?;
+    let bytes = STANDARD.decode(compact).map_err(|_| "a !!binary value is not valid base64".to_owned())?;
     Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn looks_like_date(text: &str) -> bool {
-    text.len() >= 8
-        && text.as_bytes()[..4].iter().all(u8::is_ascii_digit)
-        && text.as_bytes()[4] == b'-'
+    text.len() >= 8 && text.as_bytes()[..4].iter().all(u8::is_ascii_digit) && text.as_bytes()[4] == b'-'
 }
 
 /// The value of a scalar that was written without quotes and without a tag.
@@ -105,9 +97,7 @@ fn integer(text: &str) -> Option<Scalar> {
     };
     let magnitude = magnitude(digits)?;
     if negative {
-        return i64::try_from(-i128::from(magnitude))
-            .ok()
-            .map(Scalar::Signed);
+        return i64::try_from(-i128::from(magnitude)).ok().map(Scalar::Signed);
     }
     match i64::try_from(magnitude) {
         Ok(number) => Some(Scalar::Signed(number)),
@@ -135,13 +125,8 @@ fn magnitude(digits: &str) -> Option<u64> {
 fn without_separators(text: &str) -> String {
     let bytes = text.as_bytes();
     let digit = |index: usize| bytes.get(index).is_some_and(u8::is_ascii_digit);
-    let misplaced =
-        (0..bytes.len()).any(|i| bytes[i] == b'_' && !(i > 0 && digit(i - 1) && digit(i + 1)));
-    if misplaced {
-        text.to_owned()
-    } else {
-        text.replace('_', "")
-    }
+    let misplaced = (0..bytes.len()).any(|i| bytes[i] == b'_' && !(i > 0 && digit(i - 1) && digit(i + 1)));
+    if misplaced { text.to_owned() } else { text.replace('_', "") }
 }
 
 /// A decimal fraction or an exponent; words such as `inf` and numbers beyond a double's range are no floats.
@@ -149,16 +134,11 @@ fn float(text: &str) -> Option<Scalar> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mantissa = unsigned.split(['e', 'E']).next()?;
     let written_as_number = mantissa.bytes().any(|b| b.is_ascii_digit())
-        && unsigned
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+        && unsigned.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     if !written_as_number {
         return None;
     }
-    text.parse::<f64>()
-        .ok()
-        .filter(|number| number.is_finite())
-        .map(Scalar::Float)
+    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Scalar::Float)
 }
 
 impl Scalar {
@@ -172,9 +152,10 @@ impl Scalar {
             Self::Bool(value) => Value::Bool(value),
             Self::Signed(value) => Value::from(value),
             Self::Unsigned(value) => Value::from(value),
-            Self::Float(value) => Value::Number(number(value).ok_or_else(|| {
-                "infinity and not-a-number have no place in a manifest".to_owned()
-            })?),
+            Self::Float(value) => Value::Number(
+                number(value)
+                    .ok_or_else(|| "infinity and not-a-number have no place in a manifest".to_owned())?,
+            ),
             Self::Text(value) => Value::String(value),
         })
     }
@@ -198,9 +179,7 @@ impl Scalar {
 /// A double as a JSON number; whole numbers become integers, as they do for every reader of Kubernetes JSON.
 pub(crate) fn number(value: f64) -> Option<Number> {
     // 2^63 itself does not fit any more.
-    if value.fract() == 0.0
-        && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&value)
-    {
+    if value.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&value) {
         return Some(Number::from(value as i64));
     }
     Number::from_f64(value)

@@ -4,15 +4,11 @@ use std::path::PathBuf;
 
 /// The folder of the built helm and kustomize.
 pub fn folder() -> PathBuf {
-    let folder = std::env::var_os("ITHACA_TOOLS")
-        .map(PathBuf::from)
-        .expect("ITHACA_TOOLS must name the folder of the built helm and kustomize; `cargo xtask test` sets it");
+    let folder = std::env::var_os("ITHACA_TOOLS").map(PathBuf::from).expect(
+        "ITHACA_TOOLS must name the folder of the built helm and kustomize; `cargo xtask test` sets it",
+    );
     for program in ["helm", "kustomize"] {
-        assert!(
-            folder.join(program).is_file(),
-            "ITHACA_TOOLS ({}) holds no {program}",
-            folder.display()
-        );
+        assert!(folder.join(program).is_file(), "ITHACA_TOOLS ({}) holds no {program}", folder.display());
     }
     folder
 }
