@@ -2,6 +2,14 @@
 
 pub mod bundle;
 pub mod directory;
+pub mod environment;
+pub mod failure;
+pub mod helm;
+pub mod kustomize;
 pub mod manifest;
+pub mod render;
+pub mod request;
+pub mod sandbox;
+pub mod source;
 pub mod tree;
 pub mod yaml;
