@@ -101,7 +101,7 @@ mod tests {
     fn equal_objects_give_equal_bytes() {
         let one: Value = serde_json::from_str(r#"{"b":{"d":1,"c":[{"z":1,"y":2}]},"a":"x"}"#).expect("JSON");
         let two: Value = serde_json::from_str(r#"{"a":"x","b":{"c":[{"y":2,"z":1}],"d":1}}"#).expect("JSON");
-        assert_eq!(canonical(&[one.clone()]), br#"[{"a":"x","b":{"c":[{"y":2,"z":1}],"d":1}}]"#);
+        assert_eq!(canonical(std::slice::from_ref(&one)), br#"[{"a":"x","b":{"c":[{"y":2,"z":1}],"d":1}}]"#);
         assert_eq!(Bundle::pack(&[one], 1000).expect("small"), Bundle::pack(&[two], 1000).expect("small"));
     }
 

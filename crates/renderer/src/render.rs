@@ -97,6 +97,8 @@ pub struct Renderer {
     pub helm: PathBuf,
     /// The real kustomize.
     pub kustomize: PathBuf,
+    /// Where private folders are made.
+    pub work_dir: PathBuf,
     /// Of each run of a tool; `output` also bounds the bundle.
     pub limits: Limits,
 }
@@ -171,7 +173,7 @@ impl Renderer {
     }
 
     fn sandbox<'a>(&self, sources: impl Iterator<Item = &'a Source>) -> Result<Sandbox, SandboxError> {
-        let sandbox = Sandbox::create(self.limits)?;
+        let sandbox = Sandbox::create(&self.work_dir, self.limits)?;
         let mut written = Vec::new();
         for source in sources {
             if !written.contains(&source.index) {

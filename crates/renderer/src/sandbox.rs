@@ -15,6 +15,9 @@ use tokio::process::{Child, Command};
 
 use crate::tree::{Entry, Tree, TreeError};
 
+/// How the names of private folders begin; the id of the process that made them follows.
+const PREFIX: &str = "render-";
+
 /// Bytes of standard error that are kept to explain a failure; what follows is read and dropped.
 const MAX_ERRORS: usize = 256 * 1024;
 
@@ -104,13 +107,14 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes an empty private folder among the system's temporary ones.
+    /// Makes an empty private folder in `parent`, which must exist.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn create(limits: Limits) -> Result<Self, SandboxError> {
+    pub fn create(parent: &Path, limits: Limits) -> Result<Self, SandboxError> {
+        let prefix = format!("{PREFIX}{}-", std::process::id());
         let folder =
-            tempfile::Builder::new().prefix("ithaca-render-").tempdir().map_err(SandboxError::Folder)?;
+            tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(SandboxError::Folder)?;
         for name in ["home", "tmp"] {
             std::fs::create_dir(folder.path().join(name)).map_err(SandboxError::Folder)?;
         }
@@ -280,6 +284,27 @@ impl SandboxError {
     }
 }
 
+/// Makes `parent` ready for private folders: it exists, and what a process that was killed left there is gone.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn prepare(parent: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(parent)?;
+    for entry in std::fs::read_dir(parent)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let owner =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')).map(|(id, _)| id);
+        // A folder that bears our own id is from another life: ids begin anew in each container.
+        let is_left =
+            |id: &str| id == std::process::id().to_string() || !Path::new("/proc").join(id).exists();
+        if owner.is_some_and(is_left) {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A child's process group, killed when dropped before the child's end was seen.
 struct Group(Option<Pid>);
 
@@ -353,7 +378,7 @@ mod tests {
     const LIMITS: Limits = Limits { time: Duration::from_secs(20), output: 1 << 20, memory: 1 << 30 };
 
     async fn shell(limits: Limits, script: &str) -> (Sandbox, Result<String, SandboxError>) {
-        let sandbox = Sandbox::create(limits).expect("a folder");
+        let sandbox = Sandbox::create(&std::env::temp_dir(), limits).expect("a folder");
         let arguments = arguments([&"-c", &script]);
         let output = sandbox.run(Path::new("/bin/sh"), &arguments).await;
         (sandbox, output.map(|bytes| String::from_utf8(bytes).expect("UTF-8")))
@@ -402,7 +427,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_the_run_kills_the_program() {
-        let sandbox = Sandbox::create(LIMITS).expect("a folder");
+        let sandbox = Sandbox::create(&std::env::temp_dir(), LIMITS).expect("a folder");
         let arguments = arguments([&"-c", &"echo $$ > me; /bin/sleep 1000"]);
         let run = sandbox.run(Path::new("/bin/sh"), &arguments);
         let me = sandbox.path("me");
@@ -445,7 +470,7 @@ mod tests {
         for (path, entry) in [("a/b", file("x", true)), ("c", Entry::Link("a/b".to_owned()))] {
             tree.insert(path.to_owned(), entry).expect("a plain path");
         }
-        let sandbox = Sandbox::create(LIMITS).expect("a folder");
+        let sandbox = Sandbox::create(&std::env::temp_dir(), LIMITS).expect("a folder");
         sandbox.materialise("source", &tree).expect("it is written");
         assert_eq!(std::fs::read_to_string(sandbox.path("source/c")).expect("the link"), "x");
         let folder = sandbox.path("");
@@ -454,10 +479,23 @@ mod tests {
     }
 
     #[test]
+    fn folders_of_processes_that_are_gone_are_removed_at_the_start() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let others = [format!("render-{}-a", std::process::id()), "render-999999999-b".to_owned()];
+        let kept = ["render-1-c".to_owned(), "something else".to_owned()];
+        for name in others.iter().chain(&kept) {
+            std::fs::create_dir(parent.path().join(name)).expect("a folder");
+        }
+        prepare(parent.path()).expect("it is prepared");
+        assert!(others.iter().all(|name| !parent.path().join(name).exists()));
+        assert!(kept.iter().all(|name| parent.path().join(name).exists()));
+    }
+
+    #[test]
     fn a_link_out_of_the_tree_is_not_written() {
         let mut tree = Tree::default();
         tree.insert("a/out".to_owned(), Entry::Link("../../home".to_owned())).expect("a plain path");
-        let sandbox = Sandbox::create(LIMITS).expect("a folder");
+        let sandbox = Sandbox::create(&std::env::temp_dir(), LIMITS).expect("a folder");
         let error = sandbox.materialise("source", &tree).expect_err("it leads out").to_string();
         assert_eq!(error, "the symbolic link \"a/out\" leads out of the repository");
     }

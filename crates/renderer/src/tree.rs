@@ -150,6 +150,18 @@ impl Tree {
         Ok(resolved)
     }
 
+    /// The part of this tree at or below any of `paths` (an empty one: all). Contents are shared, not copied.
+    pub fn part<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let is_in = |path: &str| {
+            paths.clone().any(|part| {
+                part.is_empty()
+                    || path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let entries = self.entries.iter().filter(|(path, _)| is_in(path));
+        Self { entries: entries.map(|(path, entry)| (path.clone(), entry.clone())).collect() }
+    }
+
     fn is_folder(&self, path: &str) -> bool {
         path.is_empty() && !self.entries.is_empty() || self.below(path).next().is_some()
     }
@@ -234,6 +246,18 @@ mod tests {
         let tree = tree(&[("a", ""), ("a.x/b", ""), ("c/d", ""), ("c/e/f", "")]);
         assert_eq!(tree.file_names("c").collect::<Vec<_>>(), ["d"]);
         assert_eq!(tree.file_names("").collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn a_part_holds_whole_folders_only() {
+        let tree = tree(&[("a/x", ""), ("ab/y", ""), ("b", ""), ("c/z", "")]);
+        let part = |paths: &[&'static str]| {
+            let part = tree.part(paths.iter().copied());
+            part.entries().map(|(path, _)| path.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(part(&["a", "b"]), ["a/x", "b"]);
+        assert_eq!(part(&[""]).len(), 4);
+        assert!(part(&[]).is_empty());
     }
 
     #[test]

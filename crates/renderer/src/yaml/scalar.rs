@@ -179,7 +179,7 @@ impl Scalar {
 /// A double as a JSON number; whole numbers become integers, as they do for every reader of Kubernetes JSON.
 pub(crate) fn number(value: f64) -> Option<Number> {
     // 2^63 itself does not fit any more.
-    if value.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&value) {
+    if value.fract() == 0.0 && (i64::MIN as f64..i64::MAX as f64).contains(&value) {
         return Some(Number::from(value as i64));
     }
     Number::from_f64(value)

@@ -58,7 +58,12 @@ async fn render_with(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) -
         },
     };
     let folder = tools::folder();
-    let renderer = Renderer { helm: folder.join("helm"), kustomize: folder.join("kustomize"), limits };
+    let renderer = Renderer {
+        helm: folder.join("helm"),
+        kustomize: folder.join("kustomize"),
+        work_dir: std::env::temp_dir(),
+        limits,
+    };
     let rendered = renderer.render(&request, sources).await.map_err(|error| {
         assert!(error.as_failure().is_some(), "a failure of ours: {error}");
         error.to_string()
