@@ -19,8 +19,8 @@ pub enum BundleError {
         limit: usize,
     },
     /// The library refused: for want of memory.
-    #[error("failed to compress the rendered manifests")]
-    Compress(#[source] std::io::Error),
+    #[error("failed to compress the rendered manifests: {0}")]
+    Compress(std::io::Error),
 }
 
 /// The manifests of an application, ready to travel.

@@ -42,15 +42,14 @@ pub enum ContentError {
         status: Box<Status>,
     },
     /// The watcher said something that cannot be.
-    #[error("failed to read the content of {repository} at {revision}: {source}")]
+    #[error("failed to read the content of {repository} at {revision}: {cause}")]
     Tree {
         /// The repository.
         repository: String,
         /// The commit.
         revision: String,
         /// Why.
-        #[source]
-        source: TreeError,
+        cause: TreeError,
     },
     /// Too much for this process.
     #[error(
@@ -62,7 +61,7 @@ pub enum ContentError {
         /// The commit.
         revision: String,
         /// Bytes.
-        limit: usize,
+        limit: u64,
     },
 }
 
@@ -70,7 +69,7 @@ pub enum ContentError {
 #[derive(Clone, Debug)]
 pub struct Watcher {
     client: SourceServiceClient<Channel>,
-    limit: usize,
+    limit: u64,
 }
 
 impl Watcher {
@@ -78,7 +77,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When `url` is none.
-    pub fn new(url: &str, limit: usize) -> Result<Self, ContentError> {
+    pub fn new(url: &str, limit: u64) -> Result<Self, ContentError> {
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|source| ContentError::Address { url: url.to_owned(), source })?
             .connect_timeout(Duration::from_secs(5))
@@ -127,10 +126,10 @@ impl Watcher {
             let mut parts = client.get_content(request).await.map_err(failed)?.into_inner();
             let mut reading = Reading::default();
             while let Some(part) = parts.message().await.map_err(failed)? {
-                reading.take(part).map_err(|source| ContentError::Tree {
+                reading.take(part).map_err(|cause| ContentError::Tree {
                     repository: repository.to_owned(),
                     revision: revision.to_owned(),
-                    source,
+                    cause,
                 })?;
                 if reading.bytes > self.limit {
                     return Err(ContentError::TooLarge {
@@ -204,12 +203,12 @@ fn grouped(sources: &[SourceRequest]) -> BTreeMap<Place<'_>, Vec<PathRead>> {
 struct Reading {
     tree: Tree,
     file: Vec<u8>,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl Reading {
     fn take(&mut self, part: ContentPart) -> Result<(), TreeError> {
-        self.bytes += part.data.len() + part.path.len();
+        self.bytes += (part.data.len() + part.path.len()) as u64;
         let mode = part.mode();
         if !part.last {
             self.file.extend_from_slice(&part.data);

@@ -21,22 +21,20 @@ pub use overrides::OverrideError;
 #[derive(Debug, thiserror::Error)]
 pub enum KustomizeError {
     /// The kustomization does not parse.
-    #[error("failed to read {file}: {source}")]
+    #[error("failed to read {file}: {cause}")]
     Yaml {
         /// The kustomization.
         file: String,
         /// Where and why.
-        #[source]
-        source: YamlError,
+        cause: YamlError,
     },
     /// What the Application says does not fit the kustomization.
-    #[error("failed to change {file}: {source}")]
+    #[error("failed to change {file}: {cause}")]
     Override {
         /// The kustomization.
         file: String,
         /// Why.
-        #[source]
-        source: OverrideError,
+        cause: OverrideError,
     },
     /// The program, or the folder that it runs in.
     #[error(transparent)]
@@ -88,11 +86,11 @@ fn override_copy(
     let kustomization = match crate::yaml::documents(&text).next() {
         None => Value::Null,
         Some(Ok(kustomization)) => kustomization,
-        Some(Err(error)) => return Err(KustomizeError::Yaml { file, source: error }),
+        Some(Err(error)) => return Err(KustomizeError::Yaml { file, cause: error }),
     };
     let exists = |component: &str| source.has_folder(component);
     let changed = overrides::apply(kustomization, options, environment, exists)
-        .map_err(|error| KustomizeError::Override { file: file.clone(), source: error })?;
+        .map_err(|error| KustomizeError::Override { file: file.clone(), cause: error })?;
     if let Some(changed) = changed {
         let path = format!("{}/{file}", Source::root(source.index));
         sandbox.write(&path, changed.to_string().as_bytes())?;

@@ -9,13 +9,12 @@ use crate::yaml::{self, YamlError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// The text does not parse.
-    #[error("failed to read {file}: {source}")]
+    #[error("failed to read {file}: {cause}")]
     Yaml {
         /// The file.
         file: String,
         /// Where and why.
-        #[source]
-        source: YamlError,
+        cause: YamlError,
     },
     /// The JSON does not parse.
     #[error("failed to read {file}: {reason}")]
@@ -57,7 +56,7 @@ pub fn from_yaml<'a>(text: &str, file: impl Fn(usize) -> &'a str) -> Manifests {
                 document: document_number,
                 reason,
             }),
-            Err(source) => Err(ManifestError::Yaml { file: file(), source }),
+            Err(cause) => Err(ManifestError::Yaml { file: file(), cause }),
         };
         if let Err(error) = failed {
             return Manifests { objects, error: Some(error) };

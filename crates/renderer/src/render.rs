@@ -36,7 +36,7 @@ pub enum SourceError {
     Chart(String),
     /// A path that leads out.
     #[error("failed to read the source's path: {0}")]
-    Path(#[source] TreeError),
+    Path(TreeError),
     /// Nothing is there.
     #[error("failed to find the path \"{path}\" in {repository} at {revision}")]
     Missing {
@@ -68,13 +68,12 @@ pub enum SourceError {
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// One of its sources; `which` is empty where there is only one.
-    #[error("{which}{source}")]
+    #[error("{which}{cause}")]
     Source {
         /// Which source it was, for people.
         which: String,
         /// Why.
-        #[source]
-        source: SourceError,
+        cause: SourceError,
     },
     /// All of them together.
     #[error(transparent)]
@@ -118,7 +117,7 @@ impl Renderer {
         for (index, (source, tree)) in sources.into_iter().enumerate() {
             let described = describe(index, count, &source);
             let source = place(index, source, tree);
-            placed.push(source.map_err(|source| RenderError::Source { which: described, source })?);
+            placed.push(source.map_err(|cause| RenderError::Source { which: described, cause })?);
         }
         let mut objects = Vec::new();
         let mut source_types = Vec::with_capacity(count);
@@ -126,7 +125,7 @@ impl Renderer {
             let rendered = self.source(request, &placed, index).await;
             let (kind, manifests) = rendered.map_err(|error| RenderError::Source {
                 which: describe(index, count, &source.request),
-                source: error,
+                cause: error,
             })?;
             source_types.push(kind);
             objects.extend(manifests);
@@ -225,7 +224,7 @@ impl RenderError {
         match self {
             Self::Bundle(BundleError::Compress(_)) => None,
             Self::Bundle(BundleError::TooLarge { .. }) => Some(failure::source(message)),
-            Self::Source { source, .. } => match source {
+            Self::Source { cause, .. } => match cause {
                 SourceError::Ambiguous(_)
                 | SourceError::Plugin
                 | SourceError::Chart(_)
@@ -244,9 +243,9 @@ impl RenderError {
     /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
     pub fn is_certain(&self) -> bool {
         let sandbox = match self {
-            Self::Source { source: SourceError::Helm(HelmError::Sandbox(error)), .. }
-            | Self::Source { source: SourceError::Kustomize(KustomizeError::Sandbox(error)), .. }
-            | Self::Source { source: SourceError::Sandbox(error), .. } => error,
+            Self::Source { cause: SourceError::Helm(HelmError::Sandbox(error)), .. }
+            | Self::Source { cause: SourceError::Kustomize(KustomizeError::Sandbox(error)), .. }
+            | Self::Source { cause: SourceError::Sandbox(error), .. } => error,
             _ => return self.as_failure().is_some(),
         };
         matches!(sandbox, SandboxError::Tree(_) | SandboxError::Output { .. })

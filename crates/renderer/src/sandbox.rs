@@ -45,16 +45,15 @@ pub struct Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The disk refused.
-    #[error("failed to prepare a private folder")]
-    Folder(#[source] std::io::Error),
+    #[error("failed to prepare a private folder: {0}")]
+    Folder(std::io::Error),
     /// The program could not be started or watched.
-    #[error("failed to run {program}")]
+    #[error("failed to run {program}: {cause}")]
     Start {
         /// The program's name.
         program: String,
         /// Why.
-        #[source]
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A link that leads out of the tree.
     #[error(transparent)]
@@ -174,7 +173,7 @@ impl Sandbox {
     /// When it cannot be started, fails, or passes a limit.
     pub async fn run(&self, program: &Path, arguments: &[OsString]) -> Result<Vec<u8>, SandboxError> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-        let failed = |source| SandboxError::Start { program: name.clone(), source };
+        let failed = |cause| SandboxError::Start { program: name.clone(), cause };
         let mut child = self.command(program, arguments).spawn().map_err(failed)?;
         let group = Group::of(&child);
         self.limit(&group).map_err(failed)?;

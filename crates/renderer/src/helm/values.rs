@@ -52,13 +52,12 @@ pub enum ValuesError {
         name: String,
     },
     /// A path that leads out.
-    #[error("failed to read the value file \"{name}\": {source}")]
+    #[error("failed to read the value file \"{name}\": {cause}")]
     Tree {
         /// As written.
         name: String,
         /// Why.
-        #[source]
-        source: TreeError,
+        cause: TreeError,
     },
 }
 
@@ -146,7 +145,7 @@ fn place(
     if path.contains("://") {
         return Err(ValuesError::Remote { name: name.to_owned() });
     }
-    let path = tree::plain(&path).map_err(|source| ValuesError::Tree { name: name.to_owned(), source })?;
+    let path = tree::plain(&path).map_err(|cause| ValuesError::Tree { name: name.to_owned(), cause })?;
     Ok(ValueFile { source, path })
 }
 
@@ -160,7 +159,7 @@ fn from_root(path: &str, folder: &str) -> String {
 
 fn exists(name: &str, file: &ValueFile, sources: &[Source]) -> Result<bool, ValuesError> {
     let found = sources[file.source].tree.find(&file.path);
-    let found = found.map_err(|source| ValuesError::Tree { name: name.to_owned(), source })?;
+    let found = found.map_err(|cause| ValuesError::Tree { name: name.to_owned(), cause })?;
     Ok(matches!(found, Found::File(_)))
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 /// The folder of the built helm and kustomize.
 pub fn folder() -> PathBuf {
-    let folder = std::env::var_os("ITHACA_TOOLS").map(PathBuf::from).expect(
-        "ITHACA_TOOLS must name the folder of the built helm and kustomize; `cargo xtask test` sets it",
-    );
-    for program in ["helm", "kustomize"] {
+    let folder = std::env::var_os("ITHACA_TOOLS")
+        .map(PathBuf::from)
+        .expect("ITHACA_TOOLS must name the folder of the built tools; `cargo xtask test` sets it");
+    for program in ["helm", "kustomize", "nats-server"] {
         assert!(folder.join(program).is_file(), "ITHACA_TOOLS ({}) holds no {program}", folder.display());
     }
     folder
