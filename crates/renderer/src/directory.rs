@@ -1,0 +1,311 @@
+//! A plain folder: a tree of files and what the spec says about them come in, objects go out.
+//!
+//! Which files count, in which order, and what happens to files that are no manifests is Argo CD's rule, with one
+//! difference: a link to nothing is an error here, as leaving its objects out would delete them from the cluster.
+
+use bytes::Bytes;
+use globset::{GlobBuilder, GlobMatcher};
+use ithaca_api::source::Directory;
+use serde_json::Value;
+
+use crate::manifest::{self, ManifestError};
+use crate::tree::{Entry, Found, Tree, TreeError};
+
+/// Bytes that the manifests of one folder may have together.
+const MAX_BYTES: usize = 10_000_000;
+
+/// Which files are manifests by their name.
+const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".json", ".jsonnet"];
+
+/// Why a folder gives no manifests.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// A link in the folder or on the way to it.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A link to nothing.
+    #[error("the symbolic link \"{path}\" leads to \"{target}\", which does not exist")]
+    Dangling {
+        /// The link.
+        path: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// A file that is not what it should be.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A file in another encoding.
+    #[error("failed to read {0}: it is not UTF-8")]
+    Encoding(String),
+    /// A file that needs a tool that is not here.
+    #[error("failed to read {0}: Jsonnet is not supported")]
+    Jsonnet(String),
+    /// Files too large in sum.
+    #[error("the manifests in \"{path}\" are larger than {MAX_BYTES} bytes together")]
+    TooLarge {
+        /// The folder.
+        path: String,
+    },
+    /// A pattern that means nothing.
+    #[error("failed to read directory.{field} \"{pattern}\": {reason}")]
+    Pattern {
+        /// `include` or `exclude`.
+        field: &'static str,
+        /// As written.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The objects of the manifests in `folder`, a plain path in `tree`.
+///
+/// # Errors
+/// When a file that is or claims to be a manifest cannot be read.
+pub fn render(tree: &Tree, folder: &str, options: &Directory) -> Result<Vec<Value>, DirectoryError> {
+    let mut objects = Vec::new();
+    let mut bytes = 0;
+    for (path, data) in files(tree, folder, options)? {
+        bytes += data.len();
+        if bytes > MAX_BYTES {
+            return Err(DirectoryError::TooLarge { path: folder.to_owned() });
+        }
+        objects.extend(read(&path, data)?);
+    }
+    Ok(objects)
+}
+
+/// The files that count, in the order of a walk.
+fn files<'a>(
+    tree: &'a Tree,
+    folder: &str,
+    options: &Directory,
+) -> Result<Vec<(String, &'a Bytes)>, DirectoryError> {
+    let include = matcher("include", &options.include)?;
+    let exclude = matcher("exclude", &options.exclude)?;
+    let folder = tree.resolve(folder)?;
+    let skip = if folder.is_empty() { 0 } else { folder.len() + 1 };
+    let mut files = Vec::new();
+    for (path, entry) in tree.below(&folder) {
+        let relative = &path[skip..];
+        let counts = EXTENSIONS.iter().any(|extension| relative.ends_with(extension))
+            && (options.recurse || !relative.contains('/'))
+            && !exclude.as_ref().is_some_and(|glob| glob.is_match(relative))
+            && include.as_ref().is_none_or(|glob| glob.is_match(relative));
+        if !counts {
+            continue;
+        }
+        match entry {
+            Entry::File { data, .. } => files.push((path.to_owned(), data)),
+            Entry::Link(target) => match tree.find(path)? {
+                Found::File(data) => files.push((path.to_owned(), data)),
+                Found::Folder => {}
+                Found::Nothing => {
+                    return Err(DirectoryError::Dangling { path: path.to_owned(), target: target.clone() });
+                }
+            },
+        }
+    }
+    // A walk sorts the names in each folder, which is not the order of whole paths.
+    files.sort_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
+    Ok(files)
+}
+
+fn read(path: &str, data: &Bytes) -> Result<Vec<Value>, DirectoryError> {
+    if path.ends_with(".jsonnet") {
+        return Err(DirectoryError::Jsonnet(path.to_owned()));
+    }
+    if path.ends_with(".json") {
+        return Ok(manifest::from_json(data, path)?);
+    }
+    let Ok(text) = std::str::from_utf8(data) else {
+        return Err(DirectoryError::Encoding(path.to_owned()));
+    };
+    let read = manifest::from_yaml(text, |_| path);
+    match read.error {
+        None => Ok(read.objects),
+        // Files of other programs lie among manifests and are none of our business.
+        Some(_) if read.objects.is_empty() && !looks_like_manifest(text) => Ok(Vec::new()),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// Two of the three fields that every object has are enough: the third may be the mistake.
+fn looks_like_manifest(text: &str) -> bool {
+    ["apiVersion:", "kind:", "metadata:"].iter().filter(|field| text.contains(**field)).count() >= 2
+}
+
+/// A pattern in which no character is special to paths: `*` crosses folders, and `**` is no more than `*`.
+fn matcher(field: &'static str, pattern: &str) -> Result<Option<GlobMatcher>, DirectoryError> {
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    let glob = GlobBuilder::new(&neutral(pattern))
+        .literal_separator(false)
+        .backslash_escape(true)
+        .empty_alternates(true)
+        .build()
+        .map_err(|error| DirectoryError::Pattern {
+            field,
+            pattern: pattern.to_owned(),
+            reason: error.kind().to_string(),
+        })?;
+    Ok(Some(glob.compile_matcher()))
+}
+
+/// The pattern without what the matcher would give a meaning of its own: `**`, and `^` at the start of a class.
+fn neutral(pattern: &str) -> String {
+    let mut neutral = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars().peekable();
+    while let Some(character) = characters.next() {
+        neutral.push(character);
+        match character {
+            '\\' => neutral.extend(characters.next()),
+            '*' => while characters.next_if_eq(&'*').is_some() {},
+            '[' => {
+                let caret = characters.next_if_eq(&'^');
+                while let Some(inside) = characters.next_if(|inside| *inside != ']') {
+                    neutral.push(inside);
+                }
+                neutral.extend(caret);
+            }
+            _ => {}
+        }
+    }
+    neutral
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::default();
+        for (path, text) in files {
+            let entry = match text.strip_prefix("-> ") {
+                Some(target) => Entry::Link(target.to_owned()),
+                None => Entry::File { data: Bytes::copy_from_slice(text.as_bytes()), executable: false },
+            };
+            tree.insert((*path).to_owned(), entry).expect("a plain path");
+        }
+        tree
+    }
+
+    fn object(name: &str) -> String {
+        format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}")
+    }
+
+    fn matching(paths: &[&str], options: Directory) -> Vec<String> {
+        let files: Vec<_> = paths.iter().map(|path| (*path, "")).collect();
+        let tree = tree(&files);
+        files_of(&tree, &options)
+    }
+
+    fn files_of(tree: &Tree, options: &Directory) -> Vec<String> {
+        files(tree, "", options).expect("valid patterns").into_iter().map(|(path, _)| path).collect()
+    }
+
+    #[rstest]
+    #[case("*.yaml", "a/b.yaml", true)]
+    #[case("**/*.yaml", "b.yaml", false)]
+    #[case("**/*.yaml", "a/b.yaml", true)]
+    #[case("a?c.yaml", "a/c.yaml", true)]
+    #[case("[!a]*.yaml", "a.yaml", false)]
+    #[case("[!a]*.yaml", "b.yaml", true)]
+    #[case("[^a]x.yaml", "ax.yaml", true)]
+    #[case("[^a]x.yaml", "bx.yaml", false)]
+    #[case("[a-c]x.yaml", "bx.yaml", true)]
+    #[case(r"\*.yaml", "*.yaml", true)]
+    #[case(r"\*.yaml", "a.yaml", false)]
+    #[case("{a,b}.yaml", "b.yaml", true)]
+    #[case("{a,b}.yaml", "c.yaml", false)]
+    #[case("x{,-y}.yaml", "x.yaml", true)]
+    #[case("a.yaml", "aXyaml", false)]
+    #[case("{*application.yaml,*application-set.yaml}", "a/b/my-application.yaml", true)]
+    #[case("{*application.yaml,*application-set.yaml}", "x/y/team-application-set.yaml", true)]
+    #[case("{*application.yaml,*application-set.yaml}", "applications.yaml", false)]
+    #[case("{*application.yaml,*application-set.yaml}", "application.yml", false)]
+    #[case("{*application.yaml,*application-set.yaml}", "application-set.yaml.bak", false)]
+    fn patterns_know_no_folders(#[case] pattern: &str, #[case] path: &str, #[case] matches: bool) {
+        let glob = matcher("include", pattern).expect("valid").expect("not empty");
+        assert_eq!(glob.is_match(path), matches);
+    }
+
+    #[test]
+    fn only_manifests_by_name_count_and_folders_only_when_asked() {
+        let paths = ["a.yaml", "b.yml", "c.json", "d.yaml.bak", "e.YAML", ".h/i.yaml", "sub/j.yaml"];
+        assert_eq!(matching(&paths, Directory::default()), ["a.yaml", "b.yml", "c.json"]);
+        let recurse = Directory { recurse: true, ..Default::default() };
+        assert_eq!(matching(&paths, recurse), [".h/i.yaml", "a.yaml", "b.yml", "c.json", "sub/j.yaml"]);
+        let without_recurse = Directory { include: "sub/*".to_owned(), ..Default::default() };
+        assert!(matching(&paths, without_recurse).is_empty());
+    }
+
+    #[test]
+    fn exclude_wins_over_include() {
+        let options = Directory {
+            recurse: true,
+            include: "*.yaml".to_owned(),
+            exclude: "{secret*,b/*}".to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(matching(&["a.yaml", "b/c.yaml", "secret.yaml", "d.yml"], options), ["a.yaml"]);
+    }
+
+    #[test]
+    fn a_walk_reads_a_folder_where_its_name_sorts() {
+        let recurse = Directory { recurse: true, ..Default::default() };
+        let paths = ["a-b.yaml", "a.yaml", "a/x.yaml", "a/b/c.yaml"];
+        assert_eq!(matching(&paths, recurse), ["a/b/c.yaml", "a/x.yaml", "a-b.yaml", "a.yaml"]);
+    }
+
+    #[test]
+    fn a_pattern_that_means_nothing_is_an_error() {
+        let error = matcher("include", "{a").expect_err("not closed").to_string();
+        assert!(error.starts_with("failed to read directory.include \"{a\": "), "{error}");
+    }
+
+    #[rstest]
+    #[case::values("replicas: 1\nimage: {}\n", true)]
+    #[case::template("{{- if .x }}\na: b: c\n", true)]
+    #[case::no_kind("apiVersion: v1\nmetadata: {name: a}\n", false)]
+    #[case::no_syntax("apiVersion: v1\nkind: Pod\nmetadata: [\n", false)]
+    #[case::second_document("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\na: 1\n", false)]
+    fn files_of_other_programs_are_passed_over(#[case] text: &str, #[case] passed_over: bool) {
+        let tree = tree(&[("x/a.yaml", text)]);
+        let result = render(&tree, "x", &Directory::default());
+        assert_eq!(result.is_ok_and(|objects| objects.is_empty()), passed_over);
+    }
+
+    #[test]
+    fn an_error_names_the_file_in_the_repository() {
+        let tree = tree(&[("apps/x/a.yaml", "apiVersion: v1\nkind: Pod\n")]);
+        let error = render(&tree, "apps/x", &Directory::default()).expect_err("no name").to_string();
+        assert_eq!(error, "failed to read document 1 of apps/x/a.yaml: the Pod has no metadata.name");
+    }
+
+    #[test]
+    fn links_inside_are_followed_and_links_outside_are_errors() {
+        let shared = object("shared");
+        let inside = tree(&[
+            ("shared/a.yaml", &shared),
+            ("app/a.yaml", "-> ../shared/a.yaml"),
+            ("app/dir.yaml", "-> ../shared"),
+        ]);
+        assert_eq!(render(&inside, "app", &Directory::default()).expect("it renders").len(), 1);
+        let outside = tree(&[("app/a.yaml", "-> ../../etc/passwd")]);
+        let error = render(&outside, "app", &Directory::default()).expect_err("outside").to_string();
+        assert_eq!(error, "the symbolic link \"app/a.yaml\" leads out of the repository");
+        let dangling = tree(&[("app/a.yaml", "-> b.yaml")]);
+        let error = render(&dangling, "app", &Directory::default()).expect_err("dangling").to_string();
+        assert_eq!(error, "the symbolic link \"app/a.yaml\" leads to \"b.yaml\", which does not exist");
+    }
+
+    #[test]
+    fn ten_megabytes_are_the_limit() {
+        let large = format!("{}\n# {}", object("a"), "x".repeat(5_000_000));
+        let tree = tree(&[("a.yaml", &large), ("b.yaml", &large)]);
+        assert!(matches!(render(&tree, "", &Directory::default()), Err(DirectoryError::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,175 @@
+//! What to say next of an application: a request, the last thing said and what rendering gave come in, a message goes out.
+//! Nothing here renders, reads or publishes.
+
+use ithaca_api::SourceType;
+use ithaca_proto::v1::{BundleRendered, Content, Failure, RenderedSource};
+
+use crate::request::{Request, SourceRequest};
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// New content.
+    Rendered(Content),
+    /// The content said last is still the right one; only its revision moves.
+    Unchanged,
+    /// No content; the last one stays.
+    Failed(Failure),
+}
+
+/// When something was done, in microseconds since the epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Equal to `rendered_at` where nothing had to be rendered.
+    pub render_started_at: i64,
+    /// When the outcome was known.
+    pub rendered_at: i64,
+}
+
+/// Whether `last` says as much as this request could, or more.
+pub fn is_outdated(request: &Request, last: Option<&BundleRendered>) -> bool {
+    last.is_some_and(|last| last.observed_at >= request.observed_at)
+}
+
+/// Whether the content said last is what the key stands for.
+pub fn is_current(last: Option<&BundleRendered>, render_key: &str) -> bool {
+    last.and_then(|last| last.content.as_ref()).is_some_and(|content| content.render_key == render_key)
+}
+
+/// The fact that follows from `outcome`.
+pub fn compose(
+    request: &Request,
+    last: Option<&BundleRendered>,
+    outcome: Outcome,
+    times: Times,
+) -> BundleRendered {
+    let last_content = || last.and_then(|last| last.content.clone());
+    let (content, failure) = match outcome {
+        Outcome::Rendered(content) => (Some(content), None),
+        Outcome::Unchanged => (last_content().map(|content| moved(content, request)), None),
+        Outcome::Failed(failure) => (last_content(), Some(failure)),
+    };
+    BundleRendered {
+        application: Some(request.application.clone()),
+        purpose: request.purpose.into(),
+        observed_at: request.observed_at,
+        generation: request.generation,
+        request_key: request.request_key.clone(),
+        refresh: request.refresh.into(),
+        content,
+        failure,
+        render_started_at: times.render_started_at,
+        rendered_at: times.rendered_at,
+    }
+}
+
+/// What is said of the sources of new content.
+pub fn sources(requests: &[SourceRequest], types: &[Option<SourceType>]) -> Vec<RenderedSource> {
+    let types = types.iter().copied().chain(std::iter::repeat(None));
+    requests
+        .iter()
+        .zip(types)
+        .map(|(request, kind)| rendered_source(request, kind.map_or("", SourceType::as_str)))
+        .collect()
+}
+
+/// The same content at the revisions of `request`; equal keys mean equally many sources of equal types.
+fn moved(mut content: Content, request: &Request) -> Content {
+    if let Ok(requests) = &request.sources {
+        let types = content.sources.iter().map(|source| source.source_type.as_str());
+        content.sources =
+            requests.iter().zip(types).map(|(request, kind)| rendered_source(request, kind)).collect();
+    }
+    content
+}
+
+fn rendered_source(request: &SourceRequest, source_type: &str) -> RenderedSource {
+    RenderedSource {
+        source: request.json.clone(),
+        revision: request.revision.clone(),
+        source_type: source_type.to_owned(),
+        commit: request.commit.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure;
+    use ithaca_proto::v1::{ApplicationRef, Purpose, RevisionObserved, SourceRevision};
+
+    fn request(observed_at: i64, revision: &str) -> Request {
+        let message = RevisionObserved {
+            application: Some(ApplicationRef {
+                uid: "1".into(),
+                namespace: "argocd".into(),
+                name: "shop".into(),
+            }),
+            purpose: Purpose::Operation.into(),
+            observed_at,
+            generation: 7,
+            request_key: "k".into(),
+            sources: vec![SourceRevision {
+                source: "{\"repoURL\":\"r\"}".into(),
+                revision: revision.into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        Request::parse(message).expect("a request")
+    }
+
+    fn rendered(observed_at: i64, revision: &str) -> BundleRendered {
+        let request = request(observed_at, revision);
+        let requests = request.sources.clone().expect("sources");
+        let content = Content {
+            digest: "d".into(),
+            render_key: "key".into(),
+            sources: sources(&requests, &[Some(SourceType::Helm)]),
+            ..Default::default()
+        };
+        compose(&request, None, Outcome::Rendered(content), Times { render_started_at: 1, rendered_at: 2 })
+    }
+
+    #[test]
+    fn a_fact_bears_what_the_request_bore() {
+        let fact = rendered(5, "r1");
+        assert_eq!((fact.observed_at, fact.generation, fact.purpose()), (5, 7, Purpose::Operation));
+        assert_eq!((fact.request_key.as_str(), fact.render_started_at, fact.rendered_at), ("k", 1, 2));
+    }
+
+    #[test]
+    fn an_older_or_repeated_request_is_outdated() {
+        let last = rendered(5, "r1");
+        assert!(is_outdated(&request(4, "r0"), Some(&last)));
+        assert!(is_outdated(&request(5, "r1"), Some(&last)));
+        assert!(!is_outdated(&request(6, "r2"), Some(&last)));
+        assert!(!is_outdated(&request(0, "r0"), None));
+    }
+
+    #[test]
+    fn unchanged_content_moves_to_the_new_revision() {
+        let last = rendered(5, "r1");
+        assert!(is_current(Some(&last), "key") && !is_current(Some(&last), "other") && !is_current(None, ""));
+        let fact = compose(&request(6, "r2"), Some(&last), Outcome::Unchanged, Times::default());
+        let content = fact.content.expect("content");
+        assert_eq!(content.digest, "d");
+        assert_eq!(
+            (content.sources[0].revision.as_str(), content.sources[0].source_type.as_str()),
+            ("r2", "Helm")
+        );
+    }
+
+    #[test]
+    fn a_failure_carries_the_last_good_content_forward_as_it_was() {
+        let last = rendered(5, "r1");
+        let failed = || Outcome::Failed(failure::source("broken".into()));
+        let once = compose(&request(6, "r2"), Some(&last), failed(), Times::default());
+        let twice = compose(&request(7, "r3"), Some(&once), failed(), Times::default());
+        assert_eq!(twice.failure.as_ref().map(|failure| failure.message.as_str()), Some("broken"));
+        assert_eq!(twice.content, last.content);
+        assert!(is_current(Some(&twice), "key"));
+        let never = compose(&request(6, "r2"), None, failed(), Times::default());
+        assert!(never.content.is_none() && never.failure.is_some());
+    }
+}

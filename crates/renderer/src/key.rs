@@ -1,0 +1,139 @@
+//! The render key: everything that a rendering depends on comes in, a digest goes out. Equal keys mean equal bundles.
+
+use ithaca_proto::v1::Capabilities;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::environment;
+use crate::request::{Request, SourceRequest};
+
+/// To be raised when the same input renders to something else.
+const FORMAT: &str = "ithaca-render-1";
+
+/// The key of `sources`, rendered for `request` with `tools` (names and versions).
+pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> String {
+    let mut key = Key(Sha256::new());
+    for part in [FORMAT, tools, &request.application.name, &request.destination_namespace] {
+        key.add(part);
+    }
+    let Capabilities { kube_version, api_versions } = &request.capabilities;
+    key.add(kube_version);
+    key.add_all(api_versions.iter().map(String::as_str));
+    key.count(sources.len());
+    for source in sources {
+        key.add(&spec(source));
+        if environment::depends_on_revision(&source.json) {
+            key.add(&source.revision);
+        }
+        key.add_all(source.reads.iter().flat_map(|read| [read.path.as_str(), read.object_id.as_str()]));
+    }
+    hex::encode(key.0.finalize())
+}
+
+/// The spec without what only says where the revision came from.
+fn spec(source: &SourceRequest) -> String {
+    let uses_it = source.json.contains("ARGOCD_APP_SOURCE_TARGET_REVISION");
+    match serde_json::from_str(&source.json) {
+        Ok(Value::Object(mut spec)) if !uses_it => {
+            spec.remove("targetRevision");
+            Value::Object(spec).to_string()
+        }
+        _ => source.json.clone(),
+    }
+}
+
+/// Parts with their lengths, so that no two lists of parts give the same bytes.
+struct Key(Sha256);
+
+impl Key {
+    fn add(&mut self, part: &str) {
+        self.count(part.len());
+        self.0.update(part.as_bytes());
+    }
+
+    fn add_all<'a>(&mut self, parts: impl Iterator<Item = &'a str> + Clone) {
+        self.count(parts.clone().count());
+        parts.for_each(|part| self.add(part));
+    }
+
+    fn count(&mut self, count: usize) {
+        self.0.update((count as u64).to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ithaca_proto::v1::{ApplicationRef, PathRead, RevisionObserved, SourceRevision};
+    use serde_json::json;
+
+    fn message(spec: &Value, revision: &str, id: &str) -> RevisionObserved {
+        RevisionObserved {
+            application: Some(ApplicationRef {
+                uid: "1".into(),
+                namespace: "argocd".into(),
+                name: "shop".into(),
+            }),
+            purpose: 1,
+            sources: vec![SourceRevision {
+                source: spec.to_string(),
+                revision: revision.into(),
+                reads: vec![PathRead { path: "x".into(), object_id: id.into() }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    fn key(message: RevisionObserved) -> String {
+        let request = Request::parse(message).expect("a request");
+        let sources = request.sources.clone().expect("sources");
+        render_key(&request, &sources, "helm 4")
+    }
+
+    #[test]
+    fn what_is_read_makes_the_key_and_the_revision_does_not() {
+        let spec = json!({"repoURL": "r", "path": "x", "targetRevision": "main"});
+        let same = key(message(&spec, "r1", "t1"));
+        assert_eq!(same, key(message(&spec, "r2", "t1")));
+        let branch = json!({"repoURL": "r", "path": "x", "targetRevision": "other"});
+        assert_eq!(same, key(message(&branch, "r2", "t1")));
+        assert_ne!(same, key(message(&spec, "r1", "t2")));
+    }
+
+    #[test]
+    fn everything_else_that_a_rendering_sees_makes_another_key() {
+        let spec = json!({"repoURL": "r", "path": "x"});
+        let plain = message(&spec, "r1", "t1");
+        let mut others = Vec::new();
+        let mut changed = |change: fn(&mut RevisionObserved)| {
+            let mut other = plain.clone();
+            change(&mut other);
+            others.push(key(other));
+        };
+        changed(|other| other.destination_namespace = "store".into());
+        changed(|other| other.application.as_mut().expect("set").name = "other".into());
+        changed(|other| {
+            other.capabilities = Some(Capabilities { kube_version: "1".into(), api_versions: vec![] })
+        });
+        changed(|other| {
+            other.capabilities =
+                Some(Capabilities { kube_version: String::new(), api_versions: vec!["1".into()] })
+        });
+        changed(|other| other.sources.push(other.sources[0].clone()));
+        changed(|other| {
+            other.sources[0].source = json!({"repoURL": "r", "path": "x", "helm": {}}).to_string()
+        });
+        others.push(key(plain.clone()));
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), 7);
+    }
+
+    #[test]
+    fn a_spec_that_names_the_revision_depends_on_it() {
+        let spec =
+            json!({"repoURL": "r", "helm": {"parameters": [{"name": "a", "value": "$ARGOCD_APP_REVISION"}]}});
+        assert_ne!(key(message(&spec, "r1", "t1")), key(message(&spec, "r2", "t1")));
+    }
+}

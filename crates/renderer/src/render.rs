@@ -1,0 +1,253 @@
+//! From a request and the content of its sources to a bundle: each source by its own tool, all objects in one list.
+//!
+//! It does not fetch, cache or publish; duplicates and default namespaces are the applier's to judge.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ithaca_api::source_type::{AmbiguousSource, SourceType};
+use ithaca_proto::v1::Failure;
+use serde_json::Value;
+
+use crate::bundle::{Bundle, BundleError};
+use crate::directory::{self, DirectoryError};
+use crate::environment::Environment;
+use crate::failure;
+use crate::helm::{self, HelmError, Release};
+use crate::kustomize::{self, KustomizeError};
+use crate::request::{Request, SourceRequest};
+use crate::sandbox::{Limits, Sandbox, SandboxError};
+use crate::source::Source;
+use crate::tree::{self, Found, Tree, TreeError};
+
+/// Why a source gives no manifests.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// More than one tool is named.
+    #[error(transparent)]
+    Ambiguous(#[from] AmbiguousSource),
+    /// A tool that is not here.
+    #[error("failed to render the source: plugins are not supported")]
+    Plugin,
+    /// A chart that is not in Git.
+    #[error(
+        "failed to render the chart \"{0}\": chart repositories are not supported, put the chart into Git"
+    )]
+    Chart(String),
+    /// A path that leads out.
+    #[error("failed to read the source's path: {0}")]
+    Path(TreeError),
+    /// Nothing is there.
+    #[error("failed to find the path \"{path}\" in {repository} at {revision}")]
+    Missing {
+        /// As the spec has it.
+        path: String,
+        /// The repository's URL.
+        repository: String,
+        /// The commit.
+        revision: String,
+    },
+    /// A plain folder.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A chart.
+    #[error(transparent)]
+    Helm(#[from] HelmError),
+    /// An overlay.
+    #[error(transparent)]
+    Kustomize(#[from] KustomizeError),
+    /// The private folder.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A thread of ours ended.
+    #[error("failed to render the source: interrupted")]
+    Interrupted,
+}
+
+/// Why an application has no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// One of its sources; `which` is empty where there is only one.
+    #[error("{which}{cause}")]
+    Source {
+        /// Which source it was, for people.
+        which: String,
+        /// Why.
+        cause: SourceError,
+    },
+    /// All of them together.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+/// What became of an application's sources.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The manifests.
+    pub bundle: Bundle,
+    /// Which tool each source took; none where a source only lends its files.
+    pub source_types: Vec<Option<SourceType>>,
+}
+
+/// The tools, and what they may use.
+#[derive(Clone, Debug)]
+pub struct Renderer {
+    /// The real helm.
+    pub helm: PathBuf,
+    /// The real kustomize.
+    pub kustomize: PathBuf,
+    /// Where private folders are made.
+    pub work_dir: PathBuf,
+    /// Of each run of a tool; `output` also bounds the bundle.
+    pub limits: Limits,
+}
+
+impl Renderer {
+    /// Renders `sources`, each with its tree, in order.
+    ///
+    /// # Errors
+    /// The first error of any source.
+    pub async fn render(
+        &self,
+        request: &Request,
+        sources: Vec<(SourceRequest, Arc<Tree>)>,
+    ) -> Result<Rendered, RenderError> {
+        let count = sources.len();
+        let mut placed = Vec::with_capacity(count);
+        for (index, (source, tree)) in sources.into_iter().enumerate() {
+            let described = describe(index, count, &source);
+            let source = place(index, source, tree);
+            placed.push(source.map_err(|cause| RenderError::Source { which: described, cause })?);
+        }
+        let mut objects = Vec::new();
+        let mut source_types = Vec::with_capacity(count);
+        for (index, source) in placed.iter().enumerate() {
+            let rendered = self.source(request, &placed, index).await;
+            let (kind, manifests) = rendered.map_err(|error| RenderError::Source {
+                which: describe(index, count, &source.request),
+                cause: error,
+            })?;
+            source_types.push(kind);
+            objects.extend(manifests);
+        }
+        Ok(Rendered { bundle: Bundle::pack(&objects, self.limits.output)?, source_types })
+    }
+
+    async fn source(
+        &self,
+        request: &Request,
+        sources: &[Source],
+        index: usize,
+    ) -> Result<(Option<SourceType>, Vec<Value>), SourceError> {
+        let source = &sources[index];
+        if source.request.spec.is_reference_only() {
+            return Ok((None, Vec::new()));
+        }
+        let folder = source.tree.resolve(&source.folder).map_err(SourceError::Path)?;
+        let kind = SourceType::detect(&source.request.spec, source.tree.file_names(&folder))?;
+        let objects = match kind {
+            SourceType::Directory => in_memory(source.clone()).await?,
+            SourceType::Helm => {
+                let shared = sources.iter().filter(|other| !other.request.spec.reference.is_empty());
+                let sandbox = self.sandbox(std::iter::once(source).chain(shared))?;
+                let release = Release {
+                    application: &request.application.name,
+                    namespace: &request.destination_namespace,
+                    capabilities: &request.capabilities,
+                };
+                helm::render(&self.helm, &sandbox, sources, index, release).await?
+            }
+            SourceType::Kustomize => {
+                let sandbox = self.sandbox(std::iter::once(source))?;
+                let environment = Environment::new(
+                    &request.application.name,
+                    &request.destination_namespace,
+                    &source.request,
+                );
+                kustomize::render(&self.kustomize, &sandbox, source, &environment).await?
+            }
+            SourceType::Plugin => return Err(SourceError::Plugin),
+        };
+        Ok((Some(kind), objects))
+    }
+
+    fn sandbox<'a>(&self, sources: impl Iterator<Item = &'a Source>) -> Result<Sandbox, SandboxError> {
+        let sandbox = Sandbox::create(&self.work_dir, self.limits)?;
+        let mut written = Vec::new();
+        for source in sources {
+            if !written.contains(&source.index) {
+                sandbox.materialise(&Source::root(source.index), &source.tree)?;
+                written.push(source.index);
+            }
+        }
+        Ok(sandbox)
+    }
+}
+
+/// Plain folders need no disk and no program, but the time of a processor.
+async fn in_memory(source: Source) -> Result<Vec<Value>, SourceError> {
+    let options = source.request.spec.directory.clone().unwrap_or_default();
+    let work = move || directory::render(&source.tree, &source.folder, &options);
+    tokio::task::spawn_blocking(work).await.map_err(|_| SourceError::Interrupted)?.map_err(SourceError::from)
+}
+
+/// Finds where a source begins in its tree.
+fn place(index: usize, request: SourceRequest, tree: Arc<Tree>) -> Result<Source, SourceError> {
+    if !request.spec.chart.is_empty() {
+        return Err(SourceError::Chart(request.spec.chart));
+    }
+    let folder = tree::plain(&request.spec.path).map_err(SourceError::Path)?;
+    let found = tree.find(&folder).map_err(SourceError::Path)?;
+    if found != Found::Folder && !request.spec.is_reference_only() {
+        return Err(SourceError::Missing {
+            path: request.spec.path,
+            repository: request.spec.repo_url,
+            revision: request.revision,
+        });
+    }
+    Ok(Source { index, request, tree, folder })
+}
+
+/// How errors tell the sources of one application apart.
+fn describe(index: usize, count: usize, source: &SourceRequest) -> String {
+    match (count, source.spec.name.as_str()) {
+        (1, _) => String::new(),
+        (_, "") => format!("source {} of {count}: ", index + 1),
+        (_, name) => format!("source {} of {count} ({name}): ", index + 1),
+    }
+}
+
+impl RenderError {
+    /// The failure as a fact for the user, or nothing where the machine is to blame and another try may do.
+    pub fn as_failure(&self) -> Option<Failure> {
+        let message = self.to_string();
+        match self {
+            Self::Bundle(BundleError::Compress(_)) => None,
+            Self::Bundle(BundleError::TooLarge { .. }) => Some(failure::source(message)),
+            Self::Source { cause, .. } => match cause {
+                SourceError::Ambiguous(_)
+                | SourceError::Plugin
+                | SourceError::Chart(_)
+                | SourceError::Path(TreeError::Path(_)) => Some(failure::invalid_spec(message)),
+                SourceError::Path(_) | SourceError::Missing { .. } | SourceError::Directory(_) => {
+                    Some(failure::source(message))
+                }
+                SourceError::Helm(error) => (!error.is_ours()).then(|| failure::source(message)),
+                SourceError::Kustomize(error) => (!error.is_ours()).then(|| failure::source(message)),
+                SourceError::Sandbox(error) => (!error.is_ours()).then(|| failure::source(message)),
+                SourceError::Interrupted => None,
+            },
+        }
+    }
+
+    /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
+    pub fn is_certain(&self) -> bool {
+        let sandbox = match self {
+            Self::Source { cause: SourceError::Helm(HelmError::Sandbox(error)), .. }
+            | Self::Source { cause: SourceError::Kustomize(KustomizeError::Sandbox(error)), .. }
+            | Self::Source { cause: SourceError::Sandbox(error), .. } => error,
+            _ => return self.as_failure().is_some(),
+        };
+        matches!(sandbox, SandboxError::Tree(_) | SandboxError::Output { .. })
+    }
+}

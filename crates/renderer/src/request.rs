@@ -1,0 +1,99 @@
+//! What to render, parsed at the door: `RevisionObserved` comes in, a request that cannot be wrong goes out.
+
+use ithaca_api::ApplicationSource;
+use ithaca_proto::v1::{
+    ApplicationRef, Capabilities, Commit, Failure, PathRead, Purpose, Refresh, RevisionObserved,
+};
+
+use crate::failure;
+
+/// One source at its revision.
+#[derive(Clone, Debug, Default)]
+pub struct SourceRequest {
+    /// What the Application says of it.
+    pub spec: ApplicationSource,
+    /// The same as JSON with sorted keys.
+    pub json: String,
+    /// What the watcher calls the repository.
+    pub repository: String,
+    /// The full commit id.
+    pub revision: String,
+    /// All that may be read.
+    pub reads: Vec<PathRead>,
+    /// The commit, for people.
+    pub commit: Option<Commit>,
+}
+
+/// One revision of an application to make a bundle of.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The application.
+    pub application: ApplicationRef,
+    /// Tracked or operation.
+    pub purpose: Purpose,
+    /// Microseconds since the epoch.
+    pub observed_at: i64,
+    /// Of the Application.
+    pub generation: i64,
+    /// Of the operation that asked.
+    pub request_key: String,
+    /// Whether rendered bundles may be used again.
+    pub refresh: Refresh,
+    /// Where objects without a namespace go.
+    pub destination_namespace: String,
+    /// What to render, or why nothing can be.
+    pub sources: Result<Vec<SourceRequest>, Failure>,
+    /// What charts may ask for.
+    pub capabilities: Capabilities,
+}
+
+/// A message that says nothing that could be acted on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to read a revision: it has no {0}")]
+pub struct Unreadable(&'static str);
+
+impl Request {
+    /// Reads the message.
+    ///
+    /// # Errors
+    /// When it does not say for which application it is. Sources that cannot be understood are the application's failure.
+    pub fn parse(message: RevisionObserved) -> Result<Self, Unreadable> {
+        let purpose = match message.purpose() {
+            Purpose::Unspecified => return Err(Unreadable("purpose")),
+            purpose => purpose,
+        };
+        let refresh = message.refresh();
+        let application = message.application.ok_or(Unreadable("application"))?;
+        if application.uid.is_empty() || application.name.is_empty() {
+            return Err(Unreadable("application"));
+        }
+        let sources = match message.failure {
+            Some(failure) => Err(failure),
+            None => message.sources.into_iter().map(source).collect(),
+        };
+        Ok(Self {
+            application,
+            purpose,
+            observed_at: message.observed_at,
+            generation: message.generation,
+            request_key: message.request_key,
+            refresh,
+            destination_namespace: message.destination_namespace,
+            sources,
+            capabilities: message.capabilities.unwrap_or_default(),
+        })
+    }
+}
+
+fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Failure> {
+    let spec = serde_json::from_str(&source.source)
+        .map_err(|error| failure::invalid_spec(format!("failed to read the source: {error}")))?;
+    Ok(SourceRequest {
+        spec,
+        json: source.source,
+        repository: source.repository,
+        revision: source.revision,
+        reads: source.reads,
+        commit: source.commit,
+    })
+}

@@ -1,0 +1,202 @@
+//! The loop: revisions come in from the bus, each is worked on and answered for.
+//! It ends when the process stops: what is in hand is finished or handed back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use ithaca_bus::{Bus, Delivery};
+use ithaca_chassis::Process;
+use ithaca_proto::v1::{Purpose, RevisionObserved};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::args::{Args, tool_versions};
+use crate::cache::Cache;
+use crate::content::Watcher;
+use crate::metrics::Metrics;
+use crate::request::Request;
+use crate::worker::{Done, WorkError, Worker};
+
+/// How many revisions are held for each rendering that may run: the others wait for the watcher or the bus.
+const HELD_PER_RENDER: usize = 4;
+
+/// How often the server is told that a long rendering goes on.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// What is in hand may take this long once the process stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// After this silence the server sends nothing more of what was asked for.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// The longest time until a failure of ours is tried again.
+const MAX_DELAY: Duration = Duration::from_secs(30);
+
+/// Renders until the process stops.
+///
+/// # Errors
+/// When a tool is missing, or the bus cannot be used at all.
+pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
+    let ready = process.health.part("bus");
+    let renderer = args.renderer()?;
+    let tools = tool_versions(&renderer).await?;
+    tracing::info!(%tools, work_dir = %renderer.work_dir.display(), "the tools are found");
+    let watcher = Watcher::new(&args.watcher_url, args.content_limit())?;
+    let bus = tokio::select! {
+        bus = Bus::connect(&args.bus, process.name) => bus?,
+        () = process.shutdown.cancelled() => return Ok(()),
+    };
+    let parallel = args.parallel();
+    let worker = Worker {
+        bus: bus.clone(),
+        watcher,
+        renderer: Arc::new(renderer),
+        tools: tools.into(),
+        cache: Cache::new(args.cache_limit()),
+        permits: Arc::new(Semaphore::new(parallel)),
+        metrics: Metrics::new(),
+    };
+    ready.set(true);
+    let held = parallel * HELD_PER_RENDER;
+    consume(worker, bus.revisions(held), held, &process.shutdown).await;
+    bus.close().await;
+    Ok(())
+}
+
+async fn consume(
+    worker: Worker,
+    mut revisions: impl Stream<Item = Delivery<RevisionObserved>> + Unpin,
+    held: usize,
+    shutdown: &CancellationToken,
+) {
+    let hand_back = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = tasks.join_next() => {}
+            Some(delivery) = revisions.next(), if tasks.len() < held => {
+                tasks.spawn(handle(worker.clone(), delivery, hand_back.clone()));
+            }
+        }
+    }
+    // Others get at once what was sent to us and not begun.
+    while let Ok(Some(delivery)) = tokio::time::timeout(SILENCE, revisions.next()).await {
+        delivery.retry(SILENCE * 5).await;
+    }
+    let finish = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, finish).await.is_err() {
+        hand_back.cancel();
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Works on one revision and answers for it.
+async fn handle(worker: Worker, delivery: Delivery<RevisionObserved>, hand_back: CancellationToken) {
+    let _held = worker.metrics.hold();
+    let request = match Request::parse(delivery.message.clone()) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::warn!(%error, "rejected a revision");
+            return delivery.reject().await;
+        }
+    };
+    let span = span(&request);
+    // Where traces are not collected there is nothing to continue.
+    let _ = span.set_parent(delivery.context.clone());
+    let work = async {
+        let result = tokio::select! {
+            result = worker.work(&request, delivery.attempt) => result,
+            never = keep(&delivery) => never,
+            () = hand_back.cancelled() => Err(WorkError::Stopping),
+        };
+        answer(&worker, &delivery, &request, result).await;
+    };
+    work.instrument(span).await;
+}
+
+/// Tells the server from time to time that the work goes on.
+async fn keep(delivery: &Delivery<RevisionObserved>) -> Result<Done, WorkError> {
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        delivery.progress().await;
+    }
+}
+
+async fn answer(
+    worker: &Worker,
+    delivery: &Delivery<RevisionObserved>,
+    request: &Request,
+    result: Result<Done, WorkError>,
+) {
+    let application = format!("{}/{}", request.application.namespace, request.application.name);
+    match result {
+        Ok(done) => {
+            delivery.ack().await;
+            match done {
+                Done::Rendered { objects, digest } => {
+                    tracing::info!(application, revision = revision(request), objects, digest, "rendered");
+                }
+                Done::Unchanged => {
+                    tracing::info!(application, revision = revision(request), "unchanged");
+                }
+                Done::Failed(message) => {
+                    tracing::info!(application, revision = revision(request), message, "failed");
+                }
+                Done::Outdated => tracing::info!(application, revision = revision(request), "outdated"),
+            }
+        }
+        Err(WorkError::Stopping) => {
+            delivery.retry(Duration::ZERO).await;
+            tracing::info!(application, "handed back");
+        }
+        Err(error) => {
+            worker.metrics.failed("retry");
+            let delay = delay(delivery.attempt);
+            delivery.retry(delay).await;
+            let error = anyhow::Error::from(error);
+            tracing::warn!(application, error = format!("{error:#}"), ?delay, "failed, trying again");
+        }
+    }
+}
+
+/// Half a second, and twice as long each time.
+fn delay(attempt: u64) -> Duration {
+    let doublings = u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10);
+    (Duration::from_millis(500) * 2_u32.pow(doublings)).min(MAX_DELAY)
+}
+
+fn span(request: &Request) -> tracing::Span {
+    let purpose = match request.purpose {
+        Purpose::Operation => "operation",
+        Purpose::Tracked | Purpose::Unspecified => "tracked",
+    };
+    tracing::info_span!(
+        "render",
+        application = %request.application.name,
+        namespace = %request.application.namespace,
+        revision = revision(request),
+        purpose,
+    )
+}
+
+/// The first source's commit: most applications have no other.
+fn revision(request: &Request) -> &str {
+    let first = request.sources.as_ref().ok().and_then(|sources| sources.first());
+    first.map_or("", |source| source.revision.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_ours_are_tried_again_ever_later() {
+        let delays: Vec<_> = [1, 2, 3, 7, 100].map(delay).iter().map(Duration::as_millis).collect();
+        assert_eq!(delays, [500, 1000, 2000, 30_000, 30_000]);
+    }
+}
