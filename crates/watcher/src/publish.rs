@@ -40,7 +40,10 @@ struct Queue {
 impl Queue {
     fn take(&mut self, order: Order) {
         match order {
-            Order::Discard(key) => drop(self.waiting.remove(&key)),
+            Order::Discard(key) => {
+                self.waiting.remove(&key);
+                self.order.retain(|other| *other != key);
+            }
             Order::Say(publication) => {
                 let key = publication.key.clone();
                 if self.waiting.insert(key.clone(), publication).is_none() {

@@ -82,7 +82,8 @@ impl GitError {
             (ErrorCode::Auth, ..) | (_, _, Some("401" | "403")) => Self::Authentication { repository },
             _ if message.contains("authentication required") => Self::Authentication { repository },
             _ if message.contains("timed out") => Self::Timeout { repository, limit },
-            (_, _, Some("404")) | (ErrorCode::NotFound, ErrorClass::Os | ErrorClass::Repository, _) => {
+            (_, _, Some("404")) | (ErrorCode::NotFound, ..) => Self::UnknownRepository { repository },
+            (_, ErrorClass::Os, _) if message.contains("No such file") => {
                 Self::UnknownRepository { repository }
             }
             _ => Self::Remote { repository, reason: message.to_owned() },

@@ -19,3 +19,6 @@ pub use limits::{Limits, set_process_limits};
 pub use repository::{Observation, Repository};
 pub use snapshot::{CommitInfo, Snapshot, kind};
 pub use url::{RepositoryUrl, match_key};
+
+#[cfg(test)]
+mod tests;

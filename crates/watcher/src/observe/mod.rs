@@ -16,3 +16,6 @@ pub use effect::{Effect, Job, Key, Publication};
 pub use evaluate::evaluate;
 pub use fact::Outcome;
 pub use observer::{Observer, Settings};
+
+#[cfg(test)]
+mod tests;
