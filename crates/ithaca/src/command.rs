@@ -30,6 +30,12 @@ enum Command {
     App(app::Args),
     /// Print the version
     Version,
+    /// Service: observes Git and Applications
+    Watcher(Box<ithaca_watcher::Args>),
+    /// Service: turns source content into bundles of manifests
+    Renderer(Box<ithaca_renderer::Args>),
+    /// Service: makes clusters match Git and keeps them matched
+    Applier(Box<ithaca_applier::Args>),
     /// Service: tells people and systems what happened
     Notifier(Box<ithaca_notifier::Args>),
     /// Service: the web page and the REST interface
@@ -43,6 +49,18 @@ pub fn run() -> ExitCode {
         Command::Version => {
             println!("ithaca {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
+        }
+        Command::Watcher(args) => {
+            let chassis = args.chassis.clone();
+            ithaca_chassis::run("watcher", chassis, |process| ithaca_watcher::run(*args, process))
+        }
+        Command::Renderer(args) => {
+            let chassis = args.chassis.clone();
+            ithaca_chassis::run("renderer", chassis, |process| ithaca_renderer::run(*args, process))
+        }
+        Command::Applier(args) => {
+            let chassis = args.chassis.clone();
+            ithaca_chassis::run("applier", chassis, |process| ithaca_applier::run(*args, process))
         }
         Command::Notifier(args) => {
             let chassis = args.chassis.clone();

@@ -1,0 +1,236 @@
+//! The content of sources over gRPC: the files at asked paths of a commit, as a stream.
+//!
+//! What comes in: a repository that some application uses, a commit, paths. What goes out: files in parts
+//! of at most 1 MiB, read one at a time, within limits. What it does not do: serve other repositories.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ithaca_proto::v1::content_part::Mode;
+use ithaca_proto::v1::source_service_server::SourceService;
+use ithaca_proto::v1::{ContentPart, GetContentRequest, PathRead};
+use opentelemetry::KeyValue;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::git::{Handle, Repository, RepositoryUrl};
+use crate::metrics::Metrics;
+use crate::reads::{Entry, Kind};
+use crate::registry::Registry;
+
+const MIB: u64 = 1 << 20;
+const PART: usize = 1 << 20;
+/// Parts that wait for a slow reader.
+const WAITING: usize = 4;
+/// Requests that are read from disk at once.
+const AT_ONCE: usize = 4;
+
+/// What one request may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct ContentLimits {
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes of one file, which is held in memory.
+    pub file: u64,
+    /// Files.
+    pub files: u64,
+}
+
+impl ContentLimits {
+    /// Limits for a total given in MiB.
+    pub fn of_mib(total: u64) -> Self {
+        Self { total: total.saturating_mul(MIB), file: 16 * MIB, files: 20_000 }
+    }
+}
+
+/// The service.
+pub struct Content {
+    registry: Registry,
+    limits: ContentLimits,
+    allow_files: bool,
+    permits: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+impl Content {
+    /// A service for the repositories of a registry.
+    pub fn new(registry: Registry, limits: ContentLimits, allow_files: bool, metrics: Metrics) -> Self {
+        Self { registry, limits, allow_files, permits: Arc::new(Semaphore::new(AT_ONCE)), metrics }
+    }
+}
+
+#[tonic::async_trait]
+impl SourceService for Content {
+    type GetContentStream = ReceiverStream<Result<ContentPart, Status>>;
+
+    async fn get_content(
+        &self,
+        request: Request<GetContentRequest>,
+    ) -> Result<Response<Self::GetContentStream>, Status> {
+        let GetContentRequest { repository, revision, reads } = request.into_inner();
+        let url = RepositoryUrl::parse(&repository, self.allow_files)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let repository = self
+            .registry
+            .get(&url)
+            .ok_or_else(|| Status::not_found(format!("repository {url} is used by no application")))?;
+        repository
+            .ensure_commit(revision.clone())
+            .await
+            .map_err(|error| Status::not_found(error.to_string()))?;
+        let permit = self.permits.clone().acquire_owned().await;
+        let (parts, stream) = mpsc::channel(WAITING);
+        let (limits, metrics) = (self.limits, self.metrics.clone());
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut sender = Sender { parts, limits, bytes: 0, files: 0 };
+            if let Err(Stop::Failed(status)) = send_all(&repository, &revision, reads, &mut sender) {
+                let _ = sender.parts.blocking_send(Err(status));
+            }
+            metrics.served.add(sender.bytes, &[KeyValue::new("repository", url.to_string())]);
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Why no more is sent.
+enum Stop {
+    /// The reader has gone.
+    Gone,
+    /// The reader is to be told.
+    Failed(Status),
+}
+
+/// Sends parts and keeps the limits.
+struct Sender {
+    parts: mpsc::Sender<Result<ContentPart, Status>>,
+    limits: ContentLimits,
+    bytes: u64,
+    files: u64,
+}
+
+fn send_all(
+    repository: &Repository,
+    commit: &str,
+    reads: Vec<PathRead>,
+    sender: &mut Sender,
+) -> Result<(), Stop> {
+    let cache_failed = |error: crate::git::GitError| Stop::Failed(Status::unavailable(error.to_string()));
+    let handle = repository.handle().map_err(cache_failed)?;
+    let snapshot = handle.snapshot(commit).map_err(cache_failed)?;
+    let found = reads.into_iter().filter_map(|read| {
+        let path = read.path.trim_matches('/').to_owned();
+        snapshot.entry(&path).map(|entry| (path, entry))
+    });
+    // A stack of what is still to be sent, the first on top.
+    let mut stack = in_order(found.collect());
+    stack.reverse();
+    while let Some((path, entry)) = stack.pop() {
+        if entry.kind == Kind::Folder {
+            let below = snapshot.list(&path).into_iter().rev();
+            let join = |name: String| if path.is_empty() { name } else { format!("{path}/{name}") };
+            stack.extend(below.map(|(name, entry)| (join(name), entry)));
+        } else {
+            send_file(&handle, path, &entry, sender)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sorts as the paths of the files will be, and leaves out what lies in a folder that is there as well.
+fn in_order(mut entries: Vec<(String, Entry)>) -> Vec<(String, Entry)> {
+    let sort_key = |(path, entry): &(String, Entry)| match entry.kind {
+        Kind::Folder if !path.is_empty() => format!("{path}/"),
+        _ => path.clone(),
+    };
+    entries.sort_by_key(sort_key);
+    let mut kept: Vec<(String, Entry)> = Vec::with_capacity(entries.len());
+    let mut folder: Option<String> = None;
+    for (path, entry) in entries {
+        let is_covered = folder.as_ref().is_some_and(|folder| path.starts_with(folder.as_str()))
+            || kept.last().is_some_and(|(last, _)| *last == path);
+        if is_covered {
+            continue;
+        }
+        if entry.kind == Kind::Folder {
+            folder = Some(if path.is_empty() { String::new() } else { format!("{path}/") });
+        }
+        kept.push((path, entry));
+    }
+    kept
+}
+
+fn send_file(handle: &Handle<'_>, path: String, entry: &Entry, sender: &mut Sender) -> Result<(), Stop> {
+    let mode = match entry.kind {
+        Kind::Executable => Mode::Executable,
+        Kind::Link => Mode::Symlink,
+        Kind::File => Mode::File,
+        Kind::Folder | Kind::Module => return Ok(()),
+    };
+    let failed = |error: git2::Error| {
+        Stop::Failed(Status::unavailable(format!("failed to read {path}: {}", error.message())))
+    };
+    let id = git2::Oid::from_str(&entry.id).map_err(failed)?;
+    let odb = handle.odb().map_err(failed)?;
+    let (size, _) = odb.read_header(id).map_err(failed)?;
+    sender.count(&path, size as u64)?;
+    let blob = handle.find_blob(id).map_err(failed)?;
+    let content = blob.content();
+    let mut at = 0;
+    loop {
+        let end = content.len().min(at + PART);
+        let part = ContentPart {
+            path: path.clone(),
+            mode: mode.into(),
+            data: Bytes::copy_from_slice(&content[at..end]),
+            last: end == content.len(),
+        };
+        sender.parts.blocking_send(Ok(part)).map_err(|_| Stop::Gone)?;
+        if end == content.len() {
+            return Ok(());
+        }
+        at = end;
+    }
+}
+
+impl Sender {
+    fn count(&mut self, path: &str, size: u64) -> Result<(), Stop> {
+        self.bytes += size;
+        self.files += 1;
+        let ContentLimits { total, file, files } = self.limits;
+        let excess = if size > file {
+            format!("file {path} has {} MiB, and at most {} are served", size.div_ceil(MIB), file / MIB)
+        } else if self.bytes > total {
+            format!("the source's files have more than {} MiB (at {path})", total / MIB)
+        } else if self.files > files {
+            format!("the source has more than {files} files (at {path})")
+        } else {
+            return Ok(());
+        };
+        Err(Stop::Failed(Status::resource_exhausted(excess)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asked_paths_are_sent_in_order_and_once() {
+        let entry = |path: &str| {
+            let kind = if path.contains('.') { Kind::File } else { Kind::Folder };
+            (path.to_owned(), Entry { id: String::new(), kind })
+        };
+        let order = |paths: &[&str]| -> Vec<String> {
+            in_order(paths.iter().map(|path| entry(path)).collect())
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect()
+        };
+        assert_eq!(order(&["b", "a/x.yaml", "a"]), ["a", "b"]);
+        assert_eq!(order(&["a", "a.txt"]), ["a.txt", "a"]);
+        assert_eq!(order(&["a.txt", "a.txt"]), ["a.txt"]);
+        assert_eq!(order(&["", "a", "b.txt"]), [""]);
+    }
+}

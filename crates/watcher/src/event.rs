@@ -1,0 +1,54 @@
+//! What the parts that face the world tell the observer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ithaca_proto::v1::Capabilities;
+use tokio::sync::oneshot;
+
+use crate::application::Watched;
+use crate::git::{GitError, Observation, RepositoryUrl};
+use crate::observe::{Key, Outcome};
+use crate::schedule::Policy;
+
+/// Something that happened.
+pub enum Event {
+    /// An Application is there, or changed.
+    Application(Box<Watched>),
+    /// An Application is gone.
+    Removed(Arc<str>),
+    /// These are all Applications that there are.
+    Only(BTreeSet<Arc<str>>),
+    /// A remote answered, or failed to.
+    Observed {
+        /// Which.
+        url: RepositoryUrl,
+        /// When the call was decided on.
+        started: Instant,
+        /// The trace of the call.
+        context: opentelemetry::Context,
+        /// The answer.
+        answer: Result<Observation, GitError>,
+    },
+    /// What some applications read was found.
+    Evaluated(Vec<(Key, u64, Outcome)>),
+    /// A webhook told of a push.
+    Pushed {
+        /// What the repository may go by.
+        keys: Vec<String>,
+        /// The trace of the webhook.
+        context: opentelemetry::Context,
+        /// Takes the number of repositories that are looked at.
+        matched: oneshot::Sender<usize>,
+    },
+    /// Settings changed.
+    Policy(Policy),
+    /// The destination offers something else.
+    Capabilities(Capabilities),
+    /// The bus has lost everything.
+    BusIsNew,
+}
+
+/// Where events go. It is unbounded so that whoever answers the observer never waits for it.
+pub type Events = tokio::sync::mpsc::UnboundedSender<Event>;

@@ -1,0 +1,166 @@
+//! The bare repository on disk that holds what was fetched of one remote. Everything here blocks.
+//!
+//! It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder
+//! is begun from what is current; whoever still reads the old one is not disturbed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use git2::{ErrorCode, ObjectType, Oid, RepositoryInitOptions};
+use sha2::{Digest, Sha256};
+
+use super::error::GitError;
+use super::snapshot::Snapshot;
+use super::url::RepositoryUrl;
+
+/// How many packs a cache may have before it is begun anew.
+const PACKS: usize = 64;
+/// How many opened handles are kept for the next reader.
+const HANDLES: usize = 4;
+
+/// The cache of one repository.
+pub(super) struct Cache {
+    folder: PathBuf,
+    repository: String,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    number: u64,
+    handles: Vec<git2::Repository>,
+}
+
+/// A handle that goes back to its cache when it is dropped.
+pub struct Handle<'a> {
+    cache: &'a Cache,
+    number: u64,
+    repository: Option<git2::Repository>,
+}
+
+impl Cache {
+    /// The cache of a repository, below the folder of all caches. Touches nothing yet.
+    pub(super) fn new(folder: &Path, url: &RepositoryUrl) -> Self {
+        let name = hex::encode(&Sha256::digest(url.as_str())[..16]);
+        let folder = folder.join(name);
+        let number = numbers(&folder).into_iter().max().unwrap_or(0);
+        Self {
+            folder,
+            repository: url.to_string(),
+            current: Mutex::new(Current { number, handles: Vec::new() }),
+        }
+    }
+
+    /// A handle on the current folder, which is made if need be.
+    pub(super) fn handle(&self) -> Result<Handle<'_>, GitError> {
+        let mut current = self.lock();
+        let number = current.number;
+        let repository = match current.handles.pop() {
+            Some(repository) => repository,
+            None => open(&self.folder.join(number.to_string())).map_err(|error| self.failed(&error))?,
+        };
+        Ok(Handle { cache: self, number, repository: Some(repository) })
+    }
+
+    /// True when the cache has grown so much that it is better begun anew.
+    pub(super) fn is_old(&self) -> bool {
+        let packs = self.folder.join(self.lock().number.to_string()).join("objects/pack");
+        let Ok(entries) = std::fs::read_dir(packs) else { return false };
+        entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "pack")).count()
+            > PACKS
+    }
+
+    /// Begins a new folder, has `fill` fetch into it, and makes it the current one if that works.
+    pub(super) fn renew<T>(
+        &self,
+        fill: impl FnOnce(&git2::Repository) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        let number = self.lock().number + 1;
+        let folder = self.folder.join(number.to_string());
+        // What an earlier attempt left behind is of no use.
+        let _ = std::fs::remove_dir_all(&folder);
+        let filled = open(&folder).map_err(|error| self.failed(&error)).and_then(|new| fill(&new));
+        let kept = if filled.is_ok() { number } else { number - 1 };
+        *self.lock() = Current { number: kept, handles: Vec::new() };
+        self.remove_all_but(kept);
+        filled
+    }
+
+    /// Closes what is open: after a failure the next handle looks at the disk anew.
+    pub(super) fn close(&self) {
+        self.lock().handles.clear();
+    }
+
+    /// Removes everything from disk.
+    pub(super) fn remove(&self) {
+        self.close();
+        if let Err(error) = std::fs::remove_dir_all(&self.folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, repository = self.repository, "failed to remove a cache");
+        }
+    }
+
+    fn remove_all_but(&self, kept: u64) {
+        for number in numbers(&self.folder).into_iter().filter(|number| *number != kept) {
+            let _ = std::fs::remove_dir_all(self.folder.join(number.to_string()));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, error: &git2::Error) -> GitError {
+        GitError::of_cache(&self.repository, error.message())
+    }
+}
+
+impl Handle<'_> {
+    /// The files of a commit that is here.
+    pub fn snapshot(&self, commit: &str) -> Result<Snapshot<'_>, GitError> {
+        let opened = Oid::from_str(commit).and_then(|id| Snapshot::open(self, id));
+        opened.map_err(|error| self.cache.failed(&error))
+    }
+}
+
+impl std::ops::Deref for Handle<'_> {
+    type Target = git2::Repository;
+
+    fn deref(&self) -> &git2::Repository {
+        self.repository.as_ref().expect("it is taken only by drop")
+    }
+}
+
+impl Drop for Handle<'_> {
+    fn drop(&mut self) {
+        let mut current = self.cache.lock();
+        if current.number == self.number && current.handles.len() < HANDLES {
+            current.handles.extend(self.repository.take());
+        }
+    }
+}
+
+/// Opens a bare repository; one that is not there or is damaged is made anew: it is only a cache.
+fn open(folder: &Path) -> Result<git2::Repository, git2::Error> {
+    match git2::Repository::open_bare(folder) {
+        Ok(repository) => return Ok(repository),
+        Err(error) if error.code() == ErrorCode::NotFound => {}
+        Err(error) => tracing::warn!(%error, folder = %folder.display(), "beginning a damaged cache anew"),
+    }
+    let _ = std::fs::remove_dir_all(folder);
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).mkpath(true).external_template(false);
+    git2::Repository::init_opts(folder, &options)
+}
+
+fn numbers(folder: &Path) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// True where the commit and its files are in the cache.
+pub(super) fn has_commit(cache: &git2::Repository, id: Oid) -> bool {
+    cache.find_object(id, Some(ObjectType::Commit)).is_ok_and(|object| {
+        object.as_commit().is_some_and(|commit| cache.find_tree(commit.tree_id()).is_ok())
+    })
+}

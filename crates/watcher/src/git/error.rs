@@ -1,0 +1,97 @@
+//! What can go wrong with a repository, in the words of someone who wrote its URL into a spec.
+
+use std::time::Duration;
+
+use git2::{ErrorClass, ErrorCode};
+
+/// A failure of one repository. Repositories are shown without credentials.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GitError {
+    /// A URL of a kind that is not served.
+    #[error("failed to use repository {repository}: {reason}")]
+    Unsupported {
+        /// Which.
+        repository: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The server knows no such repository.
+    #[error("failed to read repository {repository}: it does not exist, or it is not public")]
+    UnknownRepository {
+        /// Which.
+        repository: String,
+    },
+    /// The server wants to know who asks.
+    #[error("failed to read repository {repository}: authentication is needed")]
+    Authentication {
+        /// Which.
+        repository: String,
+    },
+    /// The server was too slow.
+    #[error("failed to read repository {repository}: no answer within {} s", .limit.as_secs())]
+    Timeout {
+        /// Which.
+        repository: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The server could not be reached or gave an answer that makes no sense.
+    #[error("failed to read repository {repository}: {reason}")]
+    Remote {
+        /// Which.
+        repository: String,
+        /// Why.
+        reason: String,
+    },
+    /// The repository holds no such branch, tag or commit.
+    #[error(
+        "failed to resolve revision {revision:?} of repository {repository}: no such branch, tag or commit"
+    )]
+    UnknownRevision {
+        /// Which repository.
+        repository: String,
+        /// Which revision.
+        revision: String,
+    },
+    /// More than one commit begins with these digits.
+    #[error("failed to resolve revision {revision:?} of repository {repository}: several commits begin so")]
+    AmbiguousRevision {
+        /// Which repository.
+        repository: String,
+        /// Which revision.
+        revision: String,
+    },
+    /// The cache on disk failed.
+    #[error("failed to use the cache of repository {repository}: {reason}")]
+    Cache {
+        /// Which.
+        repository: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl GitError {
+    /// What a failed call to a remote means.
+    pub(super) fn of_remote(repository: &str, limit: Duration, error: &git2::Error) -> Self {
+        let repository = repository.to_owned();
+        let message = error.message();
+        let http_status = message.rsplit_once("status code: ").map(|(_, status)| status.trim());
+        match (error.code(), error.class(), http_status) {
+            (ErrorCode::Timeout | ErrorCode::User, ..) => Self::Timeout { repository, limit },
+            (ErrorCode::Auth, ..) | (_, _, Some("401" | "403")) => Self::Authentication { repository },
+            _ if message.contains("authentication required") => Self::Authentication { repository },
+            _ if message.contains("timed out") => Self::Timeout { repository, limit },
+            (_, _, Some("404")) | (ErrorCode::NotFound, ..) => Self::UnknownRepository { repository },
+            (_, ErrorClass::Os, _) if message.contains("No such file") => {
+                Self::UnknownRepository { repository }
+            }
+            _ => Self::Remote { repository, reason: message.to_owned() },
+        }
+    }
+
+    /// What a failed use of the cache means.
+    pub(crate) fn of_cache(repository: &str, reason: impl ToString) -> Self {
+        Self::Cache { repository: repository.to_owned(), reason: reason.to_string() }
+    }
+}

@@ -1,0 +1,32 @@
+//! How long Git may take and how much memory its library may keep.
+
+use std::time::Duration;
+
+/// Limits of one call to a remote.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a connection may stay silent.
+    pub silence: Duration,
+    /// How long a whole call may take.
+    pub call: Duration,
+}
+
+/// Sets what libgit2 keeps for the whole process. To be called once, before any other use of Git.
+#[allow(unsafe_code)]
+pub fn set_process_limits(limits: &Limits) {
+    const MIB: usize = 1 << 20;
+    let silence = i32::try_from(limits.silence.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: these set plain numbers that libgit2 reads without locks; no other thread uses it yet.
+    let outcomes = unsafe {
+        [
+            git2::opts::set_server_connect_timeout_in_milliseconds(silence),
+            git2::opts::set_server_timeout_in_milliseconds(silence),
+            git2::opts::set_cache_max_size(4 * MIB as isize),
+            git2::opts::set_mwindow_size(MIB),
+            git2::opts::set_mwindow_mapped_limit(16 * MIB),
+        ]
+    };
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        tracing::warn!(%error, "failed to set a limit of libgit2");
+    }
+}

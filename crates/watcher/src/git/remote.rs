@@ -1,0 +1,115 @@
+//! One connection to a remote: list its references, and on the same connection fetch what is missing.
+//! Everything here blocks.
+
+use std::time::Instant;
+
+use git2::{AutotagOption, Direction, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, RemoteUpdateFlags};
+
+use super::error::GitError;
+use super::limits::Limits;
+use super::refs::Refs;
+use super::url::RepositoryUrl;
+
+/// Where fetched references are kept, so that later fetches transfer only what is new.
+const KEPT: &str = "refs/ithaca/";
+/// The depth that ends a shallow history.
+const WHOLE_HISTORY: i32 = i32::MAX;
+
+/// What to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// The newest commit of these references.
+    Tips(Vec<String>),
+    /// One commit by its id, where the server allows that.
+    Commit(Oid),
+    /// All branches and tags with their history.
+    Everything,
+}
+
+/// Connects, lists the remote's references, asks `plan` what of them to fetch, and fetches it.
+/// `listed` is called between the two with the time that listing took.
+pub(super) fn exchange(
+    cache: &git2::Repository,
+    url: &RepositoryUrl,
+    limits: Limits,
+    plan: impl FnOnce(&Refs) -> Option<Fetch>,
+) -> Result<Refs, GitError> {
+    let started = Instant::now();
+    let failed = |error: git2::Error| {
+        GitError::of_remote(&url.to_string(), started.elapsed().min(limits.call), &error)
+    };
+    let cache_failed = |error: git2::Error| GitError::of_cache(&url.to_string(), error.message());
+    let mut remote = cache.remote_anonymous(url.as_str()).map_err(cache_failed)?;
+    let refs = {
+        let callbacks = callbacks(started, limits);
+        let mut connection =
+            remote.connect_auth(Direction::Fetch, Some(callbacks), Some(proxy())).map_err(failed)?;
+        let listed = connection.list().map_err(failed)?;
+        let refs = Refs::new(listed.iter().map(|head| (head.name(), head.oid(), head.symref_target())));
+        let Some(fetch) = plan(&refs) else {
+            return Ok(refs);
+        };
+        let mut options = options(&fetch, url.is_local(), cache.is_shallow(), started, limits);
+        let fetched = connection.remote().download(&refspecs(&fetch), Some(&mut options));
+        fetched.map_err(failed)?;
+        refs
+    };
+    remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None).map_err(cache_failed)?;
+    Ok(refs)
+}
+
+/// The local name under which a remote reference is kept.
+pub(super) fn kept(name: &str) -> String {
+    format!("{KEPT}{}", name.strip_prefix("refs/").unwrap_or(name))
+}
+
+fn refspecs(fetch: &Fetch) -> Vec<String> {
+    match fetch {
+        Fetch::Tips(names) => names.iter().map(|name| format!("+{name}:{}", kept(name))).collect(),
+        Fetch::Commit(id) => vec![format!("+{id}:{KEPT}commits/{id}")],
+        Fetch::Everything => ["heads", "tags"].map(|kind| format!("+refs/{kind}/*:{KEPT}{kind}/*")).to_vec(),
+    }
+}
+
+fn options(
+    fetch: &Fetch,
+    is_local: bool,
+    is_shallow: bool,
+    started: Instant,
+    limits: Limits,
+) -> FetchOptions<'static> {
+    let mut options = FetchOptions::new();
+    options
+        .remote_callbacks(callbacks(started, limits))
+        .proxy_options(proxy())
+        .download_tags(AutotagOption::None)
+        .update_fetchhead(false);
+    match fetch {
+        // Local paths refuse a depth.
+        _ if is_local => {}
+        Fetch::Tips(_) | Fetch::Commit(_) => {
+            options.depth(1);
+        }
+        Fetch::Everything if is_shallow => {
+            options.depth(WHOLE_HISTORY);
+        }
+        Fetch::Everything => {}
+    }
+    options
+}
+
+/// Callbacks that end the call once it has taken too long: false means stop.
+fn callbacks(started: Instant, limits: Limits) -> RemoteCallbacks<'static> {
+    let deadline = started + limits.call;
+    let mut callbacks = RemoteCallbacks::new();
+    callbacks.transfer_progress(move |_| Instant::now() < deadline);
+    callbacks.sideband_progress(move |_| Instant::now() < deadline);
+    callbacks
+}
+
+/// Proxies are taken from the environment as Git does.
+fn proxy() -> ProxyOptions<'static> {
+    let mut proxy = ProxyOptions::new();
+    proxy.auto();
+    proxy
+}

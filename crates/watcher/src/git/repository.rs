@@ -1,0 +1,244 @@
+//! One repository as the rest of the watcher sees it: observe revisions, have commits, read them.
+//!
+//! Calls to the remote run one at a time, on threads that may block, and end after a time limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use git2::{ErrorCode, ObjectType, Oid};
+use ithaca_chassis::Timer;
+
+use super::cache::{Cache, Handle, has_commit};
+use super::error::GitError;
+use super::limits::Limits;
+use super::refs::{Named, Refs};
+use super::remote::{Fetch, exchange, kept};
+use super::url::RepositoryUrl;
+use crate::metrics::Metrics;
+
+/// How much longer than its limit a call is waited for before it is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A remote repository and its cache; cheap to clone.
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: RepositoryUrl,
+    cache: Cache,
+    limits: Limits,
+    metrics: Metrics,
+    remote: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What each asked revision was found to be: a full commit id, or why it is none.
+pub type Observation = BTreeMap<String, Result<String, GitError>>;
+
+impl Repository {
+    /// A repository whose cache lies below `cache_folder`. Touches neither disk nor network yet.
+    pub fn new(url: RepositoryUrl, cache_folder: &Path, limits: Limits, metrics: Metrics) -> Self {
+        let cache = Cache::new(cache_folder, &url);
+        let remote = Arc::new(tokio::sync::Mutex::new(()));
+        Self { inner: Arc::new(Inner { url, cache, limits, metrics, remote }) }
+    }
+
+    /// The repository's URL.
+    pub fn url(&self) -> &RepositoryUrl {
+        &self.inner.url
+    }
+
+    /// Asks the remote once what the revisions are, and fetches the commits that are not here yet.
+    /// An error concerns the repository as a whole.
+    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, GitError> {
+        self.blocking(move |inner| inner.observe(&revisions)).await
+    }
+
+    /// Makes sure that a commit is here.
+    pub async fn ensure_commit(&self, commit: String) -> Result<(), GitError> {
+        self.blocking(move |inner| {
+            let id = inner.parse(&commit)?;
+            let missing = !has_commit(&*inner.cache.handle()?, id);
+            if missing { inner.fetch_commit(id) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// A view on all that is here. Blocks, as do all uses of it.
+    pub fn handle(&self) -> Result<Handle<'_>, GitError> {
+        self.inner.cache.handle()
+    }
+
+    /// Removes the cache from disk, once no call to the remote runs any more.
+    pub async fn remove_cache(&self) {
+        let removed = self.blocking(|inner| {
+            inner.cache.remove();
+            Ok(())
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, "failed to remove a cache");
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, GitError> + Send + 'static,
+    ) -> Result<T, GitError> {
+        let inner = self.inner.clone();
+        let limit = inner.limits.call + inner.limits.silence + GRACE;
+        let url = inner.url.to_string();
+        let done = tokio::time::timeout(limit, async move {
+            // The lock goes with the work, which may outlive this call when the remote hangs.
+            let lock = inner.remote.clone().lock_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let _lock = lock;
+                work(&inner)
+            })
+            .await
+        });
+        match done.await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => Err(GitError::of_cache(&url, error)),
+            Err(_) => Err(GitError::Timeout { repository: url, limit }),
+        }
+    }
+}
+
+impl Inner {
+    fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, GitError> {
+        let refs = if self.cache.is_old() {
+            self.cache.renew(|cache| self.list_and_fetch(cache, revisions))
+        } else {
+            self.cache.handle().and_then(|cache| self.list_and_fetch(&cache, revisions))
+        };
+        if let Err(GitError::Cache { .. }) = refs {
+            self.cache.close();
+        }
+        let refs = refs?;
+        let settle = |revision: &String| (revision.clone(), self.settle(&refs, revision));
+        Ok(revisions.iter().map(settle).collect())
+    }
+
+    /// One connection: list, and fetch the tips that are named and not here.
+    fn list_and_fetch(
+        &self,
+        cache: &git2::Repository,
+        revisions: &BTreeSet<String>,
+    ) -> Result<Refs, GitError> {
+        let timer = Timer::start(&self.metrics.ls_remote);
+        let mut fetch_timer = None;
+        let refs = exchange(cache, &self.url, self.limits, |refs| {
+            self.metrics.listed(timer);
+            let missing: BTreeSet<String> = revisions
+                .iter()
+                .filter_map(|revision| match refs.resolve(revision) {
+                    Named::Reference(name, id) if !has_commit(cache, id) => Some(name),
+                    _ => None,
+                })
+                .collect();
+            fetch_timer = (!missing.is_empty()).then(|| Timer::start(&self.metrics.fetch));
+            (!missing.is_empty()).then(|| Fetch::Tips(missing.into_iter().collect()))
+        });
+        if let Some(timer) = fetch_timer {
+            self.metrics.fetched(timer, refs.is_ok());
+        }
+        refs
+    }
+
+    /// The commit that a revision names, after the tips were fetched.
+    fn settle(&self, refs: &Refs, revision: &str) -> Result<String, GitError> {
+        match refs.resolve(revision) {
+            Named::Reference(name, id) => self.tip(&name, id),
+            Named::Commit(id) => {
+                let missing = !has_commit(&*self.cache.handle()?, id);
+                if missing {
+                    self.fetch_commit(id).map_err(|error| self.as_unknown(revision, error))?;
+                }
+                Ok(id.to_string())
+            }
+            Named::Prefix(prefix) => self.find_prefix(revision, &prefix),
+            Named::Ambiguous => Err(self.ambiguous(revision)),
+            Named::Unknown => Err(self.unknown(revision)),
+        }
+    }
+
+    /// The commit of a reference. Someone may have pushed between listing and fetching: then it is the
+    /// commit that was fetched.
+    fn tip(&self, name: &str, listed: Oid) -> Result<String, GitError> {
+        let cache = self.cache.handle()?;
+        if has_commit(&cache, listed) {
+            return Ok(listed.to_string());
+        }
+        let peeled = cache
+            .find_reference(&kept(name))
+            .and_then(|reference| reference.peel_to_commit())
+            .map_err(|error| match error.code() {
+                ErrorCode::NotFound | ErrorCode::Peel | ErrorCode::InvalidSpec => self.unknown(name),
+                _ => GitError::of_cache(&self.url.to_string(), error.message()),
+            })?;
+        Ok(peeled.id().to_string())
+    }
+
+    /// Fetches a commit that no listed reference points at: alone where the server allows that, else with
+    /// all history.
+    fn fetch_commit(&self, id: Oid) -> Result<(), GitError> {
+        let mut last = None;
+        for fetch in [Fetch::Commit(id), Fetch::Everything] {
+            let outcome = self.fetch(fetch);
+            if has_commit(&*self.cache.handle()?, id) {
+                return Ok(());
+            }
+            last = outcome.err();
+        }
+        Err(last.unwrap_or_else(|| self.unknown(&id.to_string())))
+    }
+
+    fn fetch(&self, fetch: Fetch) -> Result<(), GitError> {
+        let cache = self.cache.handle()?;
+        let timer = Timer::start(&self.metrics.fetch);
+        let outcome = exchange(&cache, &self.url, self.limits, |_| Some(fetch));
+        self.metrics.fetched(timer, outcome.is_ok());
+        outcome.map(drop)
+    }
+
+    fn find_prefix(&self, revision: &str, prefix: &str) -> Result<String, GitError> {
+        if let Some(found) = self.search(revision, prefix)? {
+            return Ok(found);
+        }
+        self.fetch(Fetch::Everything)?;
+        self.search(revision, prefix)?.ok_or_else(|| self.unknown(revision))
+    }
+
+    /// Searches the cache for the only commit that begins so.
+    fn search(&self, revision: &str, prefix: &str) -> Result<Option<String>, GitError> {
+        let cache = self.cache.handle()?;
+        match cache.find_object_by_prefix(prefix, Some(ObjectType::Commit)) {
+            Ok(object) => Ok(Some(object.id().to_string())),
+            Err(error) if error.code() == ErrorCode::Ambiguous => Err(self.ambiguous(revision)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn parse(&self, commit: &str) -> Result<Oid, GitError> {
+        Oid::from_str(commit).map_err(|_| self.unknown(commit))
+    }
+
+    /// A server that will not give a commit by its id says so in many ways; all mean that it has none.
+    fn as_unknown(&self, revision: &str, error: GitError) -> GitError {
+        match error {
+            GitError::Remote { .. } | GitError::UnknownRevision { .. } => self.unknown(revision),
+            other => other,
+        }
+    }
+
+    fn unknown(&self, revision: &str) -> GitError {
+        GitError::UnknownRevision { repository: self.url.to_string(), revision: revision.to_owned() }
+    }
+
+    fn ambiguous(&self, revision: &str) -> GitError {
+        GitError::AmbiguousRevision { repository: self.url.to_string(), revision: revision.to_owned() }
+    }
+}

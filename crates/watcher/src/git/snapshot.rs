@@ -1,0 +1,107 @@
+//! The files of one commit, read from the cache. Everything here blocks.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use git2::{Oid, Tree, TreeEntry};
+
+use crate::reads::{Entry, Kind};
+
+/// Files that are parsed to find what they refer to are small; larger ones are not parsed.
+const LARGEST_TEXT: usize = 1 << 20;
+
+/// The commit behind a revision, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// `Name <address>`.
+    pub author: String,
+    /// The first line of the message.
+    pub subject: String,
+    /// Seconds since the epoch.
+    pub committed_at: i64,
+}
+
+/// The files of a commit. Folders are kept once read, so that many paths cost little.
+pub struct Snapshot<'a> {
+    cache: &'a git2::Repository,
+    commit: git2::Commit<'a>,
+    folders: RefCell<HashMap<String, Option<Rc<Tree<'a>>>>>,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) fn open(cache: &'a git2::Repository, commit: Oid) -> Result<Self, git2::Error> {
+        let commit = cache.find_commit(commit)?;
+        Ok(Self { cache, commit, folders: RefCell::default() })
+    }
+
+    /// Who made the commit, when, and how it is called.
+    pub fn commit(&self) -> CommitInfo {
+        let author = self.commit.author();
+        let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        CommitInfo {
+            author: format!("{} <{}>", part(author.name_bytes()), part(author.email_bytes())),
+            subject: part(self.commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or(b"")),
+            committed_at: self.commit.time().seconds(),
+        }
+    }
+
+    /// What is at a path; the empty path is the root. Links are not followed.
+    pub fn entry(&self, path: &str) -> Option<Entry> {
+        if path.is_empty() {
+            return Some(Entry { id: self.commit.tree_id().to_string(), kind: Kind::Folder });
+        }
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let folder = self.folder(parent)?;
+        folder.get_name(name).map(|found| entry(&found))
+    }
+
+    /// What a folder holds, in Git's order; empty where there is no folder.
+    pub fn list(&self, path: &str) -> Vec<(String, Entry)> {
+        let Some(folder) = self.folder(path) else { return Vec::new() };
+        let named = |found: TreeEntry<'_>| Some((found.name().ok()?.to_owned(), entry(&found)));
+        folder.iter().filter_map(named).collect()
+    }
+
+    /// The content of a file or link; None where there is none or it is large.
+    pub fn text(&self, path: &str) -> Option<Vec<u8>> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let id = self.folder(parent)?.get_name(name)?.id();
+        let blob = self.cache.find_blob(id).ok()?;
+        (blob.size() <= LARGEST_TEXT).then(|| blob.content().to_vec())
+    }
+
+    fn folder(&self, path: &str) -> Option<Rc<Tree<'a>>> {
+        if let Some(known) = self.folders.borrow().get(path) {
+            return known.clone();
+        }
+        let found = self.find_folder(path).map(Rc::new);
+        self.folders.borrow_mut().insert(path.to_owned(), found.clone());
+        found
+    }
+
+    fn find_folder(&self, path: &str) -> Option<Tree<'a>> {
+        if path.is_empty() {
+            return self.cache.find_tree(self.commit.tree_id()).ok();
+        }
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let id = self.folder(parent)?.get_name(name)?.id();
+        self.cache.find_tree(id).ok()
+    }
+}
+
+/// What a tree says of one of its entries.
+fn entry(found: &TreeEntry<'_>) -> Entry {
+    Entry { id: found.id().to_string(), kind: kind(found.filemode()) }
+}
+
+/// The kind behind a file mode as Git stores it.
+pub fn kind(mode: i32) -> Kind {
+    match mode {
+        0o040000 => Kind::Folder,
+        0o120000 => Kind::Link,
+        0o160000 => Kind::Module,
+        0o100755 => Kind::Executable,
+        _ => Kind::File,
+    }
+}

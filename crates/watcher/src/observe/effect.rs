@@ -1,0 +1,83 @@
+//! What the observer wants done, and the names of what it is about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ithaca_api::ApplicationSource;
+use ithaca_proto::v1::{Purpose, RevisionObserved};
+
+use super::fact::Outcome;
+use crate::git::RepositoryUrl;
+
+/// One subject on the bus: an application and why its revision is resolved.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// metadata.uid.
+    pub uid: Arc<str>,
+    /// Why.
+    pub purpose: Purpose,
+}
+
+/// Something for the rim to do. What comes of it returns to the observer.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Ask a remote what these revisions are, and fetch them; then call `Observer::observed`.
+    Observe {
+        /// Which remote.
+        url: RepositoryUrl,
+        /// The revisions as applications name them.
+        revisions: BTreeSet<String>,
+        /// When the call was decided on.
+        started: Instant,
+        /// The trace that the call belongs to.
+        context: opentelemetry::Context,
+    },
+    /// Find what these applications read; then call `Observer::evaluated`.
+    Evaluate(Vec<Job>),
+    /// Say it, until the bus has it.
+    Publish(Box<Publication>),
+    /// Do not say what still waits to be said.
+    Discard(Key),
+    /// No application uses the repository any more: its cache may go.
+    Forget(RepositoryUrl),
+}
+
+/// Sources at their commits, to find out what they read.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// For what.
+    pub key: Key,
+    /// Which version of the request; results for older ones are of no use.
+    pub epoch: u64,
+    /// In the order of the request.
+    pub sources: Vec<JobSource>,
+    /// What was found for the same sources at other commits.
+    pub previous: Option<Arc<Outcome>>,
+}
+
+/// One source at its commit.
+#[derive(Clone, Debug)]
+pub struct JobSource {
+    /// The source as written.
+    pub source: ApplicationSource,
+    /// Its repository.
+    pub url: RepositoryUrl,
+    /// The full commit id.
+    pub commit: String,
+}
+
+/// A fact and what is to be told about it besides.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The subject.
+    pub key: Key,
+    /// The fact.
+    pub fact: RevisionObserved,
+    /// True where only revisions moved and nothing that is read changed.
+    pub is_calm: bool,
+    /// When the reason for it came up.
+    pub since: Instant,
+    /// The trace it belongs to.
+    pub context: opentelemetry::Context,
+}

@@ -1,0 +1,145 @@
+//! Finds what applications read, a batch at a time. Blocks on the caches of the repositories.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ithaca_proto::v1::failure::Reason;
+
+use super::effect::Job;
+use super::fact::{ObservedSource, Outcome};
+use crate::git::{CommitInfo, GitError, Handle, Repository, RepositoryUrl, Snapshot};
+use crate::reads::{self, Derived, Entry, Files, ReadError, Reads, SourceFiles};
+
+/// Commits that are open, each once for the whole batch.
+type Snapshots<'a> = HashMap<(&'a RepositoryUrl, &'a str), Result<Open<'a>, GitError>>;
+
+struct Open<'a> {
+    snapshot: Snapshot<'a>,
+    info: Arc<CommitInfo>,
+}
+
+/// Evaluates a batch and hands out each outcome as it is found.
+pub fn evaluate(
+    jobs: &[Job],
+    repositories: &HashMap<RepositoryUrl, Repository>,
+    mut found: impl FnMut(&Job, Outcome),
+) {
+    let handles: HashMap<&RepositoryUrl, Result<Handle<'_>, GitError>> =
+        repositories.iter().map(|(url, repository)| (url, repository.handle())).collect();
+    let mut snapshots = Snapshots::new();
+    for source in jobs.iter().flat_map(|job| &job.sources) {
+        let key = (&source.url, source.commit.as_str());
+        snapshots.entry(key).or_insert_with(|| match handles.get(&source.url) {
+            Some(Ok(handle)) => handle.snapshot(&source.commit).map(|snapshot| {
+                let info = Arc::new(snapshot.commit());
+                Open { snapshot, info }
+            }),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(GitError::of_cache(&source.url.to_string(), "it is not open")),
+        });
+    }
+    for job in jobs {
+        found(job, outcome(job, &snapshots));
+    }
+}
+
+fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> Outcome {
+    let mut opened = Vec::with_capacity(job.sources.len());
+    for source in &job.sources {
+        match snapshots.get(&(&source.url, source.commit.as_str())) {
+            Some(Ok(open)) => opened.push(open),
+            Some(Err(error)) => return Outcome::failed(Reason::Source, error.to_string(), true),
+            None => return Outcome::default(),
+        }
+    }
+    let closures: Vec<_> = opened.iter().map(|open| Closures::new(&open.snapshot)).collect();
+    let files: Vec<Files<'_>> = closures.iter().map(Closures::files).collect();
+    if let Some(unchanged) = unchanged(job, &opened, &files) {
+        return unchanged;
+    }
+    let sources: Vec<SourceFiles<'_>> = job
+        .sources
+        .iter()
+        .zip(&files)
+        .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
+        .collect();
+    match reads::derive(&sources) {
+        Ok(Derived { reads, has_chart }) => {
+            let sources = observed(job, &opened, reads.into_iter().map(Arc::new));
+            Outcome { sources, has_chart, failure: None }
+        }
+        Err(error) => {
+            let may_heal = matches!(error, ReadError::Missing { .. } | ReadError::NotAFolder { .. });
+            let message = explain(job, &error);
+            let none = std::iter::repeat_with(Arc::<Reads>::default);
+            let mut failed = Outcome::failed(Reason::Source, message, may_heal);
+            failed.sources = observed(job, &opened, none);
+            failed
+        }
+    }
+}
+
+/// The previous outcome at the new commits, where they changed nothing that it was decided by.
+fn unchanged(job: &Job, opened: &[&Open<'_>], files: &[Files<'_>]) -> Option<Outcome> {
+    let previous = job.previous.as_ref().filter(|previous| previous.failure.is_none())?;
+    let same_length = previous.sources.len() == files.len();
+    let holds = same_length
+        && previous.sources.iter().zip(files).all(|(source, files)| reads::still_holds(&source.reads, files));
+    let reads = previous.sources.iter().map(|source| source.reads.clone());
+    holds.then(|| Outcome {
+        sources: observed(job, opened, reads),
+        has_chart: previous.has_chart,
+        failure: None,
+    })
+}
+
+fn observed(job: &Job, opened: &[&Open<'_>], reads: impl Iterator<Item = Arc<Reads>>) -> Vec<ObservedSource> {
+    let parts = job.sources.iter().zip(opened).zip(reads);
+    parts
+        .map(|((source, open), reads)| ObservedSource {
+            commit: source.commit.clone(),
+            reads,
+            info: open.info.clone(),
+        })
+        .collect()
+}
+
+/// Names the repository and revision, which the reader of the error does not see otherwise.
+fn explain(job: &Job, error: &ReadError) -> String {
+    let places: Vec<String> = job
+        .sources
+        .iter()
+        .filter(|source| match error {
+            ReadError::Missing { path } | ReadError::NotAFolder { path } => {
+                source.source.path.trim_matches('/').ends_with(path.as_str())
+            }
+            _ => true,
+        })
+        .map(|source| format!("{} at revision {}", source.url, source.commit))
+        .collect();
+    match places.first() {
+        Some(place) => format!("{error} in {place}"),
+        None => error.to_string(),
+    }
+}
+
+/// The three questions about files, answered by a snapshot.
+struct Closures<'a> {
+    entry: Box<dyn Fn(&str) -> Option<Entry> + 'a>,
+    list: Box<dyn Fn(&str) -> Vec<(String, Entry)> + 'a>,
+    text: Box<dyn Fn(&str) -> Option<Vec<u8>> + 'a>,
+}
+
+impl<'a> Closures<'a> {
+    fn new(snapshot: &'a Snapshot<'_>) -> Self {
+        Self {
+            entry: Box::new(|path| snapshot.entry(path)),
+            list: Box::new(|path| snapshot.list(path)),
+            text: Box::new(|path| snapshot.text(path)),
+        }
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files { entry: &*self.entry, list: &*self.list, text: &*self.text }
+    }
+}

@@ -1,0 +1,171 @@
+//! From what was found to the fact that is said, and to the fingerprint that tells two facts apart.
+
+use std::sync::Arc;
+
+use ithaca_api::annotation::Refresh;
+use ithaca_proto::v1;
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::track::Track;
+use crate::application::Watched;
+use crate::git::CommitInfo;
+use crate::reads::Reads;
+
+/// What was found for a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// In the order of the request; incomplete where there is a failure.
+    pub sources: Vec<ObservedSource>,
+    /// Whether a source is a chart, which may ask what the destination offers.
+    pub has_chart: bool,
+    /// Why it is not all that was asked for.
+    pub failure: Option<FactFailure>,
+}
+
+/// One source at its commit, and what it reads there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObservedSource {
+    /// The full commit id.
+    pub commit: String,
+    /// What it reads.
+    pub reads: Arc<Reads>,
+    /// Who made the commit, and when.
+    pub info: Arc<CommitInfo>,
+}
+
+/// A failure of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactFailure {
+    /// Whose fault.
+    pub reason: v1::failure::Reason,
+    /// In the user's words.
+    pub message: String,
+    /// Whether a newer look at the remote may end it.
+    pub may_heal: bool,
+}
+
+impl Outcome {
+    /// Nothing but a failure.
+    pub fn failed(reason: v1::failure::Reason, message: String, may_heal: bool) -> Self {
+        let failure = Some(FactFailure { reason, message, may_heal });
+        Self { failure, ..Self::default() }
+    }
+
+    /// The commits, in order.
+    pub(super) fn commits(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.commit.as_str())
+    }
+}
+
+/// What was said, as far as it is needed to tell whether something else is to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    /// All but what is below.
+    content: [u8; 32],
+    capabilities: Option<[u8; 32]>,
+    revisions: Vec<String>,
+}
+
+/// How much one fact differs from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Not at all.
+    None,
+    /// Only in revisions, or in what the destination offers: hardly ever of consequence, often in many
+    /// applications at once.
+    Calm,
+    /// In what is read, or otherwise.
+    Urgent,
+}
+
+impl Fingerprint {
+    /// What this one tells beyond what was said.
+    pub(super) fn news(&self, said: Option<&Self>) -> News {
+        match said {
+            Some(said) if said == self => News::None,
+            Some(said) if said.content == self.content => News::Calm,
+            _ => News::Urgent,
+        }
+    }
+}
+
+/// The fact that an outcome makes, not yet stamped.
+pub(super) fn fact(
+    application: &Watched,
+    purpose: v1::Purpose,
+    track: &Track,
+    outcome: &Outcome,
+    capabilities: Option<&v1::Capabilities>,
+) -> v1::RevisionObserved {
+    let sources = track
+        .sources()
+        .zip(&outcome.sources)
+        .map(|((requested, url), found)| v1::SourceRevision {
+            source: serde_json::to_value(&requested.source).map(|json| json.to_string()).unwrap_or_default(),
+            repository: url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
+            revision: found.commit.clone(),
+            reads: found
+                .reads
+                .paths
+                .iter()
+                .map(|(path, id)| v1::PathRead { path: path.clone(), object_id: id.clone() })
+                .collect(),
+            commit: Some(v1::Commit {
+                author: found.info.author.clone(),
+                subject: found.info.subject.clone(),
+                committed_at: found.info.committed_at,
+            }),
+        })
+        .collect();
+    v1::RevisionObserved {
+        application: Some(v1::ApplicationRef {
+            uid: application.uid.to_string(),
+            namespace: application.namespace.clone(),
+            name: application.name.clone(),
+        }),
+        purpose: purpose.into(),
+        observed_at: 0,
+        generation: application.generation,
+        request_key: track.request_key.clone(),
+        refresh: refresh(application.refresh).into(),
+        destination_namespace: track.request.destination_namespace.clone(),
+        sources,
+        capabilities: outcome.has_chart.then(|| capabilities.cloned()).flatten(),
+        failure: outcome
+            .failure
+            .as_ref()
+            .map(|failure| v1::Failure { reason: failure.reason.into(), message: failure.message.clone() }),
+    }
+}
+
+/// What tells a fact apart from another: neither when nor why it was made.
+pub(super) fn fingerprint(fact: &v1::RevisionObserved) -> Fingerprint {
+    let revisions = fact.sources.iter().map(|source| source.revision.clone()).collect();
+    let mut content = fact.clone();
+    content.observed_at = 0;
+    content.generation = 0;
+    content.refresh = 0;
+    for source in &mut content.sources {
+        source.revision.clear();
+        source.commit = None;
+    }
+    let capabilities = content.capabilities.take();
+    Fingerprint {
+        content: digest(&content),
+        capabilities: capabilities.map(|capabilities| digest(&capabilities)),
+        revisions,
+    }
+}
+
+fn digest(message: &impl Message) -> [u8; 32] {
+    Sha256::digest(message.encode_to_vec()).into()
+}
+
+fn refresh(asked: Option<Refresh>) -> v1::Refresh {
+    match asked {
+        None => v1::Refresh::Unspecified,
+        Some(Refresh::Normal) => v1::Refresh::Normal,
+        Some(Refresh::Hard) => v1::Refresh::Hard,
+    }
+}

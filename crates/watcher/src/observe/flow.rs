@@ -1,0 +1,246 @@
+//! How a request becomes a fact: its commits are located, what they read is evaluated, and what comes of
+//! it is said at once, calmly, or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use ithaca_proto::v1::Capabilities;
+use ithaca_proto::v1::failure::Reason;
+
+use super::effect::{Effect, Job, JobSource, Key, Publication};
+use super::fact::{Fingerprint, News, Outcome, fact, fingerprint};
+use super::observer::Observer;
+use super::remote::Remote;
+use super::track::{FRESH, Track};
+use crate::application::Watched;
+use crate::git::{GitError, RepositoryUrl};
+
+type Remotes = BTreeMap<RepositoryUrl, Remote>;
+
+/// How far the commits of a request are known.
+enum Located {
+    /// A remote has to be asked, and will be.
+    Waits,
+    /// They cannot be had.
+    Fails(Outcome),
+    /// All of them.
+    At(Vec<JobSource>),
+}
+
+impl Observer {
+    /// Takes a request as far as it can go: to a failure, to waiting for a remote, or to its evaluation.
+    pub(super) fn advance(&mut self, now: Instant, key: &Key) {
+        let Some(known) = self.applications.get_mut(&key.uid) else { return };
+        let Some((_, track)) = known.track(key.purpose) else { return };
+        let sources = match locate(now, track, &mut self.remotes) {
+            Located::Waits => return,
+            Located::Fails(outcome) => {
+                track.outcome = Some(Arc::new(outcome));
+                return self.settle(now, key);
+            }
+            Located::At(sources) => sources,
+        };
+        let commits = sources.iter().map(|source| source.commit.as_str());
+        let is_known = track
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.sources.len() == sources.len() && outcome.commits().eq(commits));
+        if is_known {
+            self.settle(now, key);
+        } else if track.is_evaluating {
+            track.again = true;
+        } else {
+            track.is_evaluating = true;
+            let (epoch, previous) = (track.epoch, track.outcome.clone());
+            self.jobs.push(Job { key: key.clone(), epoch, sources, previous });
+        }
+    }
+
+    /// Says what was found, at once or calmly, unless it was said already.
+    pub(super) fn settle(&mut self, now: Instant, key: &Key) {
+        let Some(known) = self.applications.get_mut(&key.uid) else { return };
+        let Some((watched, track)) = known.track(key.purpose) else { return };
+        if looks_again(now, track, &mut self.remotes) {
+            return;
+        }
+        let Some((publication, print)) =
+            publication(key, watched, track, &self.remotes, self.capabilities.as_deref())
+        else {
+            return;
+        };
+        match print.news(track.said.as_ref()) {
+            News::None if !track.owes_refresh => self.calm.cancel(key, track.wait.take()),
+            News::Calm if !track.owes_refresh => {
+                track.wait = Some(self.calm.defer(now, self.settings.quiet, key, track.wait));
+            }
+            _ => {
+                self.calm.cancel(key, track.wait.take());
+                say(track, publication, print, &mut self.last_stamp, &mut self.effects);
+            }
+        }
+    }
+
+    /// Says what has waited long enough.
+    pub(super) fn say_calmly(&mut self, key: &Key) {
+        let Some(known) = self.applications.get_mut(&key.uid) else { return };
+        let Some((watched, track)) = known.track(key.purpose) else { return };
+        track.wait = None;
+        let found = publication(key, watched, track, &self.remotes, self.capabilities.as_deref());
+        if let Some((publication, print)) = found {
+            let publication = Publication { is_calm: true, ..publication };
+            say(track, publication, print, &mut self.last_stamp, &mut self.effects);
+        }
+    }
+
+    /// Starts the calls to remotes that are due.
+    pub(super) fn start_calls(&mut self, now: Instant) {
+        for (url, remote) in &mut self.remotes {
+            if !remote.schedule.start(now) {
+                continue;
+            }
+            let revisions: BTreeSet<String> = self
+                .applications
+                .values()
+                .flat_map(|observed| observed.tracks())
+                .flat_map(|(_, track)| track.sources())
+                .filter(|(_, used)| used.as_ref() == Ok(url))
+                .map(|(request, _)| request.revision.clone())
+                .collect();
+            remote.asked = revisions.clone();
+            let context = remote.reason.as_ref().map(|(_, context)| context.clone()).unwrap_or_default();
+            self.effects.push(Effect::Observe { url: url.clone(), revisions, started: now, context });
+        }
+    }
+}
+
+/// Where the sources of a request are, as far as the remotes' answers tell. Asks those whose do not.
+fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
+    if let Err(reason) = &track.request.sources {
+        return Located::Fails(Outcome::failed(Reason::InvalidSpec, reason.clone(), false));
+    }
+    let mut found = Vec::new();
+    let mut failure: Option<GitError> = None;
+    let mut waits = false;
+    for (request, url) in track.sources() {
+        let url = match url {
+            Ok(url) => url,
+            Err(error) => return Located::Fails(failed(error)),
+        };
+        let Some(remote) = remotes.get_mut(url) else {
+            waits = true;
+            continue;
+        };
+        match commit(now, track, &request.revision, remote) {
+            None => waits = true,
+            Some(Err(error)) => failure = failure.or(Some(error)),
+            Some(Ok(commit)) => {
+                found.push(JobSource { source: request.source.clone(), url: url.clone(), commit });
+            }
+        }
+    }
+    match failure {
+        _ if waits => Located::Waits,
+        Some(error) => Located::Fails(failed(&error)),
+        None => Located::At(found),
+    }
+}
+
+/// What a revision is by the remote's answer; None where it has to be asked.
+fn commit(
+    now: Instant,
+    track: &Track,
+    revision: &str,
+    remote: &mut Remote,
+) -> Option<Result<String, GitError>> {
+    let was_asked = remote.schedule.last_started().is_some_and(|started| started >= track.fresh_from);
+    let is_failing = remote.is_failing() && (was_asked || !track.is_forced) && !remote.schedule.is_running();
+    let (started, answer) = match remote.standing(now) {
+        Some(Ok(answer)) => (Some(answer.started), answer.commits.get(revision).cloned()),
+        Some(Err(error)) if is_failing => return Some(Err(error.clone())),
+        _ => (None, None),
+    };
+    let is_fresh = started.is_some_and(|started| started >= track.fresh_from);
+    if let Some(answer) = answer.filter(|_| is_fresh || is_failing) {
+        if started < Some(track.seen) && !is_failing {
+            // The answer may be a little older than the application: soon there will be a newer one.
+            remote.schedule.request(started.unwrap_or(now) + FRESH);
+        }
+        return Some(answer);
+    }
+    if let Some(error) = remote.failure().filter(|_| is_failing) {
+        return Some(Err(error.clone()));
+    }
+    let will_tell = remote.schedule.is_running() && was_asked && remote.asked.contains(revision);
+    if !will_tell {
+        remote.schedule.request(now);
+    }
+    None
+}
+
+/// Before a failure is said that a newer look may end, that look is taken.
+fn looks_again(now: Instant, track: &mut Track, remotes: &mut Remotes) -> bool {
+    let may_heal = |outcome: &Arc<Outcome>| outcome.failure.as_ref().is_some_and(|failure| failure.may_heal);
+    if track.fresh_from >= track.seen || !track.outcome.as_ref().is_some_and(may_heal) {
+        return false;
+    }
+    track.fresh_from = track.seen;
+    let mut looks = false;
+    for url in track.urls.iter().flatten() {
+        let Some(remote) = remotes.get_mut(url).filter(|remote| !remote.is_failing()) else { continue };
+        if remote.schedule.last_started().is_none_or(|started| started < track.seen) {
+            remote.schedule.request(now);
+            looks = true;
+        }
+    }
+    looks
+}
+
+/// The fact to be said of a request; None while something is missing for it.
+fn publication(
+    key: &Key,
+    watched: &Watched,
+    track: &Track,
+    remotes: &Remotes,
+    capabilities: Option<&Capabilities>,
+) -> Option<(Publication, Fingerprint)> {
+    let outcome = track.outcome.as_ref()?;
+    if outcome.has_chart && capabilities.is_none() {
+        return None;
+    }
+    let fact = fact(watched, key.purpose, track, outcome, capabilities);
+    let print = fingerprint(&fact);
+    let newest = track
+        .remotes()
+        .filter_map(|url| remotes.get(url)?.answer())
+        .filter(|answer| answer.since >= track.seen)
+        .max_by_key(|answer| answer.since);
+    let (since, context) = match newest {
+        Some(answer) => (answer.since, answer.context.clone()),
+        None => (track.seen, opentelemetry::Context::new()),
+    };
+    Some((Publication { key: key.clone(), fact, is_calm: false, since, context }, print))
+}
+
+/// Stamps a fact and hands it out. Stamps rise, whatever the clock does.
+fn say(
+    track: &mut Track,
+    mut publication: Publication,
+    print: Fingerprint,
+    last_stamp: &mut i64,
+    effects: &mut Vec<Effect>,
+) {
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let clock = i64::try_from(clock.as_micros()).unwrap_or(i64::MAX);
+    *last_stamp = clock.max(last_stamp.saturating_add(1));
+    publication.fact.observed_at = *last_stamp;
+    track.said = Some(print);
+    track.owes_refresh = false;
+    track.is_forced = false;
+    effects.push(Effect::Publish(Box::new(publication)));
+}
+
+fn failed(error: &GitError) -> Outcome {
+    let may_heal = matches!(error, GitError::UnknownRevision { .. } | GitError::UnknownRepository { .. });
+    Outcome::failed(Reason::Source, error.to_string(), may_heal)
+}

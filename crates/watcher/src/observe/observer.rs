@@ -1,0 +1,279 @@
+//! What is known, and what is told: applications and repositories in, effects out.
+//! How a request gets from one to the other is in `flow`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ithaca_proto::v1::{Capabilities, Purpose};
+
+use super::calm::Calm;
+use super::effect::{Effect, Job, Key};
+use super::fact::Outcome;
+use super::remote::{Answer, Remote};
+use super::track::Track;
+use crate::application::Watched;
+use crate::git::{GitError, Observation, RepositoryUrl, match_key};
+use crate::schedule::Policy;
+
+/// What the observer is told once, or when settings change.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often remotes are asked.
+    pub policy: Policy,
+    /// How long a repository must be quiet before facts are said that change nothing.
+    pub quiet: Duration,
+    /// Whether local repositories are served.
+    pub allow_files: bool,
+}
+
+/// Everything that is observed.
+pub struct Observer {
+    pub(super) settings: Settings,
+    pub(super) applications: HashMap<Arc<str>, Observed>,
+    pub(super) remotes: BTreeMap<RepositoryUrl, Remote>,
+    pub(super) capabilities: Option<Arc<Capabilities>>,
+    pub(super) calm: Calm,
+    pub(super) effects: Vec<Effect>,
+    pub(super) jobs: Vec<Job>,
+    /// The newest stamp given to a fact, in microseconds since the epoch.
+    pub(super) last_stamp: i64,
+}
+
+/// An application and its requests.
+pub(super) struct Observed {
+    pub(super) watched: Watched,
+    tracked: Track,
+    operation: Option<Track>,
+}
+
+impl Observed {
+    fn new(now: Instant, watched: Watched, allow_files: bool) -> Self {
+        let mut tracked = Track::new(now, watched.tracked.clone(), String::new(), allow_files);
+        if watched.refresh.is_some() {
+            tracked.force(now);
+        }
+        let operation = watched.operation.clone();
+        let operation = operation.map(|(key, request)| Track::new(now, request, key, allow_files));
+        Self { watched, tracked, operation }
+    }
+
+    /// The application and one of its requests.
+    pub(super) fn track(&mut self, purpose: Purpose) -> Option<(&Watched, &mut Track)> {
+        let track = match purpose {
+            Purpose::Operation => self.operation.as_mut()?,
+            _ => &mut self.tracked,
+        };
+        Some((&self.watched, track))
+    }
+
+    pub(super) fn tracks(&self) -> impl Iterator<Item = (Purpose, &Track)> {
+        let operation = self.operation.iter().map(|track| (Purpose::Operation, track));
+        std::iter::once((Purpose::Tracked, &self.tracked)).chain(operation)
+    }
+}
+
+impl Observer {
+    /// An observer of nothing.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            applications: HashMap::new(),
+            remotes: BTreeMap::new(),
+            capabilities: None,
+            calm: Calm::default(),
+            effects: Vec::new(),
+            jobs: Vec::new(),
+            last_stamp: 0,
+        }
+    }
+
+    /// How many applications and repositories are observed.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.applications.len(), self.remotes.len())
+    }
+
+    /// Takes what is to be done since the last call, and starts the calls that are due.
+    pub fn effects(&mut self, now: Instant) -> Vec<Effect> {
+        for key in self.calm.due(now) {
+            self.say_calmly(&key);
+        }
+        self.start_calls(now);
+        if !self.jobs.is_empty() {
+            self.effects.push(Effect::Evaluate(std::mem::take(&mut self.jobs)));
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When there is something to do even if nothing happens.
+    pub fn next(&self) -> Option<Instant> {
+        let calls = self.remotes.values().filter_map(|remote| remote.schedule.next());
+        calls.chain(self.calm.next()).min()
+    }
+
+    /// An Application is there, or changed.
+    pub fn application(&mut self, now: Instant, watched: Watched) {
+        if watched.is_skipped {
+            return self.removed(&watched.uid);
+        }
+        let uid = watched.uid.clone();
+        let allow_files = self.settings.allow_files;
+        let observed = match self.applications.remove(&uid) {
+            None => Observed::new(now, watched, allow_files),
+            Some(mut known) => {
+                let before = std::mem::replace(&mut known.watched, watched);
+                if before.tells_the_same_as(&known.watched) {
+                    self.applications.insert(uid, known);
+                    return;
+                }
+                self.count_users(&known, -1);
+                self.update(now, &before, &mut known);
+                known
+            }
+        };
+        self.count_users(&observed, 1);
+        self.applications.insert(uid.clone(), observed);
+        self.forget_unused();
+        for purpose in [Purpose::Tracked, Purpose::Operation] {
+            self.advance(now, &Key { uid: uid.clone(), purpose });
+        }
+    }
+
+    /// An Application is gone, or is to be left alone.
+    pub fn removed(&mut self, uid: &str) {
+        let Some(observed) = self.applications.remove(uid) else { return };
+        self.count_users(&observed, -1);
+        for (purpose, track) in observed.tracks() {
+            let key = Key { uid: observed.watched.uid.clone(), purpose };
+            self.calm.cancel(&key, track.wait);
+            self.effects.push(Effect::Discard(key));
+        }
+        self.forget_unused();
+    }
+
+    /// These are all Applications that there are.
+    pub fn only(&mut self, uids: &BTreeSet<Arc<str>>) {
+        let gone: Vec<_> = self.applications.keys().filter(|uid| !uids.contains(*uid)).cloned().collect();
+        gone.iter().for_each(|uid| self.removed(uid));
+    }
+
+    /// A remote answered, or failed to.
+    pub fn observed(
+        &mut self,
+        now: Instant,
+        url: &RepositoryUrl,
+        (started, context): (Instant, opentelemetry::Context),
+        answer: Result<Observation, GitError>,
+        chance: f64,
+    ) {
+        let Some(remote) = self.remotes.get_mut(url) else { return };
+        remote.schedule.finish(now, answer.is_ok(), &self.settings.policy, chance);
+        let since = remote.reason.take().map_or(started, |(since, _)| since);
+        remote.take(now, answer.map(|commits| Answer { started, since, context, commits }));
+        let users = self.keys(|track| track.remotes().any(|used| used == url));
+        users.iter().for_each(|key| self.advance(now, key));
+    }
+
+    /// What an application reads was found.
+    pub fn evaluated(&mut self, now: Instant, key: &Key, epoch: u64, outcome: Outcome) {
+        let Some(known) = self.applications.get_mut(&key.uid) else { return };
+        let Some((_, track)) = known.track(key.purpose) else { return };
+        track.is_evaluating = false;
+        if epoch == track.epoch {
+            track.outcome = Some(Arc::new(outcome));
+        }
+        if std::mem::take(&mut track.again) || epoch != track.epoch {
+            return self.advance(now, key);
+        }
+        self.settle(now, key);
+    }
+
+    /// Someone pushed to a repository that goes by one of these keys. Says how many repositories that is.
+    pub fn pushed(&mut self, now: Instant, keys: &[String], context: &opentelemetry::Context) -> usize {
+        let mut matched = 0;
+        for (url, remote) in &mut self.remotes {
+            if match_key(url.as_str()).is_some_and(|key| keys.contains(&key)) {
+                remote.schedule.request(now);
+                remote.reason = Some((now, context.clone()));
+                matched += 1;
+            }
+        }
+        matched
+    }
+
+    /// Settings changed.
+    pub fn policy(&mut self, now: Instant, policy: Policy) {
+        if self.settings.policy != policy {
+            self.settings.policy = policy;
+            // What is due later than the new interval allows is due sooner.
+            let latest = now + policy.interval + policy.jitter;
+            let waiting = self.remotes.values_mut().filter(|remote| !remote.schedule.is_running());
+            waiting.filter(|_| !policy.interval.is_zero()).for_each(|remote| remote.schedule.request(latest));
+        }
+    }
+
+    /// The destination offers something else.
+    pub fn capabilities(&mut self, now: Instant, capabilities: Capabilities) {
+        if self.capabilities.as_deref() == Some(&capabilities) {
+            return;
+        }
+        self.capabilities = Some(Arc::new(capabilities));
+        self.settle_where(now, |outcome| outcome.has_chart);
+    }
+
+    /// The bus has lost everything: say it all again.
+    pub fn say_all_again(&mut self, now: Instant) {
+        for observed in self.applications.values_mut() {
+            observed.tracked.said = None;
+            if let Some(operation) = &mut observed.operation {
+                operation.said = None;
+            }
+        }
+        self.settle_where(now, |_| true);
+    }
+
+    fn settle_where(&mut self, now: Instant, wanted: impl Fn(&Outcome) -> bool) {
+        let keys = self.keys(|track| track.outcome.as_ref().is_some_and(|outcome| wanted(outcome)));
+        keys.iter().for_each(|key| self.settle(now, key));
+    }
+
+    /// The requests for which something holds.
+    fn keys(&self, holds: impl Fn(&Track) -> bool) -> Vec<Key> {
+        let all = self.applications.values().flat_map(|observed| {
+            observed.tracks().map(|(purpose, track)| (&observed.watched.uid, purpose, track))
+        });
+        all.filter(|(_, _, track)| holds(track))
+            .map(|(uid, purpose, _)| Key { uid: uid.clone(), purpose })
+            .collect()
+    }
+
+    fn count_users(&mut self, observed: &Observed, change: isize) {
+        for url in observed.tracks().flat_map(|(_, track)| track.remotes()) {
+            let remote = self.remotes.entry(url.clone()).or_default();
+            remote.users = remote.users.saturating_add_signed(change);
+        }
+    }
+
+    fn forget_unused(&mut self) {
+        let unused: Vec<_> =
+            self.remotes.extract_if(.., |_, remote| remote.users == 0).map(|(url, _)| url).collect();
+        self.effects.extend(unused.into_iter().map(Effect::Forget));
+    }
+
+    fn update(&mut self, now: Instant, before: &Watched, observed: &mut Observed) {
+        let allow_files = self.settings.allow_files;
+        let Observed { watched, tracked, operation } = observed;
+        if watched.tracked != before.tracked {
+            tracked.replace(now, watched.tracked.clone(), allow_files);
+        }
+        if watched.refresh.is_some() && watched.refresh != before.refresh {
+            tracked.force(now);
+        }
+        if watched.operation != before.operation {
+            let key = Key { uid: watched.uid.clone(), purpose: Purpose::Operation };
+            self.calm.cancel(&key, operation.as_ref().and_then(|track| track.wait));
+            let wanted = watched.operation.clone();
+            *operation = wanted.map(|(key, request)| Track::new(now, request, key, allow_files));
+        }
+    }
+}

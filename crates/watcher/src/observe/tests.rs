@@ -1,0 +1,463 @@
+//! The observer in a world of its own: remotes are a table of commits, and what an application reads is
+//! one file per path, so that a commit changes what the test says it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ithaca_proto::v1::failure::Reason;
+use ithaca_proto::v1::{Capabilities, Purpose, Refresh};
+use serde_json::{Value, json};
+
+use super::fact::ObservedSource;
+use super::*;
+use crate::application::{Watched, WatchedObject};
+use crate::git::{GitError, RepositoryUrl};
+use crate::reads::Reads;
+use crate::schedule::Policy;
+
+const URL: &str = "https://example.org/repo";
+const SECOND: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(5);
+
+struct World {
+    observer: Observer,
+    now: Instant,
+    /// What each revision is.
+    revisions: BTreeMap<&'static str, &'static str>,
+    /// What is at each path; absent paths do not exist.
+    files: BTreeMap<String, String>,
+    has_chart: bool,
+    is_down: bool,
+    calls: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let settings = Settings {
+            policy: Policy { interval: 120 * SECOND, jitter: Duration::ZERO },
+            quiet: QUIET,
+            allow_files: false,
+        };
+        Self {
+            observer: Observer::new(settings),
+            now: Instant::now(),
+            revisions: BTreeMap::from([("HEAD", "c1")]),
+            files: BTreeMap::new(),
+            has_chart: false,
+            is_down: false,
+            calls: 0,
+        }
+    }
+
+    /// A file at `apps/<name>`, and an application that reads it.
+    fn with(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.files.insert(format!("apps/{name}"), "1".to_owned());
+            self.apply(application(name, json!({})));
+        }
+        self
+    }
+
+    fn apply(&mut self, object: Value) {
+        let object: WatchedObject = serde_json::from_value(object).expect("an object");
+        self.observer.application(self.now, Watched::new(&object).expect("a uid"));
+    }
+
+    fn commit(&mut self, id: &'static str, changed: &[&str]) {
+        self.revisions.insert("HEAD", id);
+        for name in changed {
+            self.files.insert(format!("apps/{name}"), id.to_owned());
+        }
+    }
+
+    fn push(&mut self) -> usize {
+        let keys = ["example.org/repo".to_owned()];
+        self.observer.pushed(self.now, &keys, &opentelemetry::Context::new())
+    }
+
+    /// Carries out effects until there are none, and gives what was said: name, revision, failure.
+    fn settle(&mut self) -> Vec<Publication> {
+        let mut said = Vec::new();
+        loop {
+            let effects = self.observer.effects(self.now);
+            if effects.is_empty() {
+                return said;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Observe { url, revisions, started, context } => {
+                        self.calls += 1;
+                        let answer = self.answer(&url, &revisions);
+                        self.observer.observed(self.now, &url, (started, context), answer, 0.0);
+                    }
+                    Effect::Evaluate(jobs) => {
+                        for job in jobs {
+                            let outcome = self.outcome(&job);
+                            self.observer.evaluated(self.now, &job.key, job.epoch, outcome);
+                        }
+                    }
+                    Effect::Publish(publication) => said.push(*publication),
+                    Effect::Discard(_) | Effect::Forget(_) => {}
+                }
+            }
+        }
+    }
+
+    /// What is said when time passes.
+    fn wait(&mut self, time: Duration) -> Vec<Publication> {
+        let end = self.now + time;
+        let mut said = self.settle();
+        while let Some(next) = self.observer.next().filter(|next| *next <= end) {
+            self.now = next.max(self.now);
+            said.extend(self.settle());
+        }
+        self.now = end;
+        said
+    }
+
+    fn answer(
+        &self,
+        url: &RepositoryUrl,
+        revisions: &BTreeSet<String>,
+    ) -> Result<crate::git::Observation, GitError> {
+        if self.is_down {
+            return Err(GitError::Timeout { repository: url.to_string(), limit: 15 * SECOND });
+        }
+        let unknown = |revision: &String| GitError::UnknownRevision {
+            repository: url.to_string(),
+            revision: revision.clone(),
+        };
+        let commit = |revision: &String| {
+            let id = self.revisions.get(revision.as_str()).ok_or_else(|| unknown(revision))?;
+            Ok((*id).to_owned())
+        };
+        Ok(revisions.iter().map(|revision| (revision.clone(), commit(revision))).collect())
+    }
+
+    fn outcome(&self, job: &Job) -> Outcome {
+        let mut outcome = Outcome { has_chart: self.has_chart, ..Outcome::default() };
+        for source in &job.sources {
+            let Some(id) = self.files.get(&source.source.path) else {
+                let message = format!("path {} does not exist at {}", source.source.path, source.commit);
+                outcome = Outcome::failed(Reason::Source, message, true);
+                let found = ObservedSource { commit: source.commit.clone(), ..Default::default() };
+                outcome.sources.push(found);
+                return outcome;
+            };
+            let paths = BTreeMap::from([(source.source.path.clone(), id.clone())]);
+            let reads = Arc::new(Reads { decided_by: paths.clone(), paths });
+            outcome.sources.push(ObservedSource {
+                commit: source.commit.clone(),
+                reads,
+                ..Default::default()
+            });
+        }
+        outcome
+    }
+}
+
+fn application(name: &str, change: Value) -> Value {
+    let mut object = json!({
+        "metadata": {"uid": name, "name": name, "namespace": "argocd"},
+        "spec": {"project": "", "destination": {}, "source": {"repoURL": URL, "path": format!("apps/{name}")}},
+    });
+    for (part, value) in change.as_object().expect("an object") {
+        object[part] = value.clone();
+    }
+    object
+}
+
+fn annotated(name: &str, annotation: &str, value: &str) -> Value {
+    let metadata =
+        json!({"uid": name, "name": name, "namespace": "argocd", "annotations": {annotation: value}});
+    application(name, json!({"metadata": metadata}))
+}
+
+/// What was said, as text: `name revision`, or `name: failure`.
+fn texts(said: &[Publication]) -> Vec<String> {
+    let text = |publication: &Publication| {
+        let fact = &publication.fact;
+        let name = fact.application.as_ref().map_or("", |application| application.name.as_str());
+        match &fact.failure {
+            Some(failure) => format!("{name}: {}", failure.message),
+            None => format!("{name} {}", fact.sources[0].revision),
+        }
+    };
+    let mut texts: Vec<String> = said.iter().map(text).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn many_applications_of_a_repository_cost_one_call() {
+    let names: Vec<String> = (0..1_000).map(|number| format!("app-{number}")).collect();
+    let mut world = World::new().with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(world.settle().len(), 1_000);
+    assert_eq!(world.calls, 1);
+    assert!(world.wait(100 * SECOND).is_empty());
+    assert_eq!(world.calls, 1);
+}
+
+#[test]
+fn applications_that_come_during_a_call_are_served_by_its_answer() {
+    let mut world = World::new().with(&["a"]);
+    let effects = world.observer.effects(world.now);
+    let [Effect::Observe { url, revisions, started, context }] = effects.as_slice() else {
+        panic!("one call: {effects:?}")
+    };
+    world.now += SECOND;
+    world = world.with(&["b"]);
+    assert!(world.observer.effects(world.now).is_empty());
+    let answer = world.answer(url, revisions);
+    world.observer.observed(world.now, url, (*started, context.clone()), answer, 0.0);
+    assert_eq!(texts(&world.settle()), ["a c1", "b c1"]);
+    assert_eq!(world.calls, 0);
+    // What was pushed between the call and the application is found a little later.
+    world.commit("c2", &["b"]);
+    assert_eq!(texts(&world.wait(6 * SECOND)), ["b c2"]);
+}
+
+#[test]
+fn an_interval_without_a_commit_says_nothing() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    assert!(world.wait(600 * SECOND).is_empty());
+    assert_eq!(world.calls, 6);
+}
+
+#[test]
+fn a_push_is_said_at_once_to_those_it_concerns_and_calmly_to_the_rest() {
+    let mut world = World::new().with(&["a", "b", "c"]);
+    world.settle();
+    world.now += 10 * SECOND;
+    world.commit("c2", &["b"]);
+    assert_eq!(world.push(), 1);
+    assert_eq!(texts(&world.settle()), ["b c2"]);
+    assert!(world.wait(QUIET - SECOND).is_empty());
+    let calm = world.wait(2 * SECOND);
+    assert_eq!(texts(&calm), ["a c2", "c c2"]);
+    assert!(calm.iter().all(|publication| publication.is_calm));
+}
+
+#[test]
+fn calm_facts_wait_for_quiet_and_come_a_few_at_a_time() {
+    let names: Vec<String> = (0..100).map(|number| format!("app-{number}")).collect();
+    let mut world = World::new().with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    world.settle();
+    world.now += 10 * SECOND;
+    world.commit("c2", &[]);
+    world.push();
+    assert!(world.wait(3 * SECOND).is_empty());
+    world.commit("c3", &[]);
+    world.push();
+    assert!(world.wait(4 * SECOND).is_empty());
+    assert!(world.wait(SECOND + SECOND / 10).len() < 50);
+    let rest = world.wait(5 * SECOND);
+    assert!(texts(&rest).iter().all(|text| text.ends_with(" c3")));
+}
+
+#[test]
+fn a_repository_that_is_never_quiet_still_moves_on() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    let ids = ["c2", "c3", "c4"];
+    let mut said = Vec::new();
+    for round in 0..30 {
+        world.commit(ids[round % 3], &[]);
+        world.push();
+        said.extend(world.wait(3 * SECOND));
+    }
+    assert!(!said.is_empty());
+}
+
+#[test]
+fn a_refresh_asks_anew_and_is_answered_even_without_news() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.now += SECOND;
+    world.apply(annotated("a", "argocd.argoproj.io/refresh", "hard"));
+    let said = world.settle();
+    assert_eq!(texts(&said), ["a c1"]);
+    assert_eq!(said[0].fact.refresh(), Refresh::Hard);
+    assert_eq!(world.calls, 2);
+    world.apply(application("a", json!({})));
+    assert!(world.settle().is_empty());
+}
+
+#[test]
+fn an_operation_is_answered_beside_what_is_tracked() {
+    let mut world = World::new().with(&["a"]);
+    world.revisions.insert("v1", "c0");
+    world.settle();
+    world.apply(application("a", json!({"operation": {"sync": {"revision": "v1"}}})));
+    let said = world.settle();
+    assert_eq!(texts(&said), ["a c0"]);
+    assert_eq!(said[0].fact.purpose(), Purpose::Operation);
+    assert!(!said[0].fact.request_key.is_empty());
+    world.apply(application("a", json!({"operation": {"sync": {"revision": "v9"}}})));
+    assert!(texts(&world.settle())[0].contains("\"v9\""));
+}
+
+#[test]
+fn a_remote_that_fails_concerns_its_applications_once() {
+    let mut world = World::new();
+    world.is_down = true;
+    world = world.with(&["a"]);
+    assert!(texts(&world.settle())[0].contains("no answer"));
+    world = world.with(&["b"]);
+    assert_eq!(world.settle().len(), 1);
+    assert_eq!(world.calls, 1);
+    assert!(world.wait(60 * SECOND).is_empty());
+    world.is_down = false;
+    assert_eq!(texts(&world.wait(60 * SECOND)), ["a c1", "b c1"]);
+}
+
+#[test]
+fn a_remote_that_answered_before_may_fail_for_a_while() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.is_down = true;
+    world.now += SECOND;
+    world.push();
+    assert!(world.wait(150 * SECOND).is_empty());
+    assert!(texts(&world.wait(120 * SECOND))[0].contains("no answer"));
+    assert!(world.calls < 12);
+}
+
+#[test]
+fn a_new_revision_of_a_failing_remote_fails_without_being_asked_for_ever() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.is_down = true;
+    world.now += SECOND;
+    world.push();
+    world.settle();
+    let source = json!({"repoURL": URL, "path": "apps/a", "targetRevision": "v1"});
+    world.apply(application("b", json!({"spec": {"project": "", "destination": {}, "source": source}})));
+    assert!(texts(&world.settle())[0].contains("no answer"));
+    assert!(world.calls <= 3);
+}
+
+#[test]
+fn a_refresh_of_a_failing_remote_asks_once_more() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.is_down = true;
+    world.now += SECOND;
+    world.apply(annotated("a", "argocd.argoproj.io/refresh", "normal"));
+    let said = world.settle();
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].fact.refresh(), Refresh::Normal);
+    assert_eq!(world.calls, 2);
+}
+
+#[test]
+fn before_a_missing_path_is_told_the_newest_commit_is_looked_at() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.now += SECOND;
+    world.commit("c2", &["b"]);
+    world.files.remove("apps/b");
+    world.apply(application("b", json!({})));
+    let effects = world.observer.effects(world.now);
+    let [Effect::Evaluate(jobs)] = effects.as_slice() else { panic!("an evaluation: {effects:?}") };
+    let outcome = world.outcome(&jobs[0]);
+    world.files.insert("apps/b".into(), "new".into());
+    world.observer.evaluated(world.now, &jobs[0].key, jobs[0].epoch, outcome);
+    assert!(texts(&world.settle()).contains(&"b c2".to_owned()));
+}
+
+#[test]
+fn a_path_that_is_missing_is_told_and_mended_by_a_commit() {
+    let mut world = World::new();
+    world.apply(application("a", json!({})));
+    assert_eq!(texts(&world.settle()), ["a: path apps/a does not exist at c1"]);
+    assert!(world.calls <= 2);
+    world.commit("c2", &["a"]);
+    world.push();
+    assert_eq!(texts(&world.settle()), ["a c2"]);
+}
+
+#[test]
+fn a_spec_that_cannot_be_followed_is_told_without_a_call() {
+    let mut world = World::new();
+    world.apply(application("a", json!({"spec": {"project": "", "destination": {}}})));
+    let said = world.settle();
+    assert_eq!(said[0].fact.failure.as_ref().map(|failure| failure.reason()), Some(Reason::InvalidSpec));
+    let source = json!({"repoURL": "file:///srv/repo", "path": "x"});
+    world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
+    assert!(texts(&world.settle())[0].contains("not allowed"));
+    assert_eq!(world.calls, 0);
+}
+
+#[test]
+fn a_late_outcome_of_an_older_spec_is_not_told() {
+    let mut world = World::new().with(&["a", "b"]);
+    world.settle();
+    world.commit("c2", &["a"]);
+    world.push();
+    let effects = world.observer.effects(world.now);
+    let [Effect::Observe { url, revisions, started, context }] = effects.as_slice() else {
+        panic!("one call: {effects:?}")
+    };
+    let answer = world.answer(url, revisions);
+    world.observer.observed(world.now, url, (*started, context.clone()), answer, 0.0);
+    let effects = world.observer.effects(world.now);
+    let [Effect::Evaluate(jobs)] = effects.as_slice() else { panic!("an evaluation: {effects:?}") };
+    let source = json!({"repoURL": URL, "path": "apps/b"});
+    world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
+    for job in jobs {
+        let outcome = world.outcome(job);
+        world.observer.evaluated(world.now, &job.key, job.epoch, outcome);
+    }
+    let said = world.settle();
+    assert_eq!(texts(&said), ["a c2"]);
+    assert_eq!(said[0].fact.sources[0].reads[0].path, "apps/b");
+}
+
+#[test]
+fn a_bus_that_lost_everything_is_told_everything() {
+    let mut world = World::new().with(&["a", "b"]);
+    world.settle();
+    world.observer.say_all_again(world.now);
+    assert_eq!(texts(&world.settle()), ["a c1", "b c1"]);
+    assert_eq!(world.calls, 1);
+}
+
+#[test]
+fn stamps_rise() {
+    let mut world = World::new().with(&["a", "b", "c"]);
+    let said = world.settle();
+    let stamps: Vec<i64> = said.iter().map(|publication| publication.fact.observed_at).collect();
+    assert!(stamps.is_sorted_by(|one, next| one < next));
+}
+
+#[test]
+fn an_application_that_is_gone_or_to_be_left_alone_is_forgotten() {
+    let mut world = World::new().with(&["a", "b"]);
+    world.settle();
+    world.apply(annotated("a", "argocd.argoproj.io/skip-reconcile", "true"));
+    assert_eq!(world.observer.sizes(), (1, 1));
+    world.observer.only(&BTreeSet::new());
+    assert_eq!(world.observer.sizes(), (0, 0));
+    let effects = world.observer.effects(world.now);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Forget(_))));
+    assert_eq!(world.observer.next(), None);
+}
+
+#[test]
+fn a_chart_waits_for_what_the_destination_offers_and_hears_calmly_of_more() {
+    let offer = |kind: &str| Capabilities {
+        kube_version: "v1.37.2".into(),
+        api_versions: vec![format!("example.org/v1/{kind}")],
+    };
+    let mut world = World::new().with(&["a"]);
+    world.has_chart = true;
+    assert!(world.settle().is_empty());
+    world.observer.capabilities(world.now, offer("One"));
+    assert_eq!(world.settle()[0].fact.capabilities, Some(offer("One")));
+    world.observer.capabilities(world.now, offer("Two"));
+    assert!(world.settle().is_empty());
+    assert_eq!(world.wait(QUIET)[0].fact.capabilities, Some(offer("Two")));
+}

@@ -1,0 +1,102 @@
+//! One request on its way to a fact: which commits it has, what they read, what was said.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::calm::Wait;
+use super::fact::{Fingerprint, Outcome};
+use crate::application::{Request, SourceRequest};
+use crate::git::{GitError, RepositoryUrl};
+
+/// An answer that was asked for this long before an application appeared is new enough to begin with.
+pub(super) const FRESH: Duration = Duration::from_secs(5);
+
+/// A request of an application.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) request: Request,
+    /// The operation's key; empty for what the spec tracks.
+    pub(super) request_key: String,
+    /// The repositories of the sources.
+    pub(super) urls: Vec<Result<RepositoryUrl, GitError>>,
+    /// Counts the requests, so that late results can be told.
+    pub(super) epoch: u64,
+    /// When the request came.
+    pub(super) seen: Instant,
+    /// Answers that were asked for earlier than this do not count.
+    pub(super) fresh_from: Instant,
+    /// Someone asked for a new look: an old failure is no answer.
+    pub(super) is_forced: bool,
+    pub(super) is_evaluating: bool,
+    /// Something changed during the evaluation.
+    pub(super) again: bool,
+    pub(super) outcome: Option<Arc<Outcome>>,
+    pub(super) said: Option<Fingerprint>,
+    pub(super) wait: Option<Wait>,
+    /// A refresh that is not answered yet.
+    pub(super) owes_refresh: bool,
+}
+
+impl Track {
+    pub(super) fn new(now: Instant, request: Request, request_key: String, allow_files: bool) -> Self {
+        let mut track = Self {
+            request: Request { destination_namespace: String::new(), sources: Err(String::new()) },
+            request_key,
+            urls: Vec::new(),
+            epoch: 0,
+            seen: now,
+            fresh_from: now,
+            is_forced: false,
+            is_evaluating: false,
+            again: false,
+            outcome: None,
+            said: None,
+            wait: None,
+            owes_refresh: false,
+        };
+        track.replace(now, request, allow_files);
+        track
+    }
+
+    /// Takes another request in place of the one before; what was said stays known.
+    pub(super) fn replace(&mut self, now: Instant, request: Request, allow_files: bool) {
+        self.urls = match &request.sources {
+            Ok(sources) => sources.iter().map(|source| url(source, allow_files)).collect(),
+            Err(_) => Vec::new(),
+        };
+        self.request = request;
+        self.epoch += 1;
+        self.outcome = None;
+        self.seen = now;
+        self.fresh_from = now.checked_sub(FRESH).unwrap_or(now);
+        self.again = self.is_evaluating;
+    }
+
+    /// Asks for a look at the remotes that begins now.
+    pub(super) fn force(&mut self, now: Instant) {
+        self.seen = now;
+        self.fresh_from = now;
+        self.is_forced = true;
+        self.owes_refresh = true;
+    }
+
+    /// The repositories that can be asked.
+    pub(super) fn remotes(&self) -> impl Iterator<Item = &RepositoryUrl> {
+        self.urls.iter().filter_map(|url| url.as_ref().ok())
+    }
+
+    /// The sources with their repositories; empty where the request is none.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&SourceRequest, &Result<RepositoryUrl, GitError>)> {
+        self.request.sources.iter().flat_map(|sources| sources.iter()).zip(&self.urls)
+    }
+}
+
+fn url(request: &SourceRequest, allow_files: bool) -> Result<RepositoryUrl, GitError> {
+    if request.source.chart.is_empty() {
+        return RepositoryUrl::parse(&request.source.repo_url, allow_files);
+    }
+    Err(GitError::Unsupported {
+        repository: request.source.repo_url.clone(),
+        reason: "Helm repositories are not supported yet",
+    })
+}

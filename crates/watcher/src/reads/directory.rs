@@ -1,0 +1,64 @@
+//! A plain folder reads the manifests in it that its patterns let through, and no others: a root
+//! Application over a large tree must not be concerned by every commit below it.
+
+use globset::{GlobBuilder, GlobMatcher};
+use ithaca_api::source::Directory;
+
+use super::error::ReadError;
+use super::path;
+use super::reader::Reader;
+use super::tree::Kind;
+
+const MANIFESTS: [&str; 4] = [".yaml", ".yml", ".json", ".jsonnet"];
+/// With more manifests than this the folder is read as a whole, so that messages stay small.
+const MOST_FILES: usize = 1_000;
+
+pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Result<(), ReadError> {
+    let source = reader.source(index);
+    let none = Directory::default();
+    let directory = source.directory.as_ref().unwrap_or(&none);
+    for library in &directory.jsonnet.libs {
+        let at = path::join("", library).ok_or_else(|| ReadError::Escape { path: library.clone() })?;
+        reader.read(index, &at)?;
+    }
+    let files = reader.files(index);
+    let include = matcher(&directory.include);
+    let exclude = matcher(&directory.exclude);
+    let mut folders = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    let mut evaluates = false;
+    while let Some(inside) = folders.pop() {
+        for (name, entry) in (files.list)(&inside) {
+            let at = if inside.is_empty() { name } else { format!("{inside}/{name}") };
+            if entry.kind == Kind::Folder {
+                if directory.recurse {
+                    folders.push(at);
+                }
+                continue;
+            }
+            let below = at.strip_prefix(folder).unwrap_or(&at).trim_start_matches('/');
+            let excluded = matches!(&exclude, Some(Some(pattern)) if pattern.is_match(below));
+            let included = !matches!(&include, Some(Some(pattern)) if !pattern.is_match(below));
+            if MANIFESTS.iter().any(|end| at.ends_with(end)) && included && !excluded {
+                evaluates |= at.ends_with(".jsonnet");
+                found.push((at, entry));
+            }
+        }
+    }
+    // Jsonnet may import any file, and a pattern that cannot be read is the renderer's to refuse.
+    let unreadable = matches!(include, Some(None)) || matches!(exclude, Some(None));
+    if evaluates || unreadable || found.len() > MOST_FILES {
+        return reader.read(index, folder).map(drop);
+    }
+    reader.decide_by(index, folder);
+    found.iter().try_for_each(|(at, entry)| reader.read_entry(index, at, entry))
+}
+
+/// None without a pattern; `Some(None)` where it cannot be read.
+fn matcher(pattern: &str) -> Option<Option<GlobMatcher>> {
+    if pattern.is_empty() {
+        return None;
+    }
+    let glob = GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build();
+    Some(glob.ok().map(|glob| glob.compile_matcher()))
+}

@@ -1,0 +1,52 @@
+//! Why it cannot be said what a source reads, in the words of whoever wrote the source.
+
+use ithaca_api::source_type::AmbiguousSource;
+
+/// A source that cannot be read. The repository and its revision are named by whoever reports it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing is at the source's path.
+    #[error("path {path:?} does not exist")]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// The source's path is no folder.
+    #[error("path {path:?} is not a folder")]
+    NotAFolder {
+        /// The path.
+        path: String,
+    },
+    /// A path leads out of the repository.
+    #[error("path {path:?} leads out of the repository")]
+    Escape {
+        /// The path as written.
+        path: String,
+    },
+    /// A link leads out of the repository.
+    #[error("link {link:?} leads out of the repository, to {target:?}")]
+    LinkEscape {
+        /// The link's path.
+        link: String,
+        /// What it holds.
+        target: String,
+    },
+    /// Links lead to each other without end.
+    #[error("link {link:?} leads to too many others")]
+    LinkLoop {
+        /// The link's path.
+        link: String,
+    },
+    /// A value file names a source that there is not.
+    #[error("value file {file:?} names a source that has no matching ref")]
+    UnknownReference {
+        /// The value file as written.
+        file: String,
+    },
+    /// The spec names more than one tool.
+    #[error(transparent)]
+    Ambiguous(#[from] AmbiguousSource),
+    /// The spec names a plugin.
+    #[error("config management plugins are not supported")]
+    Plugin,
+}

@@ -1,0 +1,75 @@
+//! Paths inside a repository: without leading or trailing slash, without `.` and `..`, the root empty.
+
+/// The path `relative` as seen from the folder `base`; None where it leads out of the repository.
+pub(super) fn join(base: &str, relative: &str) -> Option<String> {
+    let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            name => parts.push(name),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The folder that a path lies in.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// True where `path` is `folder` or lies below it.
+pub(super) fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The part of a path in front of its first element with a wildcard or a variable.
+pub(super) fn fixed_part(path: &str) -> &str {
+    let Some(special) = path.find(['*', '?', '[', '{', '$']) else { return path };
+    path[..special].rfind('/').map_or("", |slash| &path[..slash.max(1)])
+}
+
+/// True for what is fetched from elsewhere: URLs, and the shorthands of Git hosts.
+pub(super) fn is_remote(path: &str) -> bool {
+    path.contains("://") || path.starts_with("git@") || path.starts_with("git::") || path.contains("?ref=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_inside_the_repository() {
+        for (base, relative, joined) in [
+            ("", "apps/web/", Some("apps/web")),
+            ("", ".", Some("")),
+            ("", "./a//b/./c", Some("a/b/c")),
+            ("apps/web", "../../base", Some("base")),
+            ("apps", "../..", None),
+            ("", "..", None),
+            ("", "a/../../b", None),
+        ] {
+            assert_eq!(join(base, relative).as_deref(), joined, "{base} + {relative}");
+        }
+    }
+
+    #[test]
+    fn the_fixed_part_ends_before_wildcards_and_variables() {
+        assert_eq!(fixed_part("values/prod.yaml"), "values/prod.yaml");
+        assert_eq!(fixed_part("values/*.yaml"), "values");
+        assert_eq!(fixed_part("../env/$ARGOCD_APP_NAME/values.yaml"), "../env");
+        assert_eq!(fixed_part("*.yaml"), "");
+        assert_eq!(fixed_part("/*.yaml"), "/");
+    }
+
+    #[test]
+    fn within_means_the_folder_or_below() {
+        assert!(is_within("a/b", "a"));
+        assert!(is_within("a", "a"));
+        assert!(is_within("a", ""));
+        assert!(!is_within("ab", "a"));
+    }
+}

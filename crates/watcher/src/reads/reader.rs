@@ -1,0 +1,165 @@
+//! Collects what is read: paths with their objects, and the targets of the links on the way.
+
+use std::collections::BTreeSet;
+
+use super::error::ReadError;
+use super::path;
+use super::tree::{Entry, Files, Kind};
+use super::{Reads, SourceFiles};
+
+/// How many links may stand between a path and what it means.
+const LINKS: usize = 32;
+
+/// What was read so far, for each source.
+pub(super) struct Reader<'a> {
+    sources: &'a [SourceFiles<'a>],
+    reads: Vec<Reads>,
+    /// Folders whose links were followed already.
+    searched: BTreeSet<(usize, String)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(sources: &'a [SourceFiles<'a>]) -> Self {
+        Self { sources, reads: vec![Reads::default(); sources.len()], searched: BTreeSet::new() }
+    }
+
+    pub(super) fn source(&self, index: usize) -> &'a ithaca_api::ApplicationSource {
+        self.sources[index].source
+    }
+
+    pub(super) fn files(&self, index: usize) -> Files<'a> {
+        self.sources[index].files
+    }
+
+    /// The source that goes by a `ref`.
+    pub(super) fn referenced(&self, reference: &str) -> Option<usize> {
+        self.sources.iter().position(|other| other.source.reference == reference)
+    }
+
+    /// Resolves a source's own path, which must be a folder, and says where it really is.
+    pub(super) fn folder(&mut self, index: usize, folder: &str) -> Result<String, ReadError> {
+        let real = self.resolve(index, folder, LINKS)?;
+        match (self.files(index).entry)(&real) {
+            Some(Entry { kind: Kind::Folder, .. }) => Ok(real),
+            Some(_) => Err(ReadError::NotAFolder { path: folder.to_owned() }),
+            None => Err(ReadError::Missing { path: folder.to_owned() }),
+        }
+    }
+
+    /// Reads whatever is at a path, links followed, and says where it really is.
+    pub(super) fn read(&mut self, index: usize, at: &str) -> Result<(String, Option<Kind>), ReadError> {
+        let real = self.resolve(index, at, LINKS)?;
+        let entry = (self.files(index).entry)(&real);
+        self.record(index, &real, entry.as_ref(), true);
+        let kind = entry.map(|entry| entry.kind);
+        if kind == Some(Kind::Folder) {
+            self.follow_links_below(index, &real)?;
+        }
+        Ok((real, kind))
+    }
+
+    /// Reads one file of a folder that is not read as a whole, and what it leads to where it is a link.
+    pub(super) fn read_entry(&mut self, index: usize, at: &str, entry: &Entry) -> Result<(), ReadError> {
+        self.record(index, at, Some(entry), true);
+        if entry.kind == Kind::Link {
+            self.follow(index, at)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that what is at a path decides on what is read, without being read itself.
+    pub(super) fn decide_by(&mut self, index: usize, at: &str) {
+        let entry = (self.files(index).entry)(at);
+        self.record(index, at, entry.as_ref(), false);
+    }
+
+    /// True where a path lies in a folder that is read as a whole.
+    pub(super) fn covers(&self, index: usize, at: &str) -> bool {
+        self.reads[index].paths.contains_key(at)
+            || self.searched.iter().any(|(source, folder)| *source == index && path::is_within(at, folder))
+    }
+
+    /// What was read, without paths that lie in folders which are read as a whole.
+    pub(super) fn finish(self) -> Vec<Reads> {
+        let covered = |index: usize, at: &str| {
+            self.searched
+                .iter()
+                .any(|(source, folder)| *source == index && folder != at && path::is_within(at, folder))
+        };
+        let mut reads = self.reads;
+        for (index, reads) in reads.iter_mut().enumerate() {
+            reads.paths.retain(|at, _| !covered(index, at));
+            reads.decided_by.retain(|at, _| !covered(index, at));
+        }
+        reads
+    }
+
+    fn record(&mut self, index: usize, at: &str, entry: Option<&Entry>, is_read: bool) {
+        let id = entry.map(|entry| entry.id.clone()).unwrap_or_default();
+        let reads = &mut self.reads[index];
+        if is_read {
+            reads.paths.insert(at.to_owned(), id.clone());
+        }
+        reads.decided_by.insert(at.to_owned(), id);
+    }
+
+    /// Where a path leads when the links in it are followed. The links are read on the way.
+    fn resolve(&mut self, index: usize, at: &str, links: usize) -> Result<String, ReadError> {
+        let mut real = String::new();
+        let mut rest = at.split('/').filter(|part| !part.is_empty());
+        while let Some(part) = rest.next() {
+            let next = if real.is_empty() { part.to_owned() } else { format!("{real}/{part}") };
+            let Some(entry) = (self.files(index).entry)(&next) else {
+                return Ok(rest.fold(next, |path, part| format!("{path}/{part}")));
+            };
+            if entry.kind != Kind::Link {
+                real = next;
+                continue;
+            }
+            if links == 0 {
+                return Err(ReadError::LinkLoop { link: next });
+            }
+            self.record(index, &next, Some(&entry), true);
+            let target = self.target(index, &next)?;
+            let whole = rest.fold(target, |path, part| format!("{path}/{part}"));
+            return self.resolve(index, &whole, links - 1);
+        }
+        Ok(real)
+    }
+
+    /// Reads what a link leads to.
+    fn follow(&mut self, index: usize, link: &str) -> Result<(), ReadError> {
+        let target = self.target(index, link)?;
+        let real = self.resolve(index, &target, LINKS)?;
+        if self.covers(index, &real) {
+            return Ok(());
+        }
+        self.read(index, &real).map(drop)
+    }
+
+    fn follow_links_below(&mut self, index: usize, folder: &str) -> Result<(), ReadError> {
+        if !self.searched.insert((index, folder.to_owned())) {
+            return Ok(());
+        }
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for (name, entry) in (self.files(index).list)(&folder) {
+                let at = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                match entry.kind {
+                    Kind::Folder => folders.push(at),
+                    Kind::Link => self.follow(index, &at)?,
+                    Kind::File | Kind::Executable | Kind::Module => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The path that a link holds, seen from the root.
+    fn target(&self, index: usize, link: &str) -> Result<String, ReadError> {
+        let text = (self.files(index).text)(link).unwrap_or_default();
+        let target = String::from_utf8_lossy(&text).into_owned();
+        let joined = if target.starts_with('/') { None } else { path::join(path::parent(link), &target) };
+        joined.ok_or_else(|| ReadError::LinkEscape { link: link.to_owned(), target })
+    }
+}

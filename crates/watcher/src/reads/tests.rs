@@ -1,0 +1,233 @@
+//! Repositories as lists of files; ids are made of the contents, so that they change as Git's do.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+/// A repository: contents by path; a content `-> target` is a link.
+#[derive(Clone)]
+struct Repo(BTreeMap<String, String>);
+
+impl Repo {
+    fn new(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    }
+
+    fn with(&self, path: &str, text: &str) -> Self {
+        let mut files = self.0.clone();
+        files.insert(path.to_owned(), text.to_owned());
+        Self(files)
+    }
+
+    fn entry(&self, path: &str) -> Option<Entry> {
+        let id = |text: String| hex::encode(Sha256::digest(text));
+        if let Some(text) = self.0.get(path) {
+            let kind = if text.starts_with("-> ") { Kind::Link } else { Kind::File };
+            return Some(Entry { id: id(format!("blob {text}")), kind });
+        }
+        let below: Vec<_> = self.0.iter().filter(|(file, _)| path::is_within(file, path)).collect();
+        (!below.is_empty()).then(|| Entry { id: id(format!("tree {below:?}")), kind: Kind::Folder })
+    }
+
+    fn list(&self, path: &str) -> Vec<(String, Entry)> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let mut names: Vec<&str> =
+            self.0.keys().filter_map(|file| file.strip_prefix(&prefix)?.split('/').next()).collect();
+        names.dedup();
+        names
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), self.entry(&format!("{prefix}{name}"))?)))
+            .collect()
+    }
+
+    fn text(&self, path: &str) -> Option<Vec<u8>> {
+        let text = self.0.get(path)?;
+        Some(text.strip_prefix("-> ").unwrap_or(text).as_bytes().to_vec())
+    }
+}
+
+fn derive_from(repo: &Repo, sources: serde_json::Value) -> Result<Derived, ReadError> {
+    let sources: Vec<ApplicationSource> = serde_json::from_value(sources).expect("sources");
+    let (entry, list, text) = (|p: &str| repo.entry(p), |p: &str| repo.list(p), |p: &str| repo.text(p));
+    let files = Files { entry: &entry, list: &list, text: &text };
+    let with_files: Vec<_> = sources.iter().map(|source| SourceFiles { source, files }).collect();
+    derive(&with_files)
+}
+
+/// The paths that each source reads.
+fn reads(repo: &Repo, sources: serde_json::Value) -> Vec<Vec<String>> {
+    let derived = derive_from(repo, sources).expect("reads");
+    derived.reads.into_iter().map(|reads| reads.paths.into_keys().collect()).collect()
+}
+
+fn refusal(repo: &Repo, source: serde_json::Value) -> String {
+    derive_from(repo, json!([source])).expect_err("a refusal").to_string()
+}
+
+fn plain() -> Repo {
+    Repo::new(&[
+        ("infra/application.yaml", "a"),
+        ("infra/db/my-application.yaml", "b"),
+        ("infra/db/chart/values.yaml", "c"),
+        ("infra/notes.md", "d"),
+        ("other/readme.md", "e"),
+    ])
+}
+
+#[test]
+fn a_folder_reads_the_manifests_that_its_patterns_let_through() {
+    let source = json!([{"repoURL": "r", "path": "infra",
+        "directory": {"recurse": true, "include": "{*application.yaml,*application-set.yaml}"}}]);
+    assert_eq!(reads(&plain(), source), [["infra/application.yaml", "infra/db/my-application.yaml"]]);
+    let source = json!([{"repoURL": "r", "path": "infra"}]);
+    assert_eq!(reads(&plain(), source), [["infra/application.yaml"]]);
+    let source =
+        json!([{"repoURL": "r", "path": ".", "directory": {"recurse": true, "exclude": "infra/db/*"}}]);
+    assert_eq!(reads(&plain(), source), [["infra/application.yaml"]]);
+}
+
+#[test]
+fn a_folder_is_decided_by_its_tree_and_read_by_its_files() {
+    let source = json!([{"repoURL": "r", "path": "infra"}]);
+    let before = derive_from(&plain(), source.clone()).expect("reads");
+    let unrelated = derive_from(&plain().with("infra/db/chart/values.yaml", "new"), source.clone());
+    assert_ne!(before, unrelated.clone().expect("reads"));
+    assert_eq!(before.reads[0].paths, unrelated.expect("reads").reads[0].paths);
+    let added = derive_from(&plain().with("infra/new.yaml", "new"), source).expect("reads");
+    assert!(added.reads[0].paths.contains_key("infra/new.yaml"));
+}
+
+#[test]
+fn a_pattern_that_cannot_be_read_reads_the_whole_folder() {
+    let source = json!([{"repoURL": "r", "path": "infra", "directory": {"include": "{a"}}]);
+    assert_eq!(reads(&plain(), source), [["infra"]]);
+}
+
+#[test]
+fn a_commit_elsewhere_leaves_the_decision_alone() {
+    let repo = plain();
+    let derived = derive_from(&repo, json!([{"repoURL": "r", "path": "infra"}])).expect("reads");
+    let holds = |repo: Repo| {
+        let (entry, list, text) = (|p: &str| repo.entry(p), |p: &str| repo.list(p), |p: &str| repo.text(p));
+        still_holds(&derived.reads[0], &Files { entry: &entry, list: &list, text: &text })
+    };
+    assert!(holds(repo.with("other/readme.md", "new")));
+    assert!(!holds(repo.with("infra/application.yaml", "new")));
+    assert!(!holds(repo.with("infra/added.yaml", "new")));
+}
+
+#[test]
+fn a_chart_reads_value_files_and_charts_beside_it() {
+    let repo = Repo::new(&[
+        (
+            "charts/web/Chart.yaml",
+            "dependencies:\n- {name: lib, repository: 'file://../lib'}\n- {name: x, repository: 'https://x'}",
+        ),
+        ("charts/web/values.yaml", ""),
+        ("charts/lib/Chart.yaml", "name: lib"),
+        ("env/prod/web.yaml", ""),
+        ("env/all.yaml", ""),
+    ]);
+    let source = json!([
+        {"repoURL": "r", "path": "charts/web", "helm": {
+            "valueFiles": ["values.yaml", "../../env/prod/*.yaml", "/env/all.yaml", "https://x/y.yaml",
+                           "$values/env/$ARGOCD_APP_NAME.yaml"],
+            "fileParameters": [{"name": "a", "path": "../missing.txt"}]}},
+        {"repoURL": "r", "ref": "values"},
+    ]);
+    let derived = derive_from(&repo, source.clone()).expect("reads");
+    assert!(derived.has_chart);
+    assert_eq!(derived.reads[0].paths["charts/missing.txt"], "");
+    assert_eq!(
+        reads(&repo, source),
+        [vec!["charts/lib", "charts/missing.txt", "charts/web", "env/all.yaml", "env/prod"], vec!["env"]]
+    );
+}
+
+#[test]
+fn an_overlay_reads_its_bases_and_what_they_refer_to() {
+    let repo = Repo::new(&[
+        (
+            "apps/web/prod/kustomization.yaml",
+            "resources: [../base, deploy.yaml, 'https://x/y', 'github.com/a/b//c?ref=v1']\n\
+          components: [../../../components/tls]\n\
+          patches: [{path: ../../shared/patch.yaml}, {patch: 'a: b'}]\n\
+          configMapGenerator: [{name: a, files: [key=../../../files/conf.ini]}]",
+        ),
+        ("apps/web/prod/deploy.yaml", ""),
+        ("apps/web/base/kustomization.yml", "bases: [../../common]\nresources: [x.yaml]"),
+        ("apps/web/base/x.yaml", ""),
+        ("apps/common/Kustomization", "resources: [y.yaml]"),
+        ("apps/common/y.yaml", ""),
+        ("apps/shared/patch.yaml", ""),
+        ("apps/unrelated/z.yaml", ""),
+        ("components/tls/kustomization.yaml", ""),
+        ("files/conf.ini", ""),
+    ]);
+    assert_eq!(
+        reads(&repo, json!([{"repoURL": "r", "path": "apps/web/prod"}])),
+        [[
+            "apps/common",
+            "apps/shared/patch.yaml",
+            "apps/web/base",
+            "apps/web/prod",
+            "components/tls",
+            "files/conf.ini"
+        ]]
+    );
+}
+
+#[test]
+fn links_are_read_with_what_they_lead_to() {
+    let repo = Repo::new(&[
+        ("apps/current", "-> v2"),
+        ("apps/v2/Chart.yaml", ""),
+        ("apps/v2/common.yaml", "-> ../../shared/common.yaml"),
+        ("shared/common.yaml", ""),
+    ]);
+    assert_eq!(
+        reads(&repo, json!([{"repoURL": "r", "path": "apps/current"}])),
+        [["apps/current", "apps/v2", "shared/common.yaml"]]
+    );
+}
+
+#[test]
+fn what_leads_out_of_the_repository_is_refused() {
+    let repo = Repo::new(&[
+        ("a/x.yaml", "-> ../../../etc/passwd"),
+        ("b/x.yaml", "-> /etc/passwd"),
+        ("c/kustomization.yaml", "resources: [../../../other]"),
+        ("d/Chart.yaml", ""),
+        ("e/one.yaml", "-> two.yaml"),
+        ("e/two.yaml", "-> one.yaml"),
+    ]);
+    for (source, reason) in [
+        (json!({"repoURL": "r", "path": "../a"}), "path \"../a\" leads out of the repository"),
+        (json!({"repoURL": "r", "path": "a"}), "link \"a/x.yaml\" leads out"),
+        (json!({"repoURL": "r", "path": "b"}), "link \"b/x.yaml\" leads out"),
+        (json!({"repoURL": "r", "path": "c"}), "path \"../../../other\" leads out"),
+        (json!({"repoURL": "r", "path": "d", "helm": {"valueFiles": ["../../x.yaml"]}}), "leads out"),
+        (json!({"repoURL": "r", "path": "e"}), "leads to too many others"),
+    ] {
+        let message = refusal(&repo, source);
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+#[test]
+fn sources_that_name_nothing_are_refused() {
+    let repo = plain();
+    for (source, reason) in [
+        (json!({"repoURL": "r", "path": "nowhere"}), "path \"nowhere\" does not exist"),
+        (json!({"repoURL": "r", "path": "infra/notes.md"}), "path \"infra/notes.md\" is not a folder"),
+        (json!({"repoURL": "r", "path": "infra", "helm": {"valueFiles": ["$x/a.yaml"]}}), "no matching ref"),
+        (json!({"repoURL": "r", "path": "infra", "helm": {}, "kustomize": {}}), "multiple"),
+        (json!({"repoURL": "r", "path": "infra", "plugin": {}}), "plugins"),
+    ] {
+        let message = refusal(&repo, source);
+        assert!(message.contains(reason), "{message}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Ties the observer to the world: events in, effects carried out, until the process is told to stop.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
+
+use anyhow::Context;
+use ithaca_bus::Bus;
+use ithaca_chassis::Process;
+use ithaca_proto::v1::source_service_server::SourceServiceServer;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::content::{Content, ContentLimits};
+use crate::event::{Event, Events};
+use crate::git::{Limits, set_process_limits};
+use crate::metrics::Metrics;
+use crate::observe::{Effect, Observer, Settings, evaluate};
+use crate::publish::{Order, publish};
+use crate::registry::Registry;
+use crate::webhook::{Webhooks, router};
+use crate::{Args, applications, capabilities, settings};
+
+/// Events that are taken at once before effects are carried out.
+const EVENTS: usize = 256;
+/// Outcomes that are told at once.
+const OUTCOMES: usize = 32;
+
+/// Runs the watcher until it is told to stop.
+pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
+    let limits = Limits { silence: args.git_silence, call: args.git_timeout };
+    set_process_limits(&limits);
+    let metrics = Metrics::new();
+    let grpc = bind(args.grpc_listen, "--grpc-listen").await?;
+    let webhook = bind(args.webhook_listen, "--webhook-listen").await?;
+    std::fs::create_dir_all(&args.cache_dir)
+        .with_context(|| format!("failed to create the cache folder {}", args.cache_dir.display()))?;
+    let client = Client::try_default().await.context("failed to find the Kubernetes API server")?;
+    let bus_ready = process.health.part("bus");
+    let bus = Bus::connect(&args.bus, process.name).await.context("failed to connect to the bus")?;
+    bus_ready.set(true);
+
+    let registry = Registry::new(args.cache_dir.clone(), limits, metrics.clone());
+    let (events_tx, events_rx) = mpsc::unbounded_channel();
+    let (orders_tx, orders_rx) = mpsc::unbounded_channel();
+    let (secret_tx, secret_rx) = watch::channel(None);
+    let content_limits = ContentLimits::of_mib(args.content_max_mib);
+    let content =
+        Content::new(registry.clone(), content_limits, args.allow_file_repositories, metrics.clone());
+    let webhooks = Webhooks {
+        events: events_tx.clone(),
+        secret: secret_rx,
+        limit: args.webhook_max_mib << 20,
+        metrics: metrics.clone(),
+    };
+    let observer = Observer::new(Settings {
+        policy: settings::DEFAULT_POLICY,
+        quiet: args.quiet_period,
+        allow_files: args.allow_file_repositories,
+    });
+    let rim = Rim { events: events_tx.clone(), orders: orders_tx, registry, metrics: metrics.clone() };
+
+    let namespace = process.namespace.as_str();
+    let ready = process.health.part("applications");
+    let mut publisher = tokio::spawn(publish(bus.clone(), orders_rx, metrics));
+    let ended = tokio::select! {
+        () = process.shutdown.cancelled() => Ok(()),
+        () = observe(observer, rim, events_rx) => Err("observing ended"),
+        () = applications::watch(client.clone(), namespace, events_tx.clone(), ready) => Err("the watch ended"),
+        () = settings::watch_config_map(client.clone(), namespace, events_tx.clone()) => Err("the watch ended"),
+        () = settings::watch_secret(client.clone(), namespace, secret_tx) => Err("the watch ended"),
+        () = capabilities::watch(client, events_tx.clone()) => Err("the watch ended"),
+        () = tell_incarnations(&bus, events_tx) => Err("the bus ended"),
+        () = serve_content(grpc, content, process.shutdown.clone()) => Err("the gRPC server ended"),
+        () = serve_webhooks(webhook, webhooks) => Err("the webhook server ended"),
+        _ = &mut publisher => Err("publishing ended"),
+    };
+    if ended.is_ok() {
+        // The orders have ended with the observer; what is on its way still arrives.
+        let _ = publisher.await;
+        bus.close().await;
+    }
+    ended.map_err(anyhow::Error::msg)
+}
+
+async fn bind(address: std::net::SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("failed to listen on {address}; choose another {flag}"))
+}
+
+async fn serve_content(listener: TcpListener, content: Content, shutdown: CancellationToken) {
+    let served = tonic::transport::Server::builder()
+        .add_service(SourceServiceServer::new(content))
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown.cancelled_owned(),
+        )
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "failed to serve content");
+    }
+}
+
+async fn serve_webhooks(listener: TcpListener, webhooks: Webhooks) {
+    if let Err(error) = axum::serve(listener, router(webhooks)).await {
+        tracing::error!(%error, "failed to serve webhooks");
+    }
+}
+
+async fn tell_incarnations(bus: &Bus, events: Events) {
+    let mut incarnation = bus.incarnation();
+    incarnation.mark_unchanged();
+    while incarnation.changed().await.is_ok() {
+        if events.send(Event::BusIsNew).is_err() {
+            return;
+        }
+    }
+}
+
+/// The loop: what happened, then what is to be done, then waiting for either.
+async fn observe(mut observer: Observer, rim: Rim, mut events: mpsc::UnboundedReceiver<Event>) {
+    let mut batch = Vec::with_capacity(EVENTS);
+    loop {
+        let now = Instant::now();
+        batch.drain(..).for_each(|event| rim.tell(&mut observer, now, event));
+        observer.effects(now).into_iter().for_each(|effect| rim.carry_out(effect));
+        let (applications, repositories) = observer.sizes();
+        rim.metrics.applications.record(applications as u64, &[]);
+        rim.metrics.repositories.record(repositories as u64, &[]);
+        let pause = async {
+            match observer.next() {
+                Some(next) => tokio::time::sleep_until(next.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            taken = events.recv_many(&mut batch, EVENTS) => if taken == 0 { return },
+            () = pause => {}
+        }
+    }
+}
+
+/// What effects are carried out with.
+struct Rim {
+    events: Events,
+    orders: mpsc::UnboundedSender<Order>,
+    registry: Registry,
+    metrics: Metrics,
+}
+
+impl Rim {
+    fn tell(&self, observer: &mut Observer, now: Instant, event: Event) {
+        match event {
+            Event::Application(watched) => observer.application(now, *watched),
+            Event::Removed(uid) => observer.removed(&uid),
+            Event::Only(uids) => observer.only(&uids),
+            Event::Observed { url, started, context, answer } => {
+                if let Err(error) = &answer {
+                    self.metrics.failures.add(1, &[]);
+                    tracing::warn!(%error, repository = %url, "failed to observe a repository");
+                }
+                observer.observed(now, &url, (started, context), answer, chance());
+            }
+            Event::Evaluated(outcomes) => {
+                for (key, epoch, outcome) in outcomes {
+                    observer.evaluated(now, &key, epoch, outcome);
+                }
+            }
+            Event::Pushed { keys, context, matched } => {
+                let _ = matched.send(observer.pushed(now, &keys, &context));
+            }
+            Event::Policy(policy) => observer.policy(now, policy),
+            Event::Capabilities(capabilities) => observer.capabilities(now, capabilities),
+            Event::BusIsNew => observer.say_all_again(now),
+        }
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Observe { url, revisions, started, context } => {
+                let (repository, events) = (self.registry.open(&url), self.events.clone());
+                let span = tracing::info_span!("observe repository", repository = %url);
+                let _ = span.set_parent(context);
+                let context = span.context();
+                let call = async move {
+                    let answer = repository.observe(revisions).await;
+                    let _ = events.send(Event::Observed { url, started, context, answer });
+                };
+                tokio::spawn(call.instrument(span));
+            }
+            Effect::Evaluate(jobs) => {
+                let urls = jobs.iter().flat_map(|job| &job.sources).map(|source| &source.url);
+                let repositories: HashMap<_, _> =
+                    urls.filter_map(|url| Some((url.clone(), self.registry.get(url)?))).collect();
+                let events = self.events.clone();
+                tokio::task::spawn_blocking(move || {
+                    let mut outcomes = Vec::with_capacity(OUTCOMES);
+                    evaluate(&jobs, &repositories, |job, outcome| {
+                        outcomes.push((job.key.clone(), job.epoch, outcome));
+                        if outcomes.len() == OUTCOMES {
+                            let _ = events.send(Event::Evaluated(std::mem::take(&mut outcomes)));
+                        }
+                    });
+                    let _ = events.send(Event::Evaluated(outcomes));
+                });
+            }
+            Effect::Publish(publication) => drop(self.orders.send(Order::Say(publication))),
+            Effect::Discard(key) => drop(self.orders.send(Order::Discard(key))),
+            Effect::Forget(url) => {
+                if let Some(repository) = self.registry.remove(&url) {
+                    tokio::spawn(async move { repository.remove_cache().await });
+                }
+            }
+        }
+    }
+}
+
+/// A number between 0 and 1 that differs each time and from process to process.
+fn chance() -> f64 {
+    let bits = RandomState::new().hash_one(Instant::now()) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,82 @@
+//! The installation's settings that concern the watcher, from a ConfigMap and a Secret that may be absent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use ithaca_api::annotation::{SETTINGS_CONFIG_MAP, SETTINGS_SECRET};
+use ithaca_api::duration::parse_duration;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::runtime::{WatchStreamExt, watcher::watch_object};
+use kube::{Api, Client};
+use tokio::sync::watch;
+
+use crate::event::{Event, Events};
+use crate::schedule::Policy;
+
+const INTERVAL: &str = "timeout.reconciliation";
+const JITTER: &str = "timeout.reconciliation.jitter";
+const WEBHOOK_SECRET: &str = "webhook.github.secret";
+
+/// What holds where nothing is set.
+pub const DEFAULT_POLICY: Policy =
+    Policy { interval: Duration::from_secs(120), jitter: Duration::from_secs(60) };
+
+/// The secret that webhooks are signed with; none where they are not checked.
+pub type WebhookSecret = Option<Vec<u8>>;
+
+/// Watches the ConfigMap until nobody listens any more.
+pub async fn watch_config_map(client: Client, namespace: &str, events: Events) {
+    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+    let mut stream = watch_object(api, SETTINGS_CONFIG_MAP)
+        .inspect_err(|error| tracing::warn!(%error, "failed to watch ConfigMap {SETTINGS_CONFIG_MAP}"))
+        .default_backoff()
+        .boxed();
+    while let Some(event) = stream.next().await {
+        let Ok(config_map) = event else { continue };
+        let data = config_map.and_then(|config_map| config_map.data).unwrap_or_default();
+        if events.send(Event::Policy(policy(&data))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Watches the Secret until nobody listens any more.
+pub async fn watch_secret(client: Client, namespace: &str, secret: watch::Sender<WebhookSecret>) {
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    let mut stream = watch_object(api, SETTINGS_SECRET)
+        .inspect_err(|error| tracing::warn!(%error, "failed to watch Secret {SETTINGS_SECRET}"))
+        .default_backoff()
+        .boxed();
+    while let Some(event) = stream.next().await {
+        let Ok(object) = event else { continue };
+        let data = object.and_then(|object| object.data).unwrap_or_default();
+        let found = data.get(WEBHOOK_SECRET).map(|bytes| bytes.0.clone()).filter(|bytes| !bytes.is_empty());
+        secret.send_replace(found);
+    }
+}
+
+fn policy(data: &BTreeMap<String, String>) -> Policy {
+    let read = |key: &str, default: Duration| match data.get(key).map(|text| parse_duration(text)) {
+        None => default,
+        Some(Ok(duration)) => duration,
+        Some(Err(error)) => {
+            tracing::warn!(%error, "failed to read {key} of ConfigMap {SETTINGS_CONFIG_MAP}, using {default:?}");
+            default
+        }
+    };
+    Policy { interval: read(INTERVAL, DEFAULT_POLICY.interval), jitter: read(JITTER, DEFAULT_POLICY.jitter) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_and_unreadable_settings_have_argo_cds_defaults() {
+        assert_eq!(policy(&BTreeMap::new()), DEFAULT_POLICY);
+        let data = [(INTERVAL, "5m"), (JITTER, "often")].map(|(key, text)| (key.into(), text.into()));
+        let expected = Policy { interval: Duration::from_secs(300), ..DEFAULT_POLICY };
+        assert_eq!(policy(&BTreeMap::from(data)), expected);
+    }
+}
