@@ -15,6 +15,9 @@ const VERSION_LIMITS: Limits = Limits { time: Duration::from_secs(30), output: 1
 /// Arguments of `ithaca renderer`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
+    /// Arguments of every process.
+    #[command(flatten)]
+    pub chassis: ithaca_chassis::Args,
     /// Where the bus is.
     #[command(flatten)]
     pub bus: ithaca_bus::Args,

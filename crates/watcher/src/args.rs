@@ -9,6 +9,9 @@ use ithaca_api::duration::{DurationError, parse_duration};
 /// Arguments of the watcher.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
+    /// Arguments of every process.
+    #[command(flatten)]
+    pub chassis: ithaca_chassis::Args,
     /// The bus.
     #[command(flatten)]
     pub bus: ithaca_bus::Args,
