@@ -168,34 +168,55 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
     if is_terminating(view.application) {
         return write(Progress::Ended(run, OperationPhase::Failed, "Operation terminated"), None);
     }
-    match run.next(view.records) {
-        Next::Perform(_) if !run.announced && lasts(run, view.now) => {
-            write(Progress::Running(run, "syncing"), None)
-        }
-        Next::Perform(tasks) => Action::Perform(tasks),
-        Next::Wait(message) => write(Progress::Running(run, &message), None),
-        Next::RetryAt(at) if at <= view.now || is_superseded(run, tracked) => {
-            let bundle = if run.operation.initiated_by.automated { tracked } else { &run.bundle };
-            let comparison = compare(bundle, view.owner, view.records);
-            match is_superseded(run, tracked) {
-                true => match auto_sync(view.application, tracked, &comparison, true, view.now) {
-                    AutoSync::Sync(operation) => Action::Begin(Box::new(Run::plan(
-                        *operation,
-                        tracked.clone(),
-                        &comparison,
-                        view.records,
-                        view.now,
-                    ))),
-                    _ => again(run, bundle, &comparison, view.records),
-                },
-                false => again(run, bundle, &comparison, view.records),
+    let next = run.next(view.records);
+    if is_superseded(run, tracked) && gives_way(&next, run) {
+        return supersede(view, run, tracked);
+    }
+    match next {
+        Next::Perform(tasks) => {
+            match report(view, run).map(|message| write(Progress::Running(run, &message), None)) {
+                None | Some(Action::Idle(_)) => Action::Perform(tasks),
+                Some(action) => action,
             }
+        }
+        Next::Wait(message) => write(Progress::Running(run, &message), None),
+        Next::RetryAt(at) if at <= view.now => {
+            let bundle = if run.operation.initiated_by.automated { tracked } else { &run.bundle };
+            again(run, bundle, &compare(bundle, view.owner, view.records), view.records)
         }
         Next::RetryAt(at) => write(Progress::Waiting(run, at), Some(at)),
         Next::Finish(phase, _) if phase != OperationPhase::Succeeded && run.retry_at(view.now).is_some() => {
             Action::Postpone
         }
         Next::Finish(phase, message) => write(Progress::Ended(run, phase, &message), None),
+    }
+}
+
+/// What there is to say of tasks that are about to be done: nothing where it will soon be over.
+fn report(view: View<'_>, run: &Run) -> Option<String> {
+    match &run.trouble {
+        Some(trouble) => Some(trouble.clone()),
+        None => (!run.announced && lasts(run, view.now)).then(|| "syncing".to_owned()),
+    }
+}
+
+/// An automated operation that waits for something lets a newer revision pass.
+fn gives_way(next: &Next, run: &Run) -> bool {
+    match next {
+        Next::Perform(_) => run.trouble.is_some(),
+        Next::Wait(_) | Next::RetryAt(_) => true,
+        Next::Finish(phase, _) => *phase != OperationPhase::Succeeded,
+    }
+}
+
+fn supersede(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
+    let comparison = compare(tracked, view.owner, view.records);
+    match auto_sync(view.application, tracked, &comparison, true, view.now) {
+        AutoSync::Sync(operation) => {
+            let next = Run::plan(*operation, tracked.clone(), &comparison, view.records, view.now);
+            Action::Begin(Box::new(next))
+        }
+        _ => again(run, tracked, &comparison, view.records),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Run {
     pub failed_at: Option<Timestamp>,
     /// Whether `status.operationState` tells of it.
     pub announced: bool,
+    /// Why the last tasks got no answer; they are done again.
+    pub trouble: Option<String>,
     /// The drift that it puts right.
     pub drift: Vec<(ObjectKey, Option<Arc<Drift>>)>,
 }
@@ -104,6 +106,7 @@ impl Run {
             retries: 0,
             failed_at: None,
             announced: false,
+            trouble: None,
             drift: Vec::new(),
         }
     }

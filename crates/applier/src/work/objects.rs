@@ -17,6 +17,9 @@ use crate::{
     state::Uid,
 };
 
+/// Attempts without an answer after which the status tells of it.
+const LASTING: u32 = 3;
+
 /// Has the API server judge objects that the cheap comparison could not.
 pub async fn inspect(shared: &Shared, _uid: &Uid, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
     let inspections: Vec<_> = objects.iter().map(|desired| inspect_one(shared, desired).boxed()).collect();
@@ -96,7 +99,21 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
             }
         }
     }
+    note_trouble(shared, uid, unanswered.as_ref());
     unanswered.map_or(Ok(()), Err)
+}
+
+/// What got no answer is told where it lasts, and forgotten once there is one.
+fn note_trouble(shared: &Shared, uid: &Uid, error: Option<&Error>) {
+    let mut state = shared.state();
+    let Some(app) = state.apps.get_mut(uid) else { return };
+    let lasting = error.filter(|_| app.failures >= LASTING);
+    if let Some(run) = &mut app.run {
+        run.trouble = lasting.map(|error| match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        });
+    }
 }
 
 type Plan = (Vec<(usize, Task)>, SyncOptions, bool, String);
