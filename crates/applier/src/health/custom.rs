@@ -55,7 +55,7 @@ const WORK: &[&str] = &["Reconciling", "Issuing"];
 const HALTS: &[&str] = &["Suspended", "Paused"];
 
 /// Whether a group's kinds are defined by somebody other than Kubernetes.
-pub(super) fn is_custom(group: &str) -> bool {
+pub(crate) fn is_custom(group: &str) -> bool {
     group.contains('.') && !BUILT_IN_GROUPS.contains(&group)
 }
 

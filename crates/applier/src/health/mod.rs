@@ -18,6 +18,7 @@ mod stateful_set;
 mod traffic;
 mod workflow;
 
+pub(crate) use custom::is_custom;
 use ithaca_api::{HealthStatusCode, annotation};
 use serde_json::Value;
 
@@ -52,7 +53,7 @@ pub fn assess(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("policy", "PodDisruptionBudget") => Some(disruption_budget::assess(live)),
         ("argoproj.io", "Workflow") => Some(workflow::assess(live)),
         ("argoproj.io", "Application" | "ApplicationSet" | "AppProject") => None,
-        _ if custom::is_custom(group) => custom::assess(live),
+        _ if is_custom(group) => custom::assess(live),
         _ => None,
     }
 }

@@ -53,3 +53,63 @@ fn owns_any(set: &FieldSet, fields: &[String], path: &Path<'_>) -> bool {
 fn is_within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::judge::{compare, comparison::Comparison, fixture};
+
+    const IMAGE: &str = ".spec.template.spec.containers[name=web].image";
+
+    fn author(fields: &[&str]) -> Option<String> {
+        let fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+        attribute(&fixture::edited(), &fields, "argocd-controller").map(|author| author.manager)
+    }
+
+    #[rstest]
+    #[case::edit(&[IMAGE], Some("kubectl-edit"))]
+    #[case::scale(&[".spec.replicas"], Some("kubectl"))]
+    #[case::label(&[".metadata.labels[\"app.kubernetes.io/name\"]"], Some("kubectl-label"))]
+    #[case::something_within(&[".metadata.labels"], Some("kubectl-label"))]
+    #[case::item(&[".spec.template.spec.containers[name=sidecar]"], Some("injector"))]
+    #[case::within_a_leaf(&[".spec.template.spec.containers[name=web].args[0]"], Some("injector"))]
+    #[case::newest_of_two(&[".spec.template.spec.containers"], Some("injector"))]
+    #[case::ours_alone(&[".spec.selector"], None)]
+    #[case::nobody(&[".spec.paused"], None)]
+    #[case::same_beginning(&[".spec.replicasNot", ".spec.template.spec.containers[name=web].imageNot"], None)]
+    #[case::no_question(&[], None)]
+    fn fields_are_attributed_to_who_wrote_them(#[case] fields: &[&str], #[case] expected: Option<&str>) {
+        assert_eq!(author(fields).as_deref(), expected);
+    }
+
+    #[test]
+    fn the_time_is_in_microseconds_and_may_be_unknown() {
+        let changed_at =
+            |field: &str| attribute(&fixture::edited(), &[field.to_owned()], "argocd-controller");
+        let edited = changed_at(IMAGE).and_then(|author| author.changed_at);
+        // 2026-11-25T02:03:20Z
+        assert_eq!(edited, Some(1_795_572_200_000_000));
+        // Scaling leaves no time.
+        assert_eq!(changed_at(".spec.replicas").map(|author| author.changed_at), Some(None));
+    }
+
+    #[test]
+    fn suspects_of_the_comparison_can_be_attributed() {
+        let live = fixture::edited();
+        let Comparison::Suspect { fields } = compare(&fixture::wanted(), &live, "argocd-controller") else {
+            unreachable!("the object was edited")
+        };
+        for field in fields {
+            assert!(attribute(&live, std::slice::from_ref(&field), "argocd-controller").is_some(), "{field}");
+        }
+    }
+
+    #[test]
+    fn objects_without_managed_fields_have_no_authors() {
+        let live = json!({"metadata": {"managedFields": [null, {"manager": "m"}, {"fieldsV1": []}]}});
+        assert_eq!(attribute(&live, &[".spec".to_owned()], "us"), None);
+    }
+}

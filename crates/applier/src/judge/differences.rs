@@ -136,3 +136,81 @@ fn below_key<'a>(sets: &[&'a FieldSet], key: &Map<String, Value>) -> Vec<&'a Fie
     let entries = sets.iter().flat_map(|set| set.iter());
     entries.filter(|(name, _)| is_key(name)).filter_map(|(_, set)| set.as_object()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::judge::fixture;
+
+    #[test]
+    fn a_dry_run_tells_what_others_changed() {
+        let web = ".spec.template.spec.containers[name=web]";
+        let expected = [
+            ".metadata.labels[\"app.kubernetes.io/name\"]",
+            ".spec.replicas",
+            &format!("{web}.args"),
+            &format!("{web}.image"),
+        ];
+        assert_eq!(differences(&fixture::edited(), &fixture::applied()), expected);
+    }
+
+    #[test]
+    fn an_object_does_not_differ_from_itself() {
+        assert_eq!(differences(&fixture::edited(), &fixture::edited()), [""; 0]);
+    }
+
+    #[rstest]
+    #[case("/metadata/managedFields", json!([]))]
+    #[case("/metadata/resourceVersion", json!("1"))]
+    #[case("/metadata/generation", json!(99))]
+    #[case("/metadata/creationTimestamp", json!(null))]
+    #[case("/metadata/uid", json!("other"))]
+    #[case("/status", json!(null))]
+    fn bookkeeping_and_status_do_not_differ(#[case] pointer: &str, #[case] value: Value) {
+        let mut applied = fixture::live();
+        fixture::set(&mut applied, pointer, value);
+        assert_eq!(differences(&fixture::live(), &applied), [""; 0]);
+    }
+
+    #[rstest]
+    #[case::value("/spec/replicas", json!(5), ".spec.replicas")]
+    #[case::gone("/metadata/labels", json!(null), ".metadata.labels")]
+    #[case::item("/spec/template/spec/containers/0/env/0/value", json!("x"), ".spec.template.spec.containers[name=web].env[name=LEVEL].value")]
+    #[case::atomic("/spec/selector/matchLabels/app", json!("x"), ".spec.selector.matchLabels.app")]
+    #[case::whole_list("/spec/template/spec/containers/0/args/0", json!("x"), ".spec.template.spec.containers[name=web].args")]
+    #[case::two_keys("/spec/template/spec/containers/0/ports/0/name", json!("web"), ".spec.template.spec.containers[name=web].ports[containerPort=80,protocol=TCP].name")]
+    #[case::item_gone("/spec/template/spec/volumes", json!([]), ".spec.template.spec.volumes[name=tmp]")]
+    #[case::same_key_twice("/spec/template/spec/initContainers/0/name", json!("migrate"), ".spec.template.spec.initContainers")]
+    #[case::other_type("/spec/template/spec", json!("x"), ".spec.template.spec")]
+    fn differences_name_the_field(#[case] pointer: &str, #[case] value: Value, #[case] path: &str) {
+        let mut applied = fixture::live();
+        fixture::set(&mut applied, pointer, value);
+        assert_eq!(differences(&fixture::live(), &applied), [path]);
+    }
+
+    #[test]
+    fn lists_in_another_order_differ_as_a_whole() {
+        let mut applied = fixture::live();
+        let containers =
+            applied.pointer_mut("/spec/template/spec/initContainers").and_then(Value::as_array_mut);
+        containers.expect("a list").reverse();
+        assert_eq!(differences(&fixture::live(), &applied), [".spec.template.spec.initContainers"]);
+    }
+
+    #[test]
+    fn sets_differ_by_value() {
+        let object = |finalizers: Value| {
+            json!({"metadata": {
+                "finalizers": finalizers,
+                "managedFields": [{"fieldsV1": {"f:metadata": {"f:finalizers": {"v:\"a/b\"": {}}}}}],
+            }})
+        };
+        let found = differences(&object(json!(["a/b", "c/d"])), &object(json!(["c/d", "e/f"])));
+        assert_eq!(found, [".metadata.finalizers[=a/b]", ".metadata.finalizers[=e/f]"]);
+        let found = differences(&object(json!(["a/b", "c/d"])), &object(json!(["c/d", "a/b"])));
+        assert_eq!(found, [".metadata.finalizers"]);
+    }
+}

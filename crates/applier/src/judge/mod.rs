@@ -10,8 +10,12 @@ mod comparison;
 mod differences;
 mod field_set;
 mod fingerprint;
+#[cfg(test)]
+mod fixture;
 mod managed;
 mod path;
+#[cfg(test)]
+mod properties;
 mod takeover;
 
 pub use attribution::{Author, attribute};

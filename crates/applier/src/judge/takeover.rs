@@ -98,3 +98,135 @@ fn last_applied(live: &Value) -> Option<Value> {
     }
     Some(Value::Object(applied))
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::judge::fixture;
+
+    const US: &str = "argocd-controller";
+
+    /// Who has an entry after the takeover, and how it was written.
+    fn owners(fields: &Value) -> Vec<(&str, &str)> {
+        let entries = fields.as_array().expect("a list").iter().map(Entry::of);
+        entries.map(|entry| (entry.manager, entry.operation)).collect()
+    }
+
+    fn ours(fields: &Value) -> Value {
+        let mut entries = fields.as_array().expect("a list").iter();
+        let entry = entries.find(|entry| Entry::of(entry).is_applied_by(US)).expect("our entry");
+        entry["fieldsV1"].clone()
+    }
+
+    /// An object with these entries: manager, operation, fields.
+    fn object(entries: &[(&str, &str, Value)]) -> Value {
+        let entries = entries.iter().map(|(manager, operation, fields)| {
+            json!({
+                "manager": manager,
+                "operation": operation,
+                "apiVersion": "v1",
+                "time": "2026-11-25T01:00:00Z",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": fields,
+            })
+        });
+        json!({"metadata": {"managedFields": entries.collect::<Vec<_>>()}})
+    }
+
+    #[test]
+    fn what_kubectl_applied_client_side_becomes_ours() {
+        let live = fixture::client_side();
+        let fields = takeover(&live, US).expect("something to take over");
+        assert_eq!(owners(&fields), [(US, "Apply")]);
+        let mut expected = raw_entries(&live)[0].clone();
+        expected["manager"] = json!(US);
+        expected["operation"] = json!("Apply");
+        assert_eq!(fields, json!([expected]));
+    }
+
+    #[rstest]
+    #[case::argo_cd(US)]
+    #[case::kubectl("kubectl-client-side-apply")]
+    fn fields_are_added_to_what_we_applied(#[case] writer: &str) {
+        let live = object(&[
+            (US, "Apply", json!({"f:data": {"f:a": {}}})),
+            (writer, "Update", json!({"f:data": {".": {}, "f:b": {}}})),
+            ("other", "Update", json!({"f:data": {"f:c": {}}})),
+        ]);
+        let fields = takeover(&live, US).expect("something to take over");
+        assert_eq!(owners(&fields), [(US, "Apply"), ("other", "Update")]);
+        assert_eq!(ours(&fields), json!({"f:data": {".": {}, "f:a": {}, "f:b": {}}}));
+    }
+
+    #[test]
+    fn whoever_keeps_the_annotation_applies_client_side() {
+        let annotation = json!({"f:metadata": {"f:annotations": {
+            "f:kubectl.kubernetes.io/last-applied-configuration": {},
+        }}});
+        let live = object(&[("terraform", "Update", annotation.clone())]);
+        let fields = takeover(&live, US).expect("something to take over");
+        assert_eq!(owners(&fields), [(US, "Apply")]);
+        assert_eq!(ours(&fields), annotation);
+    }
+
+    #[rstest]
+    #[case::nothing(object(&[]))]
+    #[case::applied(object(&[(US, "Apply", json!({"f:data": {}}))]))]
+    #[case::edited(object(&[("kubectl-edit", "Update", json!({"f:data": {}}))]))]
+    #[case::created(object(&[("kubectl-create", "Update", json!({"f:data": {}}))]))]
+    #[case::applied_by_another(object(&[("kubectl-client-side-apply", "Apply", json!({"f:data": {}}))]))]
+    #[case::empty(object(&[("kubectl-client-side-apply", "Update", json!({}))]))]
+    #[case::status_alone(object(&[(US, "Update", json!({"f:status": {"f:health": {}}}))]))]
+    #[case::before_first_apply_of_no_client(object(&[("before-first-apply", "Update", json!({"f:data": {}}))]))]
+    #[case::server_side(fixture::live())]
+    #[case::edited_since(fixture::edited())]
+    #[case::no_object(json!(null))]
+    fn nothing_else_is_taken_over(#[case] live: Value) {
+        assert_eq!(takeover(&live, US), None);
+    }
+
+    /// Applications have no status subresource: their status is a field like any other.
+    #[test]
+    fn status_stays_where_it_is() {
+        let live =
+            object(&[(US, "Update", json!({"f:spec": {"f:project": {}}, "f:status": {"f:health": {}}}))]);
+        let fields = takeover(&live, US).expect("something to take over");
+        assert_eq!(owners(&fields), [(US, "Update"), (US, "Apply")]);
+        assert_eq!(ours(&fields), json!({"f:spec": {"f:project": {}}}));
+        assert_eq!(fields[0]["fieldsV1"], json!({"f:status": {"f:health": {}}}));
+    }
+
+    #[test]
+    fn subresources_stay_where_they_are() {
+        let mut live = object(&[(US, "Update", json!({"f:spec": {"f:replicas": {}}}))]);
+        fixture::set(&mut live, "/metadata/managedFields/0/subresource", json!("scale"));
+        assert_eq!(takeover(&live, US), None);
+    }
+
+    #[test]
+    fn fields_in_another_version_stay_where_they_are() {
+        let mut live = object(&[
+            (US, "Apply", json!({"f:data": {"f:a": {}}})),
+            ("kubectl-client-side-apply", "Update", json!({"f:data": {"f:b": {}}})),
+        ]);
+        fixture::set(&mut live, "/metadata/managedFields/1/apiVersion", json!("v1beta1"));
+        assert_eq!(takeover(&live, US), None);
+    }
+
+    #[test]
+    fn of_an_object_from_before_all_that_is_taken_is_what_was_applied() {
+        let fields = takeover(&fixture::before_first_apply(), US).expect("something to take over");
+        assert_eq!(owners(&fields), [(US, "Apply"), ("before-first-apply", "Update")]);
+        let rest = &fields[1]["fieldsV1"];
+        // Defaults were written by nobody, what was applied is ours now.
+        assert!(rest["f:spec"].get("f:revisionHistoryLimit").is_some());
+        assert!(rest["f:spec"].get("f:selector").is_none());
+        let ours = ours(&fields);
+        let annotations = &ours["f:metadata"]["f:annotations"];
+        assert!(annotations.get("f:kubectl.kubernetes.io/last-applied-configuration").is_some());
+        assert!(ours["f:spec"].get("f:revisionHistoryLimit").is_none());
+        assert!(ours.pointer("/f:spec/f:template/f:spec/f:nodeSelector").is_some());
+    }
+}
