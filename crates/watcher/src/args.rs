@@ -8,6 +8,7 @@ use ithaca_api::duration::{DurationError, parse_duration};
 
 /// Arguments of the watcher.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Arguments of every process.
     #[command(flatten)]

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::application::Watched;
 use crate::git::{GitError, Observation, RepositoryUrl};
-use crate::observe::{Key, Outcome};
+use crate::observe::Evaluated;
 use crate::schedule::Policy;
 
 /// Something that happened.
@@ -32,7 +32,7 @@ pub enum Event {
         answer: Result<Observation, GitError>,
     },
     /// What some applications read was found.
-    Evaluated(Vec<(Key, u64, Outcome)>),
+    Evaluated(Vec<Evaluated>),
     /// A webhook told of a push.
     Pushed {
         /// What the repository may go by.

@@ -18,7 +18,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::content::{Content, ContentLimits};
 use crate::event::{Event, Events};
-use crate::git::{Limits, set_process_limits};
+use crate::git::{Limits, prepare_process};
 use crate::metrics::Metrics;
 use crate::observe::{Effect, Observer, Settings, evaluate};
 use crate::publish::{Order, publish};
@@ -28,20 +28,18 @@ use crate::{Args, applications, capabilities, settings};
 
 /// Events that are taken at once before effects are carried out.
 const EVENTS: usize = 256;
-/// Outcomes that are told at once.
-const OUTCOMES: usize = 32;
 
 /// Runs the watcher until it is told to stop.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let limits = Limits { silence: args.git_silence, call: args.git_timeout };
-    set_process_limits(&limits);
+    prepare_process(&limits);
+    let (bus_ready, ready) = (process.health.part("bus"), process.health.part("applications"));
     let metrics = Metrics::new();
     let grpc = bind(args.grpc_listen, "--grpc-listen").await?;
     let webhook = bind(args.webhook_listen, "--webhook-listen").await?;
     std::fs::create_dir_all(&args.cache_dir)
         .with_context(|| format!("failed to create the cache folder {}", args.cache_dir.display()))?;
     let client = Client::try_default().await.context("failed to find the Kubernetes API server")?;
-    let bus_ready = process.health.part("bus");
     let bus = Bus::connect(&args.bus, process.name).await.context("failed to connect to the bus")?;
     bus_ready.set(true);
 
@@ -66,7 +64,6 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let rim = Rim { events: events_tx.clone(), orders: orders_tx, registry, metrics: metrics.clone() };
 
     let namespace = process.namespace.as_str();
-    let ready = process.health.part("applications");
     let mut publisher = tokio::spawn(publish(bus.clone(), orders_rx, metrics));
     let ended = tokio::select! {
         () = process.shutdown.cancelled() => Ok(()),
@@ -199,14 +196,7 @@ impl Rim {
                     urls.filter_map(|url| Some((url.clone(), self.registry.get(url)?))).collect();
                 let events = self.events.clone();
                 tokio::task::spawn_blocking(move || {
-                    let mut outcomes = Vec::with_capacity(OUTCOMES);
-                    evaluate(&jobs, &repositories, |job, outcome| {
-                        outcomes.push((job.key.clone(), job.epoch, outcome));
-                        if outcomes.len() == OUTCOMES {
-                            let _ = events.send(Event::Evaluated(std::mem::take(&mut outcomes)));
-                        }
-                    });
-                    let _ = events.send(Event::Evaluated(outcomes));
+                    evaluate(&jobs, &repositories, |outcomes| drop(events.send(Event::Evaluated(outcomes))));
                 });
             }
             Effect::Publish(publication) => drop(self.orders.send(Order::Say(publication))),

@@ -11,16 +11,15 @@ pub struct Limits {
     pub call: Duration,
 }
 
-/// Sets what libgit2 keeps for the whole process. To be called once, before any other use of Git.
+/// Prepares libgit2 for the whole process: how it speaks HTTP and how much it keeps in memory. To be
+/// called once, before any other use of Git.
 #[allow(unsafe_code)]
-pub fn set_process_limits(limits: &Limits) {
+pub fn prepare_process(limits: &Limits) {
     const MIB: usize = 1 << 20;
-    let silence = i32::try_from(limits.silence.as_millis()).unwrap_or(i32::MAX);
+    super::http::install(limits);
     // SAFETY: these set plain numbers that libgit2 reads without locks; no other thread uses it yet.
     let outcomes = unsafe {
         [
-            git2::opts::set_server_connect_timeout_in_milliseconds(silence),
-            git2::opts::set_server_timeout_in_milliseconds(silence),
             git2::opts::set_cache_max_size(4 * MIB as isize),
             git2::opts::set_mwindow_size(MIB),
             git2::opts::set_mwindow_mapped_limit(16 * MIB),

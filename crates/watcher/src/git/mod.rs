@@ -6,6 +6,7 @@
 
 mod cache;
 mod error;
+mod http;
 mod limits;
 mod refs;
 mod remote;
@@ -15,7 +16,7 @@ mod url;
 
 pub use cache::Handle;
 pub use error::GitError;
-pub use limits::{Limits, set_process_limits};
+pub use limits::{Limits, prepare_process};
 pub use repository::{Observation, Repository};
 pub use snapshot::{CommitInfo, Snapshot, kind};
 pub use url::{RepositoryUrl, match_key};

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use git2::{AutotagOption, Direction, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, RemoteUpdateFlags};
+use git2::{AutotagOption, Direction, FetchOptions, Oid, RemoteCallbacks, RemoteUpdateFlags};
 
 use super::error::GitError;
 use super::limits::Limits;
@@ -42,8 +42,7 @@ pub(super) fn exchange(
     let mut remote = cache.remote_anonymous(url.as_str()).map_err(cache_failed)?;
     let refs = {
         let callbacks = callbacks(started, limits);
-        let mut connection =
-            remote.connect_auth(Direction::Fetch, Some(callbacks), Some(proxy())).map_err(failed)?;
+        let mut connection = remote.connect_auth(Direction::Fetch, Some(callbacks), None).map_err(failed)?;
         let listed = connection.list().map_err(failed)?;
         let refs = Refs::new(listed.iter().map(|head| (head.name(), head.oid(), head.symref_target())));
         let Some(fetch) = plan(&refs) else {
@@ -81,7 +80,6 @@ fn options(
     let mut options = FetchOptions::new();
     options
         .remote_callbacks(callbacks(started, limits))
-        .proxy_options(proxy())
         .download_tags(AutotagOption::None)
         .update_fetchhead(false);
     match fetch {
@@ -105,11 +103,4 @@ fn callbacks(started: Instant, limits: Limits) -> RemoteCallbacks<'static> {
     callbacks.transfer_progress(move |_| Instant::now() < deadline);
     callbacks.sideband_progress(move |_| Instant::now() < deadline);
     callbacks
-}
-
-/// Proxies are taken from the environment as Git does.
-fn proxy() -> ProxyOptions<'static> {
-    let mut proxy = ProxyOptions::new();
-    proxy.auto();
-    proxy
 }

@@ -1,5 +1,7 @@
 //! Real repositories on disk, read through the same code as remote ones.
 
+mod http;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -56,6 +56,9 @@ pub struct Job {
     pub previous: Option<Arc<Outcome>>,
 }
 
+/// What was found for a job: its key, its version of the request, the outcome.
+pub type Evaluated = (Key, u64, Outcome);
+
 /// One source at its commit.
 #[derive(Clone, Debug)]
 pub struct JobSource {

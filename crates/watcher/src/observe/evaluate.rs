@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ithaca_proto::v1::failure::Reason;
 
-use super::effect::Job;
+use super::effect::{Evaluated, Job};
 use super::fact::{ObservedSource, Outcome};
 use crate::git::{CommitInfo, GitError, Handle, Repository, RepositoryUrl, Snapshot};
 use crate::reads::{self, Derived, Entry, Files, ReadError, Reads, SourceFiles};
@@ -18,11 +18,12 @@ struct Open<'a> {
     info: Arc<CommitInfo>,
 }
 
-/// Evaluates a batch and hands out each outcome as it is found.
+/// Evaluates a batch. Outcomes that say something new are handed out one by one as they are found, those
+/// in which only commits moved together at the end.
 pub fn evaluate(
     jobs: &[Job],
     repositories: &HashMap<RepositoryUrl, Repository>,
-    mut found: impl FnMut(&Job, Outcome),
+    found: impl Fn(Vec<Evaluated>),
 ) {
     let handles: HashMap<&RepositoryUrl, Result<Handle<'_>, GitError>> =
         repositories.iter().map(|(url, repository)| (url, repository.handle())).collect();
@@ -38,24 +39,30 @@ pub fn evaluate(
             None => Err(GitError::of_cache(&source.url.to_string(), "it is not open")),
         });
     }
+    let mut unchanged = Vec::new();
     for job in jobs {
-        found(job, outcome(job, &snapshots));
+        match outcome(job, &snapshots) {
+            (outcome, true) => found(vec![(job.key.clone(), job.epoch, outcome)]),
+            (outcome, false) => unchanged.push((job.key.clone(), job.epoch, outcome)),
+        }
     }
+    found(unchanged);
 }
 
-fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> Outcome {
+/// What a job finds, and whether that is anything new beside the commits.
+fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> (Outcome, bool) {
     let mut opened = Vec::with_capacity(job.sources.len());
     for source in &job.sources {
         match snapshots.get(&(&source.url, source.commit.as_str())) {
             Some(Ok(open)) => opened.push(open),
-            Some(Err(error)) => return Outcome::failed(Reason::Source, error.to_string(), true),
-            None => return Outcome::default(),
+            Some(Err(error)) => return (Outcome::failed(Reason::Source, error.to_string(), true), true),
+            None => return (Outcome::default(), true),
         }
     }
     let closures: Vec<_> = opened.iter().map(|open| Closures::new(&open.snapshot)).collect();
     let files: Vec<Files<'_>> = closures.iter().map(Closures::files).collect();
     if let Some(unchanged) = unchanged(job, &opened, &files) {
-        return unchanged;
+        return (unchanged, false);
     }
     let sources: Vec<SourceFiles<'_>> = job
         .sources
@@ -63,7 +70,7 @@ fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> Outcome {
         .zip(&files)
         .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
         .collect();
-    match reads::derive(&sources) {
+    let outcome = match reads::derive(&sources) {
         Ok(Derived { reads, has_chart }) => {
             let sources = observed(job, &opened, reads.into_iter().map(Arc::new));
             Outcome { sources, has_chart, failure: None }
@@ -76,7 +83,8 @@ fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> Outcome {
             failed.sources = observed(job, &opened, none);
             failed
         }
-    }
+    };
+    (outcome, true)
 }
 
 /// The previous outcome at the new commits, where they changed nothing that it was decided by.

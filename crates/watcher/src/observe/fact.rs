@@ -52,6 +52,15 @@ impl Outcome {
         Self { failure, ..Self::default() }
     }
 
+    /// True where both found the very same reads, and no failure: only the commits may differ.
+    pub(super) fn same_reads(&self, other: &Self) -> bool {
+        let pairs = self.sources.iter().zip(&other.sources);
+        self.failure.is_none()
+            && other.failure.is_none()
+            && self.sources.len() == other.sources.len()
+            && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(&one.reads, &other.reads))
+    }
+
     /// The commits, in order.
     pub(super) fn commits(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|source| source.commit.as_str())
@@ -65,6 +74,17 @@ pub(super) struct Fingerprint {
     content: [u8; 32],
     capabilities: Option<[u8; 32]>,
     revisions: Vec<String>,
+}
+
+/// What was said, and on what grounds: while these are the same, no fact need be made to see that.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) print: Fingerprint,
+    pub(super) outcome: Arc<Outcome>,
+    /// The version of the request.
+    pub(super) epoch: u64,
+    /// The version of what the destination offers.
+    pub(super) offer: u64,
 }
 
 /// How much one fact differs from another.

@@ -9,7 +9,7 @@ use ithaca_proto::v1::Capabilities;
 use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Effect, Job, JobSource, Key, Publication};
-use super::fact::{Fingerprint, News, Outcome, fact, fingerprint};
+use super::fact::{Fingerprint, News, Outcome, Said, fact, fingerprint};
 use super::observer::Observer;
 use super::remote::Remote;
 use super::track::{FRESH, Track};
@@ -64,20 +64,26 @@ impl Observer {
         if looks_again(now, track, &mut self.remotes) {
             return;
         }
-        let Some((publication, print)) =
-            publication(key, watched, track, &self.remotes, self.capabilities.as_deref())
-        else {
-            return;
+        let made = match track.news_by_grounds(self.offer) {
+            Some(news) if !track.owes_refresh => Err(news),
+            _ => Ok(publication(key, watched, track, &self.remotes, self.capabilities.as_deref())),
         };
-        match print.news(track.said.as_ref()) {
-            News::None if !track.owes_refresh => self.calm.cancel(key, track.wait.take()),
-            News::Calm if !track.owes_refresh => {
+        let news = match &made {
+            Ok(None) => return,
+            Ok(Some(_)) if track.owes_refresh => News::Urgent,
+            Ok(Some((_, print))) => print.news(track.said.as_ref().map(|said| &said.print)),
+            Err(news) => *news,
+        };
+        match (news, made) {
+            (News::Urgent, Ok(Some((publication, print)))) => {
+                self.calm.cancel(key, track.wait.take());
+                let stamp = stamp(&mut self.last_stamp);
+                say(track, publication, print, (stamp, self.offer), &mut self.effects);
+            }
+            (News::Calm, _) => {
                 track.wait = Some(self.calm.defer(now, self.settings.quiet, key, track.wait));
             }
-            _ => {
-                self.calm.cancel(key, track.wait.take());
-                say(track, publication, print, &mut self.last_stamp, &mut self.effects);
-            }
+            _ => self.calm.cancel(key, track.wait.take()),
         }
     }
 
@@ -89,7 +95,8 @@ impl Observer {
         let found = publication(key, watched, track, &self.remotes, self.capabilities.as_deref());
         if let Some((publication, print)) = found {
             let publication = Publication { is_calm: true, ..publication };
-            say(track, publication, print, &mut self.last_stamp, &mut self.effects);
+            let stamp = stamp(&mut self.last_stamp);
+            say(track, publication, print, (stamp, self.offer), &mut self.effects);
         }
     }
 
@@ -222,19 +229,25 @@ fn publication(
     Some((Publication { key: key.clone(), fact, is_calm: false, since, context }, print))
 }
 
-/// Stamps a fact and hands it out. Stamps rise, whatever the clock does.
+/// The stamp of the next fact, in microseconds since the epoch. Stamps rise, whatever the clock does.
+fn stamp(last: &mut i64) -> i64 {
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let clock = i64::try_from(clock.as_micros()).unwrap_or(i64::MAX);
+    *last = clock.max(last.saturating_add(1));
+    *last
+}
+
+/// Stamps a fact and hands it out.
 fn say(
     track: &mut Track,
     mut publication: Publication,
     print: Fingerprint,
-    last_stamp: &mut i64,
+    (stamp, offer): (i64, u64),
     effects: &mut Vec<Effect>,
 ) {
-    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let clock = i64::try_from(clock.as_micros()).unwrap_or(i64::MAX);
-    *last_stamp = clock.max(last_stamp.saturating_add(1));
-    publication.fact.observed_at = *last_stamp;
-    track.said = Some(print);
+    publication.fact.observed_at = stamp;
+    let outcome = track.outcome.clone().unwrap_or_default();
+    track.said = Some(Said { print, outcome, epoch: track.epoch, offer });
     track.owes_refresh = false;
     track.is_forced = false;
     effects.push(Effect::Publish(Box::new(publication)));

@@ -12,7 +12,7 @@ mod observer;
 mod remote;
 mod track;
 
-pub use effect::{Effect, Job, Key, Publication};
+pub use effect::{Effect, Evaluated, Job, Key, Publication};
 pub use evaluate::evaluate;
 pub use fact::Outcome;
 pub use observer::{Observer, Settings};

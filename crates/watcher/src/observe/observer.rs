@@ -33,6 +33,8 @@ pub struct Observer {
     pub(super) applications: HashMap<Arc<str>, Observed>,
     pub(super) remotes: BTreeMap<RepositoryUrl, Remote>,
     pub(super) capabilities: Option<Arc<Capabilities>>,
+    /// Counts the changes of `capabilities`.
+    pub(super) offer: u64,
     pub(super) calm: Calm,
     pub(super) effects: Vec<Effect>,
     pub(super) jobs: Vec<Job>,
@@ -81,6 +83,7 @@ impl Observer {
             applications: HashMap::new(),
             remotes: BTreeMap::new(),
             capabilities: None,
+            offer: 0,
             calm: Calm::default(),
             effects: Vec::new(),
             jobs: Vec::new(),
@@ -218,6 +221,7 @@ impl Observer {
             return;
         }
         self.capabilities = Some(Arc::new(capabilities));
+        self.offer += 1;
         self.settle_where(now, |outcome| outcome.has_chart);
     }
 

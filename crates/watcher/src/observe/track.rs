@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::calm::Wait;
-use super::fact::{Fingerprint, Outcome};
+use super::fact::{News, Outcome, Said};
 use crate::application::{Request, SourceRequest};
 use crate::git::{GitError, RepositoryUrl};
 
@@ -31,7 +31,7 @@ pub(super) struct Track {
     /// Something changed during the evaluation.
     pub(super) again: bool,
     pub(super) outcome: Option<Arc<Outcome>>,
-    pub(super) said: Option<Fingerprint>,
+    pub(super) said: Option<Said>,
     pub(super) wait: Option<Wait>,
     /// A refresh that is not answered yet.
     pub(super) owes_refresh: bool,
@@ -78,6 +78,18 @@ impl Track {
         self.fresh_from = now;
         self.is_forced = true;
         self.owes_refresh = true;
+    }
+
+    /// What there is to say where the grounds tell it: the same request, the same reads, the same offer.
+    /// None where a fact has to be made to see it.
+    pub(super) fn news_by_grounds(&self, offer: u64) -> Option<News> {
+        let (said, outcome) = (self.said.as_ref()?, self.outcome.as_ref()?);
+        let same_offer = !outcome.has_chart || said.offer == offer;
+        if said.epoch != self.epoch || !same_offer || !outcome.same_reads(&said.outcome) {
+            return None;
+        }
+        let same_commits = outcome.commits().eq(said.outcome.commits());
+        Some(if same_commits { News::None } else { News::Calm })
     }
 
     /// The repositories that can be asked.

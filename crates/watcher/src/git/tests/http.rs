@@ -1,0 +1,120 @@
+//! Git over HTTP against the real `git http-backend`, and against servers that are none.
+
+use std::process::Stdio;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode, header};
+use axum::response::Redirect;
+use axum::routing::any;
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+
+/// Serves the folder's repositories below `/git`, and what else the tests need beside it.
+async fn serve(folder: &Path) -> String {
+    let router = Router::new()
+        .route("/git/{*path}", any(backend))
+        .with_state(folder.to_owned())
+        .route(
+            "/moved/info/refs",
+            any(async || Redirect::permanent("/git/upstream/info/refs?service=git-upload-pack")),
+        )
+        .route("/login/info/refs", any(async || "<html>please log in</html>"))
+        .route("/private/info/refs", any(async || StatusCode::UNAUTHORIZED))
+        .route("/broken/info/refs", any(async || StatusCode::BAD_GATEWAY))
+        .route("/silent/info/refs", any(std::future::pending::<StatusCode>));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+async fn backend(State(folder): State<PathBuf>, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, 1 << 20).await.expect("a body");
+    let content_type =
+        head.headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().expect("text"));
+    let mut child = tokio::process::Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", folder)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("PATH_INFO", head.uri.path().trim_start_matches("/git"))
+        .env("QUERY_STRING", head.uri.query().unwrap_or_default())
+        .env("REQUEST_METHOD", head.method.as_str())
+        .env("CONTENT_TYPE", content_type)
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("git");
+    child.stdin.take().expect("an input").write_all(&body).await.expect("written");
+    let output = child.wait_with_output().await.expect("an output").stdout;
+    let end = output.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    let mut response = Response::builder();
+    for line in String::from_utf8_lossy(&output[..end]).lines() {
+        let (name, value) = line.split_once(": ").expect("a header");
+        response = match name {
+            "Status" => response.status(value.split(' ').next().unwrap_or(value)),
+            _ => response.header(name, value),
+        };
+    }
+    response.body(Body::from(Bytes::copy_from_slice(&output[end + 4..]))).expect("a response")
+}
+
+/// How many commits a cache holds of the history of a revision.
+fn depth(repository: &Repository, commit: &str) -> usize {
+    let handle = repository.handle().expect("a handle");
+    let mut walk = handle.revwalk().expect("a walk");
+    walk.push(Oid::from_str(commit).expect("an id")).expect("a start");
+    walk.count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_are_fetched_over_http_without_their_history() {
+    let world = World::new();
+    let first = world.commit("main", &[("a.yaml", "1")]);
+    world.commit("main", &[("a.yaml", "2")]);
+    let tip = world.commit("main", &[("a.yaml", "3")]);
+    world.tag("v1", &first);
+    let server = serve(world.folder.path()).await;
+    let limits = Limits { silence: Duration::from_secs(1), call: Duration::from_secs(10) };
+    // The process does this first thing; an error says that another test did.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    prepare_process(&limits);
+
+    let url = format!("{server}/git/upstream");
+    let repository = open(&url, &world.cache());
+    assert_eq!(observe(&repository, "HEAD").await, Ok(tip.clone()));
+    assert_eq!(depth(&repository, &tip), 1);
+    let next = world.commit("main", &[("a.yaml", "4")]);
+    assert_eq!(observe(&repository, "main").await, Ok(next.clone()));
+    assert_eq!(depth(&repository, &next), 1);
+    assert_eq!(observe(&repository, "v1").await, Ok(first.clone()));
+
+    // A commit that no reference points at, and the beginning of one, may need all history.
+    let middle = world.upstream.revparse_single("main~1").expect("a commit").id().to_string();
+    let repository = open(&url, &world.folder.path().join("other"));
+    assert_eq!(observe(&repository, "HEAD").await, Ok(next));
+    assert_eq!(observe(&repository, &middle).await, Ok(middle));
+    assert_eq!(observe(&repository, &first[..9]).await, Ok(first));
+
+    let moved = open(&format!("{server}/moved"), &world.cache());
+    assert!(observe(&moved, "HEAD").await.is_ok());
+    for (path, reason) in [
+        ("git/nothing", "does not exist"),
+        ("private", "authentication is needed"),
+        ("login", "does not speak Git's smart protocol"),
+        ("broken", "status code: 502"),
+        ("silent", "no answer within"),
+    ] {
+        let error = observe(&open(&format!("{server}/{path}"), &world.cache()), "HEAD").await;
+        let error = error.expect_err(path);
+        assert!(error.contains(reason), "{path}: {error}");
+        assert!(error.contains(path), "{path}: {error}");
+    }
+    let closed = open("http://127.0.0.1:1/repo", &world.cache());
+    let error = observe(&closed, "HEAD").await.expect_err("nobody listens");
+    assert!(error.contains("refused"), "{error}");
+}
