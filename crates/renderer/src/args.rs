@@ -14,12 +14,13 @@ const VERSION_LIMITS: Limits = Limits { time: Duration::from_secs(30), output: 1
 
 /// Arguments of `ithaca renderer`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
-    /// Arguments of every process.
     #[command(flatten)]
+    #[allow(missing_docs)]
     pub chassis: ithaca_chassis::Args,
-    /// Where the bus is.
     #[command(flatten)]
+    #[allow(missing_docs)]
     pub bus: ithaca_bus::Args,
     /// Address of the watcher's gRPC service
     #[arg(

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use ithaca_bus::Bus;
@@ -53,6 +54,13 @@ pub fn revision(
     }
 }
 
+/// The renderer's command line.
+#[derive(clap::Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    args: ithaca_renderer::Args,
+}
+
 /// All of it.
 pub struct Stage {
     pub bus: Bus,
@@ -81,19 +89,15 @@ impl Stage {
             health: Health::default(),
         };
         let folder = crate::tools::folder();
-        let args = ithaca_renderer::Args {
-            bus: bus_args,
-            watcher_url: format!("http://{address}"),
-            helm: folder.join("helm"),
-            kustomize: folder.join("kustomize"),
-            work_dir: nats.folder.path().join("work"),
-            renders: 2,
-            render_time_limit: Duration::from_secs(30),
-            render_output_max_mib: 64,
-            render_memory_max_mib: 4096,
-            content_max_mib: 128,
-            render_cache_mib: 8,
-        };
+        let arguments = [
+            "renderer".to_owned(),
+            format!("--nats-url={}", nats.url),
+            format!("--watcher-url=http://{address}"),
+            format!("--helm={}", folder.join("helm").display()),
+            format!("--kustomize={}", folder.join("kustomize").display()),
+            format!("--work-dir={}", nats.folder.path().join("work").display()),
+        ];
+        let args = CommandLine::parse_from(arguments).args;
         let service = tokio::spawn(ithaca_renderer::run(args, process));
         Self { bus, watcher, nats, shutdown, service }
     }
