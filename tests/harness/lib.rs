@@ -23,6 +23,7 @@ pub use cluster::Cluster;
 pub use control_plane::ControlPlane;
 pub use git_server::GitServer;
 pub use nats::Nats;
+pub use port::free as free_port;
 pub use process::{Process, Program, Ready};
 pub use progress::Progress;
 pub use repository::Repository;

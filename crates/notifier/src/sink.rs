@@ -113,7 +113,12 @@ async fn answer(
             Outcome::Retry(why) => {
                 metrics.count(sink.name(), "retried");
                 let pause = pause(attempt);
-                tracing::warn!(attempt, pause = ?pause, "failed to deliver an event, trying again: {why}");
+                // One that is down for long is told once for each event, not for each attempt.
+                if attempt == 0 {
+                    tracing::warn!("failed to deliver an event, trying again: {why}");
+                } else {
+                    tracing::debug!(attempt, "failed to deliver an event again: {why}");
+                }
                 delivery.progress().await;
                 tokio::select! {
                     () = tokio::time::sleep(pause) => delivery.progress().await,

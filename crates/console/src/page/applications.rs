@@ -58,11 +58,9 @@ pub fn row(base: &str, namespace: &str, summary: &Summary) -> Markup {
             data-sync=(summary.sync) data-health=(summary.health) data-words=(words(summary)) {
             th.name scope="row" {
                 a href=(path) { (summary.name) }
-                span.sub {
-                    @if summary.namespace != namespace { (summary.namespace) " · " }
-                    (summary.project)
-                    @if summary.is_being_deleted { " · " (badge::badge(Tone::Warn, "Deleting")) }
-                }
+                @if summary.namespace != namespace { span.sub { (summary.namespace) } }
+                @if summary.project != "default" && !summary.project.is_empty() { span.sub { (summary.project) } }
+                @if summary.is_being_deleted { (badge::badge(Tone::Warn, "Deleting")) }
             }
             td.sync { (badge::sync(summary.sync)) }
             td.health { (badge::health(summary.health)) }

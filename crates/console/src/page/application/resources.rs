@@ -12,8 +12,11 @@ pub fn resources(resources: &[ResourceStatus]) -> Markup {
     html! {
         section.card aria-labelledby="resources-title" {
             h2 #resources-title {
-                "Resources " span.dim { (text::count(resources.len(), "object")) }
-                @if problems > 0 { span.dim { ", " (problems) " to look at" } }
+                "Resources "
+                span.dim {
+                    (text::count(resources.len(), "object"))
+                    @if problems > 0 { ", " (problems) " to look at" }
+                }
             }
             @if resources.is_empty() {
                 p.none { "Nothing is managed yet." }

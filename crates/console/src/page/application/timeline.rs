@@ -24,15 +24,15 @@ pub fn timeline(happenings: Option<&[Happening]>) -> Markup {
 }
 
 fn item(happening: &Happening) -> Markup {
-    let tone = match happening.mood {
-        Mood::Good => Tone::Good,
-        Mood::Plain => Tone::Dim,
-        Mood::Busy => Tone::Busy,
-        Mood::Bad => Tone::Bad,
+    let picture = match happening.mood {
+        Mood::Good => Tone::Good.icon(),
+        Mood::Plain => "dot",
+        Mood::Busy => "start",
+        Mood::Bad => Tone::Bad.icon(),
     };
     html! {
         li data-mood=(happening.mood.as_str()) {
-            (badge::icon(tone.icon()))
+            (badge::icon(picture))
             div {
                 strong { (happening.title) } " " span.sub { (badge::moment_of(&happening.at)) }
                 @if !happening.detail.is_empty() { p.message { (happening.detail) } }
