@@ -8,7 +8,7 @@ use ithaca_proto::v1::failure::Reason;
 use super::effect::{Evaluated, Job};
 use super::fact::{ObservedSource, Outcome};
 use crate::git::{CommitInfo, GitError, Handle, Repository, RepositoryUrl, Snapshot};
-use crate::reads::{self, Derived, Entry, Files, ReadError, Reads, SourceFiles};
+use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles};
 
 /// Commits that are open, each once for the whole batch.
 type Snapshots<'a> = HashMap<(&'a RepositoryUrl, &'a str), Result<Open<'a>, GitError>>;
@@ -59,8 +59,17 @@ fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> (Outcome, bool) {
             None => return (Outcome::default(), true),
         }
     }
-    let closures: Vec<_> = opened.iter().map(|open| Closures::new(&open.snapshot)).collect();
-    let files: Vec<Files<'_>> = closures.iter().map(Closures::files).collect();
+    let answers: Vec<_> = opened
+        .iter()
+        .map(|Open { snapshot, .. }| {
+            let entry = |path: &str| snapshot.entry(path);
+            let list = |path: &str| snapshot.list(path);
+            let text = |path: &str| snapshot.text(path);
+            (entry, list, text)
+        })
+        .collect();
+    let files: Vec<Files<'_>> =
+        answers.iter().map(|(entry, list, text)| Files { entry, list, text }).collect();
     if let Some(unchanged) = unchanged(job, &opened, &files) {
         return (unchanged, false);
     }
@@ -128,26 +137,5 @@ fn explain(job: &Job, error: &ReadError) -> String {
     match places.first() {
         Some(place) => format!("{error} in {place}"),
         None => error.to_string(),
-    }
-}
-
-/// The three questions about files, answered by a snapshot.
-struct Closures<'a> {
-    entry: Box<dyn Fn(&str) -> Option<Entry> + 'a>,
-    list: Box<dyn Fn(&str) -> Vec<(String, Entry)> + 'a>,
-    text: Box<dyn Fn(&str) -> Option<Vec<u8>> + 'a>,
-}
-
-impl<'a> Closures<'a> {
-    fn new(snapshot: &'a Snapshot<'_>) -> Self {
-        Self {
-            entry: Box::new(|path| snapshot.entry(path)),
-            list: Box::new(|path| snapshot.list(path)),
-            text: Box::new(|path| snapshot.text(path)),
-        }
-    }
-
-    fn files(&self) -> Files<'_> {
-        Files { entry: &*self.entry, list: &*self.list, text: &*self.text }
     }
 }
