@@ -90,6 +90,11 @@ fn a_folder_reads_the_manifests_that_its_patterns_let_through() {
 }
 
 #[test]
+fn a_folder_without_manifests_is_read_as_a_folder() {
+    assert_eq!(reads(&plain(), json!([{"repoURL": "r", "path": "other"}])), [["other"]]);
+}
+
+#[test]
 fn a_folder_is_decided_by_its_tree_and_read_by_its_files() {
     let source = json!([{"repoURL": "r", "path": "infra"}]);
     let before = derive_from(&plain(), source.clone()).expect("reads");
