@@ -15,11 +15,14 @@ async fn an_edit_is_undone() -> anyhow::Result<()> {
     let path = config_map("drift-edit", "settings");
     scene.patch(&path, json!({"data": {"value": "edited"}})).await?;
     scene.wait(&path, "is as in Git", |object| object["data"]["value"] == "1").await?;
-    let app = scene.synced("drift-edit", &commit).await?;
+    let healed = |app: &serde_json::Value| {
+        let state = &app["status"]["operationState"];
+        state["operation"]["sync"]["autoHealAttemptsCount"] == 1 && state["phase"] == "Succeeded"
+    };
+    let app = scene.wait(&application("drift-edit"), "tells of it", healed).await?;
     let status = &app["status"];
     let operation = &status["operationState"]["operation"];
     ensure!(operation["initiatedBy"]["automated"] == true, "{operation}");
-    ensure!(operation["sync"]["autoHealAttemptsCount"] == 1, "{operation}");
     ensure!(operation["sync"]["resources"][0]["name"] == "settings", "{operation}");
     ensure!(status["history"].as_array().is_some_and(|history| history.len() == 1), "{}", status["history"]);
     Ok(())

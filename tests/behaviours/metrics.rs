@@ -46,6 +46,8 @@ async fn every_process_has_a_page() -> anyhow::Result<()> {
     let commit = scene.repository.publish("Add settings").await?;
     scene.create("metrics-pages", "app", automated()).await?;
     scene.synced("metrics-pages", &commit).await?;
+    // The console counts requests, so it needs one.
+    reqwest::get(&scene.stack.services()?.console).await?.error_for_status()?;
     for service in SERVICES {
         wait_until(&format!("{service} has its series"), DEADLINE, async || {
             let page = page(&scene, service).await?;

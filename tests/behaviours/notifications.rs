@@ -40,7 +40,7 @@ async fn the_audit_trail_says_who_committed_what_and_what_came_of_it() -> anyhow
     })
     .await?;
     ensure!(line["commit"]["author"] == "Ada Tester <ada@example.com>", "{line}");
-    ensure!(line["commit"]["message"].to_string().contains("Add settings"), "{line}");
+    ensure!(line["commit"]["subject"] == "Add settings", "{line}");
     ensure!(line["results"][0]["name"] == "settings", "{line}");
     ensure!(line["seconds"]["total"].as_f64().is_some_and(|seconds| seconds > 0.0), "{line}");
     Ok(())
