@@ -8,7 +8,7 @@ use anyhow::Context;
 use ithaca_bus::Bus;
 use ithaca_proto::v1::{ApplicationRef, Event, event::Fact};
 use ithaca_tests::{
-    Options, Process, Program, Progress, Ready, Stack, Tools, empty, free_port, target_folder,
+    Options, Process, Program, Progress, Ready, Stack, Tools, empty, free_port, target_folder, wait_until,
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -39,6 +39,11 @@ impl Stage {
         empty(&dir)?;
         let options = Options { dir, nodes: 0, kubeconfig: None, binary: None };
         let stack = Stack::start(options, tools, &progress).await?;
+        // The API server serves a new kind a moment before it lists it, and kubectl goes by the list.
+        wait_until("kubectl knows Applications", SOON, async || {
+            stack.cluster.kubectl(&["get", "applications", "-n", "argocd"]).await
+        })
+        .await?;
         let (console, url) = console(&stack).await?;
         Ok(Self { stack, _console: console, url })
     }

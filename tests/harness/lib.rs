@@ -4,6 +4,7 @@
 //! Out: a running [`Stack`] (control plane, NATS, Git server, services) and short verbs for behaviour tests.
 //! It fakes nothing: API server, NATS, Git, Helm and Kustomize are the programs that users run.
 
+mod chance;
 mod cluster;
 mod control_plane;
 mod git_server;
@@ -19,6 +20,7 @@ mod stack;
 mod tools;
 mod wait;
 
+pub use chance::Chance;
 pub use cluster::Cluster;
 pub use control_plane::ControlPlane;
 pub use git_server::GitServer;

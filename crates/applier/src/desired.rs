@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use ithaca_api::{annotation, tracking};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -138,6 +139,9 @@ fn classify(manifest: &Value, key: &ObjectKey, assembly: &mut Assembly) -> bool 
 }
 
 fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Result<Desired, String> {
+    if kind.group.is_empty() && kind.kind == "Secret" {
+        encode_string_data(&mut manifest);
+    }
     if kind.kind != "CustomResourceDefinition" {
         track(&mut manifest, &key, owner)?;
     }
@@ -170,6 +174,18 @@ fn settle_namespace(manifest: &mut Value, namespaced: bool, destination: &str) {
         metadata.remove("namespace");
     } else if !given {
         metadata.insert("namespace".to_owned(), Value::from(destination));
+    }
+}
+
+/// Moves a Secret's `stringData` into `data`, as the API server does: it gives back `data` alone.
+fn encode_string_data(manifest: &mut Value) {
+    let Some(secret) = manifest.as_object_mut() else { return };
+    let Some(Value::Object(texts)) = secret.remove("stringData") else { return };
+    let data = secret.entry("data").or_insert_with(|| Value::Object(Map::new()));
+    let Some(data) = data.as_object_mut() else { return };
+    for (key, text) in texts {
+        let encoded = text.as_str().map(|text| Value::from(BASE64_STANDARD.encode(text)));
+        data.insert(key, encoded.unwrap_or(text));
     }
 }
 
@@ -284,6 +300,13 @@ mod tests {
         assert_eq!(assembly.objects[0].key.to_string(), "e.org/Thing/a");
         assert_eq!(assembly.unknown.len(), 1);
         assert!(assembly.unknown[0].1.contains("e.org/v1 Other"));
+    }
+
+    #[test]
+    fn a_secrets_texts_are_wanted_as_the_api_server_keeps_them() {
+        let mut secret = json!({"kind": "Secret", "data": {"a": "eA=="}, "stringData": {"b": "hello"}});
+        encode_string_data(&mut secret);
+        assert_eq!(secret, json!({"kind": "Secret", "data": {"a": "eA==", "b": "aGVsbG8="}}));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use opentelemetry::Context;
 use prost::Message;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Events that wait for the bus at most.
@@ -57,8 +58,9 @@ impl Publisher {
 pub async fn publish(bus: Bus, mut events: mpsc::Receiver<(Event, Context)>) {
     while let Some((event, context)) = events.recv().await {
         let span = tracing::info_span!("publish", event = event.id);
+        // Without a collector there is no parent to set, which is no error.
         let _ = span.set_parent(context);
-        let _entered = tracing::Instrument::instrument(publish_one(&bus, &event), span).await;
+        publish_one(&bus, &event).instrument(span).await;
     }
 }
 

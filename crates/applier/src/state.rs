@@ -3,11 +3,7 @@
 //! What comes in: Applications, facts and live objects as they arrive. What goes out: views to decide on, and which
 //! applications have to be looked at again. Losing all of it costs a restart and nothing else.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use ithaca_api::{Application, tracking};
 use ithaca_proto::v1::{BundleRendered, Purpose};
@@ -39,6 +35,8 @@ pub struct App {
     pub run: Option<Run>,
     /// When its status was last written.
     pub written: Option<Instant>,
+    /// `observed_at` of the last bundle that answered a refresh.
+    pub refreshed: i64,
     /// How often in a row something outside failed.
     pub failures: u32,
 }
@@ -94,6 +92,7 @@ impl State {
             tracked: app.tracked.bundle.as_ref(),
             requested: app.requested.bundle.as_ref(),
             run: app.run.as_ref(),
+            refreshed: app.refreshed,
             records: &self.records,
             control_plane,
             now,
@@ -119,6 +118,7 @@ impl State {
                     requested: Loaded::default(),
                     run: None,
                     written: None,
+                    refreshed: 0,
                     failures: 0,
                 };
                 for (purpose, loaded) in
@@ -158,11 +158,14 @@ impl State {
         newer.then_some(uid)
     }
 
-    /// Takes over what a tracked fact amounts to; what the application wanted before is forgotten.
-    pub fn want(&mut self, uid: &Uid, bundle: &Bundle) {
-        let keys: HashSet<&ObjectKey> = bundle.assembly.objects.iter().map(|desired| &desired.key).collect();
-        self.wanted.retain(|key, (owner, _)| owner != uid || keys.contains(key));
-        for desired in &bundle.assembly.objects {
+    /// Takes over what a tracked fact amounts to in the place of what the application wanted before.
+    pub fn want(&mut self, uid: &Uid, before: Option<&Bundle>, now: &Bundle) {
+        for desired in before.iter().flat_map(|bundle| &bundle.assembly.objects) {
+            if self.wanted.get(&desired.key).is_some_and(|(owner, _)| owner == uid) {
+                self.wanted.remove(&desired.key);
+            }
+        }
+        for desired in &now.assembly.objects {
             self.wanted.insert(desired.key.clone(), (uid.clone(), desired.clone()));
         }
     }

@@ -37,22 +37,24 @@ pub async fn work(shared: Arc<Shared>, uid: Uid) {
     let timer = shared.metrics.reconcile_timer();
     let outcome = Box::pin(settle(&shared, &uid)).instrument(span).await;
     shared.metrics.reconciled(timer, &shared, &uid);
-    match outcome {
-        Ok(()) => shared.state().apps.get_mut(&uid).map(|app| app.failures = 0).unwrap_or_default(),
-        Err(error) => {
-            let failures = shared.state().apps.get_mut(&uid).map_or(0, |app| {
-                app.failures += 1;
-                app.failures
-            });
-            let delay = Duration::from_millis(100 * 2_u64.pow(failures.min(8)));
-            tracing::warn!(
-                application = name,
-                error = &error as &dyn std::error::Error,
-                "trying again in {delay:?}"
-            );
-            shared.queue.dirty_after(&uid, delay);
-        }
+    let failures = count_failures(&shared, &uid, outcome.is_err());
+    if let Err(error) = outcome {
+        let delay = Duration::from_millis(100 * 2_u64.pow(failures.min(8)));
+        tracing::warn!(
+            application = name,
+            error = &error as &dyn std::error::Error,
+            "trying again in {delay:?}"
+        );
+        shared.queue.dirty_after(&uid, delay);
     }
+}
+
+/// Failures in a row, this one included.
+fn count_failures(shared: &Shared, uid: &Uid, failed: bool) -> u32 {
+    let mut state = shared.state();
+    let Some(app) = state.apps.get_mut(uid) else { return 0 };
+    app.failures = if failed { app.failures + 1 } else { 0 };
+    app.failures
 }
 
 async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
@@ -143,7 +145,8 @@ async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
         let bundle = Arc::new(Bundle::new((*fact).clone(), assembly));
         let mut state = shared.state();
         if tracked {
-            state.want(uid, &bundle);
+            let before = state.apps.get(uid).and_then(|app| app.tracked.bundle.clone());
+            state.want(uid, before.as_deref(), &bundle);
         }
         if let Some(app) = state.apps.get_mut(uid) {
             let loaded = if tracked { &mut app.tracked } else { &mut app.requested };

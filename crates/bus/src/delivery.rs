@@ -10,7 +10,7 @@ use prost::Message;
 use crate::{Bus, trace};
 
 /// How long the server waits for an answer before it delivers again; `progress` starts the time anew.
-pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// A message and the duty to answer for it. Dropped without an answer, it comes back after `ACK_WAIT`.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<M> Delivery<M> {
         self.answer(AckKind::Term).await;
     }
 
-    /// Still at it: to be called well within 30 seconds of the last call.
+    /// Still at it: to be called well within 10 seconds of the last call.
     pub async fn progress(&self) {
         self.answer(AckKind::Progress).await;
     }

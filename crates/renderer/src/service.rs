@@ -25,7 +25,7 @@ use crate::worker::{Done, WorkError, Worker};
 const HELD_PER_RENDER: usize = 4;
 
 /// How often the server is told that a long rendering goes on.
-const PROGRESS: Duration = Duration::from_secs(10);
+const PROGRESS: Duration = Duration::from_secs(3);
 
 /// What is in hand may take this long once the process stops.
 const GRACE: Duration = Duration::from_secs(10);

@@ -10,9 +10,13 @@ use ithaca_proto::v1::content_part::Mode;
 use ithaca_proto::v1::source_service_server::SourceService;
 use ithaca_proto::v1::{ContentPart, GetContentRequest, PathRead};
 use opentelemetry::KeyValue;
+use opentelemetry::propagation::Extractor;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::git::{Handle, Repository, RepositoryUrl};
 use crate::metrics::Metrics;
@@ -60,15 +64,25 @@ impl Content {
     }
 }
 
+type Parts = ReceiverStream<Result<ContentPart, Status>>;
+
 #[tonic::async_trait]
 impl SourceService for Content {
-    type GetContentStream = ReceiverStream<Result<ContentPart, Status>>;
+    type GetContentStream = Parts;
 
     async fn get_content(
         &self,
         request: Request<GetContentRequest>,
     ) -> Result<Response<Self::GetContentStream>, Status> {
-        let GetContentRequest { repository, revision, reads } = request.into_inner();
+        let span = tracing::info_span!("get content");
+        let _ = span.set_parent(context(request.metadata()));
+        self.get(request.into_inner()).instrument(span).await
+    }
+}
+
+impl Content {
+    async fn get(&self, request: GetContentRequest) -> Result<Response<Parts>, Status> {
+        let GetContentRequest { repository, revision, reads } = request;
         let url = RepositoryUrl::parse(&repository, self.allow_files)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let repository = self
@@ -92,6 +106,21 @@ impl SourceService for Content {
         });
         Ok(Response::new(ReceiverStream::new(stream)))
     }
+}
+
+/// The trace that a request belongs to.
+fn context(metadata: &MetadataMap) -> opentelemetry::Context {
+    struct Received<'a>(&'a MetadataMap);
+    impl Extractor for Received<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.0.get(key)?.to_str().ok()
+        }
+
+        fn keys(&self) -> Vec<&str> {
+            Vec::new()
+        }
+    }
+    opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Received(metadata)))
 }
 
 /// Why no more is sent.

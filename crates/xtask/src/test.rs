@@ -21,7 +21,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     prerequisites::to_test()?;
     let progress = Progress::shown();
-    Tools::build(&progress)?;
+    let tools = Tools::build(&progress)?;
     let binary = build::development(&progress)?;
     progress.step("running the tests");
     progress.finish();
@@ -30,6 +30,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .args(&args.cargo)
         .current_dir(repository_root())
         .env("ITHACA_BINARY", binary)
+        .env("ITHACA_TOOLS", tools.folder())
         // Errors of tests tell what was seen; where they were made is noise.
         .env("RUST_LIB_BACKTRACE", "0")
         .status()

@@ -14,7 +14,7 @@ use super::{
     autosync::{AutoSync, auto_sync},
     comparison::{Comparison, compare},
     deletion,
-    run::{Next, Run},
+    run::{Next, Run, Strayed},
     status::{self, Change, Progress},
 };
 use crate::{
@@ -37,6 +37,8 @@ pub struct View<'a> {
     pub requested: Option<&'a Arc<Bundle>>,
     /// The operation under way.
     pub run: Option<&'a Run>,
+    /// `observed_at` of the last bundle that answered a refresh.
+    pub refreshed: i64,
     /// Of the destination's cluster.
     pub records: &'a Records,
     /// Namespace of the control plane, for the status.
@@ -282,11 +284,8 @@ fn invalid_destination(application: &Application) -> Option<String> {
     })
 }
 
-fn drift(
-    bundle: &Bundle,
-    comparison: &Comparison,
-    records: &Records,
-) -> Vec<(ObjectKey, Option<Arc<crate::live::Drift>>)> {
+/// The objects that are not as wanted, and how they differ.
+pub(super) fn drift(bundle: &Bundle, comparison: &Comparison, records: &Records) -> Strayed {
     let places = comparison.out_of_sync.iter().filter_map(|place| bundle.assembly.objects.get(*place));
     places
         .map(|desired| match records.get(&desired.key).map(|record| &record.verdict) {

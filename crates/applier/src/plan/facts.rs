@@ -9,20 +9,17 @@ use ithaca_api::{
 use ithaca_proto::v1::{self, event::Fact};
 use jiff::Timestamp;
 
-use super::run::Run;
+use super::{run::Run, status::Change};
 use crate::{live::Drift, object::ObjectKey};
 
-/// The facts between two statuses of an Application.
-pub fn facts(
-    before: &ApplicationStatus,
-    after: &ApplicationStatus,
-    run: Option<&Run>,
-    now: Timestamp,
-) -> Vec<Fact> {
+/// The facts between an Application's status and the change that was written to it.
+pub fn facts(before: &ApplicationStatus, change: &Change, run: Option<&Run>, now: Timestamp) -> Vec<Fact> {
+    let after = &change.status;
     let mut facts = Vec::new();
     facts.extend(
         run.iter().flat_map(|run| run.drift.iter().map(|(key, drift)| drifted(key, drift.as_deref(), true))),
     );
+    facts.extend(change.drift.iter().map(|(key, drift)| drifted(key, drift.as_deref(), false)));
     facts.extend(operation(before, after, run, now));
     facts.extend(sync_status(before, after));
     facts.extend(health(before, after));
@@ -31,7 +28,7 @@ pub fn facts(
 }
 
 /// The fact that an object left the wanted state.
-pub fn drifted(key: &ObjectKey, drift: Option<&Drift>, corrected: bool) -> Fact {
+fn drifted(key: &ObjectKey, drift: Option<&Drift>, corrected: bool) -> Fact {
     let author = drift.and_then(|drift| drift.author.as_ref());
     Fact::DriftDetected(v1::DriftDetected {
         object: Some(object(key)),
@@ -134,7 +131,7 @@ fn conditions(before: &ApplicationStatus, after: &ApplicationStatus) -> Vec<Fact
 }
 
 /// The message form of a key.
-pub fn object(key: &ObjectKey) -> v1::ObjectRef {
+fn object(key: &ObjectKey) -> v1::ObjectRef {
     v1::ObjectRef {
         group: key.group.to_string(),
         version: String::new(),

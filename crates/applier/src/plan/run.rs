@@ -41,8 +41,11 @@ pub struct Run {
     /// Why the last tasks got no answer; they are done again.
     pub trouble: Option<String>,
     /// The drift that it puts right.
-    pub drift: Vec<(ObjectKey, Option<Arc<Drift>>)>,
+    pub drift: Strayed,
 }
+
+/// Objects that are not as wanted, and how they differ; None where they are gone.
+pub type Strayed = Vec<(ObjectKey, Option<Arc<Drift>>)>;
 
 /// One object's part in an operation.
 #[derive(Clone, Debug)]
@@ -134,7 +137,9 @@ impl Run {
         if let Some(failed_at) = self.failed_at {
             return Next::RetryAt(self.retry_at(failed_at).unwrap_or(failed_at));
         }
-        if let Some(failure) = self.bundle.failure.as_ref().filter(|_| !self.is_selective()) {
+        // What drifted is put back to the last good content; nothing else is done with a bundle that failed.
+        let heals = self.operation.initiated_by.automated && self.is_selective();
+        if let Some(failure) = self.bundle.failure.as_ref().filter(|_| !heals) {
             return Next::Finish(OperationPhase::Error, format!("ComparisonError: {}", failure.message));
         }
         if let Some(reason) = self.refusal() {

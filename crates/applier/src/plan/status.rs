@@ -10,7 +10,11 @@ use ithaca_api::{
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{comparison::Comparison, decide::View, run::Run};
+use super::{
+    comparison::Comparison,
+    decide::{self, View},
+    run::{Run, Strayed},
+};
 use crate::bundle::Bundle;
 
 /// How far the operation is.
@@ -39,6 +43,8 @@ pub struct Change {
     pub ends_run: bool,
     /// The operation under way is told of.
     pub announces_run: bool,
+    /// Objects that left the wanted state and are not put right.
+    pub drift: Strayed,
 }
 
 impl Change {
@@ -93,7 +99,25 @@ pub fn compared(
         false => status.source_type = types.first().copied(),
     }
     status.summary = summary(bundle);
-    finish(view, status, bundle.refresh, progress)
+    let strayed = matches!(progress, Progress::Rest) && strayed(view.application, &status);
+    let mut change = finish(view, status, answers_refresh(view, bundle), progress);
+    if strayed {
+        change.drift = decide::drift(bundle, comparison, view.records);
+    }
+    change
+}
+
+/// Whether the cluster left the state of a revision that it had.
+fn strayed(application: &Application, status: &ApplicationStatus) -> bool {
+    let before = application.status.as_ref().and_then(|status| status.sync.as_ref());
+    let (Some(before), Some(now)) = (before, status.sync.as_ref()) else { return false };
+    let same = before.revision == now.revision && before.revisions == now.revisions;
+    same && before.status == SyncStatusCode::Synced && now.status == SyncStatusCode::OutOfSync
+}
+
+/// Whether the bundle answers a refresh that none before it answered.
+fn answers_refresh(view: View<'_>, bundle: &Bundle) -> bool {
+    bundle.refresh && bundle.observed_at > view.refreshed
 }
 
 /// The status where nothing was ever rendered: what is wrong, and nothing about objects.
@@ -104,7 +128,7 @@ pub fn failed(view: View<'_>, bundle: &Bundle) -> Change {
     let healthy =
         HealthStatus { status: Some(ithaca_api::HealthStatusCode::Healthy), ..HealthStatus::default() };
     status.health = Some(status.health.unwrap_or(healthy));
-    finish(view, status, bundle.refresh, Progress::Rest)
+    finish(view, status, answers_refresh(view, bundle), Progress::Rest)
 }
 
 /// The status where the spec cannot be followed.
@@ -115,7 +139,7 @@ pub fn invalid(view: View<'_>, reason: &str) -> Change {
     let unknown =
         HealthStatus { status: Some(ithaca_api::HealthStatusCode::Unknown), ..HealthStatus::default() };
     status.health = Some(unknown);
-    finish(view, status, view.tracked.is_some_and(|bundle| bundle.refresh), Progress::Rest)
+    finish(view, status, view.tracked.is_some_and(|bundle| answers_refresh(view, bundle)), Progress::Rest)
 }
 
 /// Adds the operation, keeps the times of what did not change, and moves reconciledAt where anything did.
@@ -156,6 +180,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
         clears_refresh: asked && refreshed,
         ends_run,
         announces_run: !matches!(progress, Progress::Rest),
+        drift: Strayed::new(),
     }
 }
 

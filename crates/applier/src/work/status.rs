@@ -31,6 +31,9 @@ pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Err
         let mut state = shared.state();
         if let Some(app) = state.apps.get_mut(uid) {
             app.written = Some(std::time::Instant::now());
+            if change.clears_refresh {
+                app.refreshed = app.tracked.bundle.as_ref().map_or(0, |bundle| bundle.observed_at);
+            }
             if let Some(run) = app.run.as_mut().filter(|_| change.announces_run) {
                 run.announced = true;
             }
@@ -42,7 +45,7 @@ pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Err
         tell(shared, &after, run);
     }
     let old = before.status.unwrap_or_default();
-    let facts = plan::facts(&old, &change.status, ended, Timestamp::now());
+    let facts = plan::facts(&old, &change, ended, Timestamp::now());
     shared.publisher.say(&after, facts, &context);
     Ok(())
 }

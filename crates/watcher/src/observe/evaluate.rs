@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ithaca_proto::v1::failure::Reason;
 
-use super::effect::{Evaluated, Job};
+use super::effect::{Evaluated, Job, JobSource};
 use super::fact::{ObservedSource, Outcome};
 use crate::git::{CommitInfo, GitError, Handle, Repository, RepositoryUrl, Snapshot};
-use crate::reads::{self, Derived, Entry, Files, ReadError, Reads, SourceFiles};
+use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles};
 
 /// Commits that are open, each once for the whole batch.
 type Snapshots<'a> = HashMap<(&'a RepositoryUrl, &'a str), Result<Open<'a>, GitError>>;
@@ -39,40 +39,71 @@ pub fn evaluate(
             None => Err(GitError::of_cache(&source.url.to_string(), "it is not open")),
         });
     }
-    let mut unchanged = Vec::new();
+    let mut moved = Vec::new();
+    let mut changed = Vec::new();
     for job in jobs {
-        match outcome(job, &snapshots) {
-            (outcome, true) => found(vec![(job.key.clone(), job.epoch, outcome)]),
-            (outcome, false) => unchanged.push((job.key.clone(), job.epoch, outcome)),
+        match open(job, &snapshots) {
+            Err(failed) => found(vec![(job.key.clone(), job.epoch, failed)]),
+            Ok(opened) => match unchanged(job, &opened) {
+                Some(outcome) => moved.push((job.key.clone(), job.epoch, outcome)),
+                None => changed.push((job, opened)),
+            },
         }
     }
-    found(unchanged);
+    // Those that read little are quickly found, and need not wait for those that read much.
+    changed.sort_by_key(|(job, _)| job.previous.as_ref().map_or(0, |previous| previous.size()));
+    for (job, opened) in changed {
+        found(vec![(job.key.clone(), job.epoch, derived(job, &opened))]);
+    }
+    found(moved);
 }
 
-/// What a job finds, and whether that is anything new beside the commits.
-fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> (Outcome, bool) {
-    let mut opened = Vec::with_capacity(job.sources.len());
-    for source in &job.sources {
-        match snapshots.get(&(&source.url, source.commit.as_str())) {
-            Some(Ok(open)) => opened.push(open),
-            Some(Err(error)) => return (Outcome::failed(Reason::Source, error.to_string(), true), true),
-            None => return (Outcome::default(), true),
-        }
-    }
-    let closures: Vec<_> = opened.iter().map(|open| Closures::new(&open.snapshot)).collect();
-    let files: Vec<Files<'_>> = closures.iter().map(Closures::files).collect();
-    if let Some(unchanged) = unchanged(job, &opened, &files) {
-        return (unchanged, false);
-    }
+/// The commits of a job.
+fn open<'a, 's>(job: &'a Job, snapshots: &'s Snapshots<'a>) -> Result<Vec<&'s Open<'a>>, Outcome> {
+    let commit = |source: &'a JobSource| match snapshots.get(&(&source.url, source.commit.as_str())) {
+        Some(Ok(open)) => Ok(open),
+        Some(Err(error)) => Err(Outcome::failed(Reason::Source, error.to_string(), true)),
+        None => Err(Outcome::default()),
+    };
+    job.sources.iter().map(commit).collect()
+}
+
+/// The previous outcome at the new commits, where they changed nothing that it was decided by.
+fn unchanged(job: &Job, opened: &[&Open<'_>]) -> Option<Outcome> {
+    let previous = job.previous.as_ref().filter(|previous| previous.failure.is_none())?;
+    let mut pairs = previous.sources.iter().zip(opened);
+    let holds = previous.sources.len() == opened.len()
+        && pairs.all(|(source, open)| reads::still_holds(&source.reads, |path| open.snapshot.entry(path)));
+    let reads = previous.sources.iter().map(|source| source.reads.clone());
+    holds.then(|| Outcome {
+        sources: observed(job, opened, reads),
+        has_chart: previous.has_chart,
+        failure: None,
+    })
+}
+
+/// What a job reads at its commits.
+fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
+    let answers: Vec<_> = opened
+        .iter()
+        .map(|Open { snapshot, .. }| {
+            let entry = |path: &str| snapshot.entry(path);
+            let list = |path: &str| snapshot.list(path);
+            let text = |path: &str| snapshot.text(path);
+            (entry, list, text)
+        })
+        .collect();
+    let files: Vec<Files<'_>> =
+        answers.iter().map(|(entry, list, text)| Files { entry, list, text }).collect();
     let sources: Vec<SourceFiles<'_>> = job
         .sources
         .iter()
         .zip(&files)
         .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
         .collect();
-    let outcome = match reads::derive(&sources) {
+    match reads::derive(&sources) {
         Ok(Derived { reads, has_chart }) => {
-            let sources = observed(job, &opened, reads.into_iter().map(Arc::new));
+            let sources = observed(job, opened, reads.into_iter().map(Arc::new));
             Outcome { sources, has_chart, failure: None }
         }
         Err(error) => {
@@ -80,25 +111,10 @@ fn outcome<'a>(job: &'a Job, snapshots: &Snapshots<'a>) -> (Outcome, bool) {
             let message = explain(job, &error);
             let none = std::iter::repeat_with(Arc::<Reads>::default);
             let mut failed = Outcome::failed(Reason::Source, message, may_heal);
-            failed.sources = observed(job, &opened, none);
+            failed.sources = observed(job, opened, none);
             failed
         }
-    };
-    (outcome, true)
-}
-
-/// The previous outcome at the new commits, where they changed nothing that it was decided by.
-fn unchanged(job: &Job, opened: &[&Open<'_>], files: &[Files<'_>]) -> Option<Outcome> {
-    let previous = job.previous.as_ref().filter(|previous| previous.failure.is_none())?;
-    let same_length = previous.sources.len() == files.len();
-    let holds = same_length
-        && previous.sources.iter().zip(files).all(|(source, files)| reads::still_holds(&source.reads, files));
-    let reads = previous.sources.iter().map(|source| source.reads.clone());
-    holds.then(|| Outcome {
-        sources: observed(job, opened, reads),
-        has_chart: previous.has_chart,
-        failure: None,
-    })
+    }
 }
 
 fn observed(job: &Job, opened: &[&Open<'_>], reads: impl Iterator<Item = Arc<Reads>>) -> Vec<ObservedSource> {
@@ -128,26 +144,5 @@ fn explain(job: &Job, error: &ReadError) -> String {
     match places.first() {
         Some(place) => format!("{error} in {place}"),
         None => error.to_string(),
-    }
-}
-
-/// The three questions about files, answered by a snapshot.
-struct Closures<'a> {
-    entry: Box<dyn Fn(&str) -> Option<Entry> + 'a>,
-    list: Box<dyn Fn(&str) -> Vec<(String, Entry)> + 'a>,
-    text: Box<dyn Fn(&str) -> Option<Vec<u8>> + 'a>,
-}
-
-impl<'a> Closures<'a> {
-    fn new(snapshot: &'a Snapshot<'_>) -> Self {
-        Self {
-            entry: Box::new(|path| snapshot.entry(path)),
-            list: Box::new(|path| snapshot.list(path)),
-            text: Box::new(|path| snapshot.text(path)),
-        }
-    }
-
-    fn files(&self) -> Files<'_> {
-        Files { entry: &*self.entry, list: &*self.list, text: &*self.text }
     }
 }

@@ -61,6 +61,11 @@ impl Outcome {
             && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(&one.reads, &other.reads))
     }
 
+    /// How many paths are read.
+    pub(super) fn size(&self) -> usize {
+        self.sources.iter().map(|source| source.reads.paths.len()).sum()
+    }
+
     /// The commits, in order.
     pub(super) fn commits(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|source| source.commit.as_str())

@@ -189,6 +189,26 @@ fn texts(said: &[Publication]) -> Vec<String> {
     texts
 }
 
+/// The only effect, where it is a call: whom it asks for what, and when it was begun.
+fn call(
+    effects: &[Effect],
+) -> Option<(&RepositoryUrl, &BTreeSet<String>, (Instant, opentelemetry::Context))> {
+    match effects {
+        [Effect::Observe { url, revisions, started, context }] => {
+            Some((url, revisions, (*started, context.clone())))
+        }
+        _ => None,
+    }
+}
+
+/// The only effect, where it is an evaluation.
+fn evaluation(effects: &[Effect]) -> Option<&[Job]> {
+    match effects {
+        [Effect::Evaluate(jobs)] => Some(jobs),
+        _ => None,
+    }
+}
+
 #[test]
 fn many_applications_of_a_repository_cost_one_call() {
     let names: Vec<String> = (0..1_000).map(|number| format!("app-{number}")).collect();
@@ -203,14 +223,12 @@ fn many_applications_of_a_repository_cost_one_call() {
 fn applications_that_come_during_a_call_are_served_by_its_answer() {
     let mut world = World::new().with(&["a"]);
     let effects = world.observer.effects(world.now);
-    let [Effect::Observe { url, revisions, started, context }] = effects.as_slice() else {
-        panic!("one call: {effects:?}")
-    };
+    let (url, revisions, begun) = call(&effects).expect("one call");
     world.now += SECOND;
     world = world.with(&["b"]);
     assert!(world.observer.effects(world.now).is_empty());
     let answer = world.answer(url, revisions);
-    world.observer.observed(world.now, url, (*started, context.clone()), answer, 0.0);
+    world.observer.observed(world.now, url, begun, answer, 0.0);
     assert_eq!(texts(&world.settle()), ["a c1", "b c1"]);
     assert_eq!(world.calls, 0);
     // What was pushed between the call and the application is found a little later.
@@ -361,7 +379,7 @@ fn before_a_missing_path_is_told_the_newest_commit_is_looked_at() {
     world.files.remove("apps/b");
     world.apply(application("b", json!({})));
     let effects = world.observer.effects(world.now);
-    let [Effect::Evaluate(jobs)] = effects.as_slice() else { panic!("an evaluation: {effects:?}") };
+    let jobs = evaluation(&effects).expect("an evaluation");
     let outcome = world.outcome(&jobs[0]);
     world.files.insert("apps/b".into(), "new".into());
     world.observer.evaluated(world.now, &jobs[0].key, jobs[0].epoch, outcome);
@@ -398,13 +416,11 @@ fn a_late_outcome_of_an_older_spec_is_not_told() {
     world.commit("c2", &["a"]);
     world.push();
     let effects = world.observer.effects(world.now);
-    let [Effect::Observe { url, revisions, started, context }] = effects.as_slice() else {
-        panic!("one call: {effects:?}")
-    };
+    let (url, revisions, begun) = call(&effects).expect("one call");
     let answer = world.answer(url, revisions);
-    world.observer.observed(world.now, url, (*started, context.clone()), answer, 0.0);
+    world.observer.observed(world.now, url, begun, answer, 0.0);
     let effects = world.observer.effects(world.now);
-    let [Effect::Evaluate(jobs)] = effects.as_slice() else { panic!("an evaluation: {effects:?}") };
+    let jobs = evaluation(&effects).expect("an evaluation");
     let source = json!({"repoURL": URL, "path": "apps/b"});
     world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
     for job in jobs {

@@ -47,7 +47,8 @@ pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Resul
     }
     // Jsonnet may import any file, and a pattern that cannot be read is the renderer's to refuse.
     let unreadable = matches!(include, Some(None)) || matches!(exclude, Some(None));
-    if evaluates || unreadable || found.len() > MOST_FILES {
+    // With nothing to read, the folder itself is what is there.
+    if evaluates || unreadable || found.is_empty() || found.len() > MOST_FILES {
         return reader.read(index, folder).map(drop);
     }
     reader.decide_by(index, folder);

@@ -73,8 +73,8 @@ pub fn derive(sources: &[SourceFiles<'_>]) -> Result<Derived, ReadError> {
 }
 
 /// True where none of the paths that decided on the reads holds another object than it did.
-pub fn still_holds(reads: &Reads, files: &Files<'_>) -> bool {
-    reads.decided_by.iter().all(|(path, id)| match (files.entry)(path) {
+pub fn still_holds(reads: &Reads, entry: impl Fn(&str) -> Option<Entry>) -> bool {
+    reads.decided_by.iter().all(|(path, id)| match entry(path) {
         Some(entry) => entry.id == *id,
         None => id.is_empty(),
     })

@@ -20,6 +20,12 @@ pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
+/// The folders that a path lies in, from the root down.
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    let root = (!path.is_empty()).then_some("");
+    root.into_iter().chain(path.match_indices('/').map(|(end, _)| &path[..end]))
+}
+
 /// True where `path` is `folder` or lies below it.
 pub(super) fn is_within(path: &str, folder: &str) -> bool {
     folder.is_empty()
@@ -63,6 +69,12 @@ mod tests {
         assert_eq!(fixed_part("../env/$ARGOCD_APP_NAME/values.yaml"), "../env");
         assert_eq!(fixed_part("*.yaml"), "");
         assert_eq!(fixed_part("/*.yaml"), "/");
+    }
+
+    #[test]
+    fn ancestors_are_all_folders_above() {
+        assert_eq!(ancestors("a/b/c").collect::<Vec<_>>(), ["", "a", "a/b"]);
+        assert_eq!(ancestors("").count(), 0);
     }
 
     #[test]

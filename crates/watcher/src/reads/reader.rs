@@ -89,7 +89,11 @@ impl<'a> Reader<'a> {
         let mut reads = self.reads;
         for (index, reads) in reads.iter_mut().enumerate() {
             reads.paths.retain(|at, _| !covered(index, at));
-            reads.decided_by.retain(|at, _| !covered(index, at));
+            // A folder's id tells all that is below it.
+            let mut decided_by = std::mem::take(&mut reads.decided_by);
+            let folders: BTreeSet<String> = decided_by.keys().cloned().collect();
+            decided_by.retain(|at, _| !path::ancestors(at).any(|folder| folders.contains(folder)));
+            reads.decided_by = decided_by;
         }
         reads
     }

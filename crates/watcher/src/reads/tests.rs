@@ -90,6 +90,11 @@ fn a_folder_reads_the_manifests_that_its_patterns_let_through() {
 }
 
 #[test]
+fn a_folder_without_manifests_is_read_as_a_folder() {
+    assert_eq!(reads(&plain(), json!([{"repoURL": "r", "path": "other"}])), [["other"]]);
+}
+
+#[test]
 fn a_folder_is_decided_by_its_tree_and_read_by_its_files() {
     let source = json!([{"repoURL": "r", "path": "infra"}]);
     let before = derive_from(&plain(), source.clone()).expect("reads");
@@ -110,10 +115,8 @@ fn a_pattern_that_cannot_be_read_reads_the_whole_folder() {
 fn a_commit_elsewhere_leaves_the_decision_alone() {
     let repo = plain();
     let derived = derive_from(&repo, json!([{"repoURL": "r", "path": "infra"}])).expect("reads");
-    let holds = |repo: Repo| {
-        let (entry, list, text) = (|p: &str| repo.entry(p), |p: &str| repo.list(p), |p: &str| repo.text(p));
-        still_holds(&derived.reads[0], &Files { entry: &entry, list: &list, text: &text })
-    };
+    let holds = |repo: Repo| still_holds(&derived.reads[0], |path| repo.entry(path));
+    assert_eq!(derived.reads[0].decided_by.keys().collect::<Vec<_>>(), ["infra"]);
     assert!(holds(repo.with("other/readme.md", "new")));
     assert!(!holds(repo.with("infra/application.yaml", "new")));
     assert!(!holds(repo.with("infra/added.yaml", "new")));
