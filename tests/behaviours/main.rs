@@ -2,4 +2,23 @@
 //!
 //! All tests share one stack unless they stop parts of it, so each names what it makes after itself.
 
+mod scene;
+
+mod app_of_apps;
+mod bad_input;
+mod command_line;
+mod create;
+mod delete;
+mod drift;
+mod idle;
+mod manual_sync;
+mod metrics;
+mod notifications;
+mod prune;
+mod refresh;
+mod restart;
+mod rollback;
+mod takeover;
 mod testbed;
+mod update;
+mod webhook;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use ithaca_api::{Application, OperationPhase};
-use ithaca_chassis::{Timer, seconds};
+use ithaca_chassis::{SECONDS, Timer, seconds};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram},
@@ -27,7 +27,12 @@ impl Metrics {
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("ithaca");
         Self {
-            reconcile: seconds(&meter, "argocd_app_reconcile", "time to bring an application to rest"),
+            // Argo CD's name has no unit at its end.
+            reconcile: meter
+                .f64_histogram("argocd_app_reconcile")
+                .with_description("time to bring an application to rest")
+                .with_boundaries(SECONDS.to_vec())
+                .build(),
             sync: meter.u64_counter("argocd_app_sync").with_description("operations that ended").build(),
             apply: seconds(&meter, "ithaca_apply_duration", "time of one server-side apply"),
             dry_run: seconds(&meter, "ithaca_apply_dry_run_duration", "time of one server-side dry run"),

@@ -13,4 +13,4 @@ mod telemetry;
 pub use args::{Args, LogFormat};
 pub use health::{Health, ReadyFlag};
 pub use process::{Process, run};
-pub use telemetry::{Timer, seconds};
+pub use telemetry::{SECONDS, Timer, seconds};

@@ -21,7 +21,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 use crate::{Args, LogFormat};
 
 /// Bounds of the histograms of durations, in seconds: from a cache hit to a chart that hangs.
-const SECONDS: [f64; 14] =
+pub const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 /// A histogram of durations in seconds.

@@ -1,0 +1,65 @@
+//! Delete: an Application goes, with its objects where it has the finalizer, and without them otherwise.
+
+use anyhow::ensure;
+use serde_json::json;
+
+use crate::scene::{Scene, application, automated, config_map, manifest};
+
+const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
+const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+
+#[tokio::test]
+async fn with_the_finalizer_its_objects_go_first() -> anyhow::Result<()> {
+    let scene = Scene::new("delete").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let kept = manifest("kept", "1").replace(
+        "  name: kept\n",
+        "  name: kept\n  annotations:\n    argocd.argoproj.io/sync-options: Delete=false\n",
+    );
+    scene.repository.write("app/kept.yaml", &kept)?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut app = scene.application("delete", "app", &automated());
+    app["metadata"]["finalizers"] = json!([FINALIZER]);
+    scene.post(APPLICATIONS, &app).await?;
+    scene.synced("delete", &commit).await?;
+    scene.delete(&application("delete")).await?;
+    scene.gone(&application("delete")).await?;
+    ensure!(scene.get(&config_map("delete", "settings")).await?.is_none(), "its object outlived it");
+    scene.expect(&config_map("delete", "kept")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_finalizer_its_objects_stay() -> anyhow::Result<()> {
+    let scene = Scene::new("delete-orphan").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.write("other/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings").await?;
+    scene.create("delete-orphan", "app", automated()).await?;
+    scene.create("delete-orphan-other", "other", automated()).await?;
+    scene.synced("delete-orphan", &first).await?;
+    scene.synced("delete-orphan-other", &first).await?;
+    scene.delete(&application("delete-orphan")).await?;
+    scene.gone(&application("delete-orphan")).await?;
+    // What comes after is the proof that nothing was still to come.
+    scene.repository.write("other/settings.yaml", &manifest("settings", "2"))?;
+    let second = scene.repository.publish("Change the other").await?;
+    scene.synced("delete-orphan-other", &second).await?;
+    let settings = scene.expect(&config_map("delete-orphan", "settings")).await?;
+    ensure!(settings["metadata"]["deletionTimestamp"].is_null(), "{settings}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_that_never_came_right_can_be_deleted() -> anyhow::Result<()> {
+    let scene = Scene::new("delete-broken").await?;
+    scene.repository.write("README.md", "Nothing here.\n")?;
+    scene.repository.publish("Start").await?;
+    let mut app = scene.application("delete-broken", "nowhere", &automated());
+    app["metadata"]["finalizers"] = json!([FINALIZER]);
+    scene.post(APPLICATIONS, &app).await?;
+    let name = application("delete-broken");
+    scene.wait(&name, "tells what is wrong", |app| app["status"]["sync"]["status"] == "Unknown").await?;
+    scene.delete(&name).await?;
+    scene.gone(&name).await
+}

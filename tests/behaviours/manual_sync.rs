@@ -1,0 +1,140 @@
+//! Manual sync: an `operation` set on the Application is carried out as asked, and takes nothing from Git's say.
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, application, config_map, manifest};
+
+#[tokio::test]
+async fn an_operation_syncs_what_target_revision_says() -> anyhow::Result<()> {
+    let scene = Scene::new("manual").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("manual", "app", json!({})).await?;
+    let app = operate(&scene, "manual", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded", "{state}");
+    ensure!(state["operation"]["initiatedBy"]["username"] == "ada", "{state}");
+    ensure!(state["syncResult"]["revision"] == commit, "{state}");
+    ensure!(app["status"]["history"][0]["initiatedBy"]["username"] == "ada", "{}", app["status"]["history"]);
+    scene.synced("manual", &commit).await?;
+    scene.expect(&config_map("manual", "settings")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_older_commit_is_applied_while_the_branch_stays_what_counts() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-older").await?;
+    let (first, second) = two_commits(&scene).await?;
+    scene.create("manual-older", "app", json!({})).await?;
+    operate(&scene, "manual-older", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    scene.synced("manual-older", &second).await?;
+    let app = operate(&scene, "manual-older", json!({"revision": first, "prune": true})).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded" && state["syncResult"]["revision"] == first, "{state}");
+    ensure!(scene.expect(&config_map("manual-older", "settings")).await?["data"]["value"] == "1");
+    ensure!(scene.get(&config_map("manual-older", "new")).await?.is_none(), "it was not pruned");
+    let app = scene.refresh("manual-older", "normal").await?;
+    let sync = &app["status"]["sync"];
+    ensure!(sync["revision"] == second && sync["status"] == "OutOfSync", "{sync}");
+    ensure!(app["status"]["history"][1]["revision"] == first, "{}", app["status"]["history"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_an_operation_that_prunes_prunes() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-prune").await?;
+    let (first, second) = two_commits(&scene).await?;
+    scene.create("manual-prune", "app", json!({"source": {"targetRevision": "main"}})).await?;
+    operate(&scene, "manual-prune", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    scene.synced("manual-prune", &second).await?;
+    let new = config_map("manual-prune", "new");
+    let app = operate(&scene, "manual-prune", json!({"revision": first})).await?;
+    let results = &app["status"]["operationState"]["syncResult"]["resources"];
+    ensure!(results[0]["name"] == "new" && results[0]["status"] == "PruneSkipped", "{results}");
+    scene.expect(&new).await?;
+    let app = operate(&scene, "manual-prune", json!({"revision": first, "prune": true})).await?;
+    let results = &app["status"]["operationState"]["syncResult"]["resources"];
+    ensure!(results[0]["name"] == "new" && results[0]["status"] == "Pruned", "{results}");
+    scene.gone(&new).await
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-dry").await?;
+    let (first, second) = two_commits(&scene).await?;
+    scene.create("manual-dry", "app", json!({})).await?;
+    operate(&scene, "manual-dry", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    let before = scene.synced("manual-dry", &second).await?;
+    let dry = json!({"revision": first, "prune": true, "dryRun": true});
+    let app = operate(&scene, "manual-dry", dry).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded", "{state}");
+    let results = state["syncResult"]["resources"].as_array().into_iter().flatten();
+    let messages: Vec<_> = results.map(|result| result["message"].to_string()).collect();
+    ensure!(messages.iter().all(|message| message.contains("(dry run)")), "{messages:?}");
+    ensure!(app["status"]["history"] == before["status"]["history"], "{}", app["status"]["history"]);
+    ensure!(scene.expect(&config_map("manual-dry", "settings")).await?["data"]["value"] == "2");
+    scene.expect(&config_map("manual-dry", "new")).await?;
+    scene.synced("manual-dry", &second).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_the_named_objects_are_synced() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-some").await?;
+    let (_, second) = two_commits(&scene).await?;
+    scene.create("manual-some", "app", json!({})).await?;
+    let some = json!({
+        "resources": [{"kind": "ConfigMap", "name": "new"}],
+        "syncOptions": ["CreateNamespace=true"],
+    });
+    let app = operate(&scene, "manual-some", some).await?;
+    let status = &app["status"];
+    ensure!(status["operationState"]["phase"] == "Succeeded", "{status}");
+    ensure!(status["history"].is_null(), "{status}");
+    scene.expect(&config_map("manual-some", "new")).await?;
+    ensure!(scene.get(&config_map("manual-some", "settings")).await?.is_none(), "all was synced");
+    ensure!(status["sync"]["status"] == "OutOfSync" && status["sync"]["revision"] == second, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_revision_ends_the_operation_and_nothing_else() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-unknown").await?;
+    let (_, second) = two_commits(&scene).await?;
+    scene.create("manual-unknown", "app", json!({})).await?;
+    operate(&scene, "manual-unknown", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    scene.synced("manual-unknown", &second).await?;
+    let app = operate(&scene, "manual-unknown", json!({"revision": "nowhere"})).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Error" || state["phase"] == "Failed", "{state}");
+    ensure!(state["message"].to_string().contains("nowhere"), "{state}");
+    let app = scene.synced("manual-unknown", &second).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    Ok(())
+}
+
+/// Settings of value 1; then of value 2 and a new object.
+async fn two_commits(scene: &Scene<'_>) -> anyhow::Result<(String, String)> {
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    scene.repository.write("app/new.yaml", &manifest("new", "2"))?;
+    let second = scene.repository.publish("Change settings").await?;
+    Ok((first, second))
+}
+
+/// Sets an operation as a person does and waits until it has ended.
+async fn operate(scene: &Scene<'_>, name: &str, sync: Value) -> anyhow::Result<Value> {
+    let path = application(name);
+    let operation = json!({"initiatedBy": {"username": "ada"}, "sync": sync});
+    scene.patch(&path, json!({"operation": operation})).await?;
+    scene
+        .wait(&path, "has ended its operation", |app| {
+            let state = &app["status"]["operationState"];
+            let ended = state["phase"] != "Running" && !state["finishedAt"].is_null();
+            app["operation"].is_null() && ended && state["operation"]["sync"] == operation["sync"]
+        })
+        .await
+}

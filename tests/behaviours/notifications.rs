@@ -1,0 +1,65 @@
+//! Notifications: what happened to an Application is told as Kubernetes Events on it, and in the audit trail.
+
+use anyhow::{Context, ensure};
+use ithaca_tests::wait_until;
+use serde_json::{Value, json};
+
+use crate::scene::{DEADLINE, Scene, automated, config_map, manifest};
+
+#[tokio::test]
+async fn a_sync_and_drift_are_told_on_the_application() -> anyhow::Result<()> {
+    let scene = Scene::new("notifications").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("notifications", "app", automated()).await?;
+    let app = scene.synced("notifications", &commit).await?;
+    let event = event(&scene, "OperationCompleted", &commit[..7]).await?;
+    ensure!(event["type"] == "Normal", "{event}");
+    ensure!(event["involvedObject"]["uid"] == app["metadata"]["uid"], "{event}");
+    scene.patch(&config_map("notifications", "settings"), json!({"data": {"value": "edited"}})).await?;
+    let drift = self::event(&scene, "DriftDetected", "settings").await?;
+    ensure!(drift["message"].to_string().contains("tester"), "it does not say who: {drift}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_audit_trail_says_who_committed_what_and_what_came_of_it() -> anyhow::Result<()> {
+    let scene = Scene::new("notifications-audit").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("notifications-audit", "app", automated()).await?;
+    scene.synced("notifications-audit", &commit).await?;
+    let log = &scene.stack.process("notifier")?.program().log;
+    let line = wait_until("the sync is in the audit trail", DEADLINE, async || {
+        let lines = std::fs::read_to_string(log)?;
+        let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let wanted = |line: &Value| {
+            line["event"] == "SyncFinished" && line["application"]["name"] == "notifications-audit"
+        };
+        lines.find(wanted).context("it is not there")
+    })
+    .await?;
+    ensure!(line["commit"]["author"] == "Ada Tester <ada@example.com>", "{line}");
+    ensure!(line["commit"]["subject"] == "Add settings", "{line}");
+    ensure!(line["results"][0]["name"] == "settings", "{line}");
+    ensure!(line["seconds"]["total"].as_f64().is_some_and(|seconds| seconds > 0.0), "{line}");
+    Ok(())
+}
+
+/// Waits for a Kubernetes Event on the Application.
+async fn event(scene: &Scene<'_>, reason: &str, word: &str) -> anyhow::Result<Value> {
+    let path = "/api/v1/namespaces/argocd/events?fieldSelector=involvedObject.name=notifications";
+    wait_until(&format!("there is an Event {reason}"), DEADLINE, async || {
+        let events = scene.expect(path).await?;
+        let mut all = events["items"].as_array().into_iter().flatten();
+        let wanted =
+            |event: &&Value| event["reason"] == reason && event["message"].to_string().contains(word);
+        all.find(wanted).cloned().with_context(|| {
+            let reasons = events["items"].as_array().into_iter().flatten();
+            let reasons: Vec<_> =
+                reasons.map(|event| format!("{} {}", event["reason"], event["message"])).collect();
+            format!("there are {reasons:?}")
+        })
+    })
+    .await
+}

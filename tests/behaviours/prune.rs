@@ -1,0 +1,101 @@
+//! Prune: what is no longer in Git goes, where pruning is allowed.
+
+use anyhow::ensure;
+use serde_json::json;
+
+use crate::scene::{Scene, application, automated, config_map, manifest};
+
+#[tokio::test]
+async fn a_removed_manifest_takes_its_object_along() -> anyhow::Result<()> {
+    let scene = Scene::new("prune").await?;
+    scene.repository.write("app/stays.yaml", &manifest("stays", "1"))?;
+    scene.repository.write("app/goes.yaml", &manifest("goes", "1"))?;
+    let first = scene.repository.publish("Add two").await?;
+    scene.create("prune", "app", automated()).await?;
+    scene.synced("prune", &first).await?;
+    scene.repository.remove("app/goes.yaml")?;
+    let second = scene.repository.publish("Remove one").await?;
+    let app = scene.synced("prune", &second).await?;
+    scene.gone(&config_map("prune", "goes")).await?;
+    scene.expect(&config_map("prune", "stays")).await?;
+    let results = &app["status"]["operationState"]["syncResult"]["resources"];
+    ensure!(results[0]["name"] == "goes" && results[0]["status"] == "Pruned", "{results}");
+    ensure!(results[0]["message"] == "pruned", "{results}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_prune_the_object_stays_and_is_told_of() -> anyhow::Result<()> {
+    let scene = Scene::new("prune-off").await?;
+    scene.repository.write("app/stays.yaml", &manifest("stays", "1"))?;
+    scene.repository.write("app/goes.yaml", &manifest("goes", "1"))?;
+    let first = scene.repository.publish("Add two").await?;
+    scene.create("prune-off", "app", json!({"syncPolicy": {"automated": {}}})).await?;
+    scene.synced("prune-off", &first).await?;
+    scene.repository.remove("app/goes.yaml")?;
+    scene.repository.write("app/stays.yaml", &manifest("stays", "2"))?;
+    let second = scene.repository.publish("Remove one").await?;
+    let app = scene
+        .wait(&application("prune-off"), "has synced the commit", |app| {
+            let state = &app["status"]["operationState"];
+            state["syncResult"]["revision"] == second && state["phase"] == "Succeeded"
+        })
+        .await?;
+    let status = &app["status"];
+    ensure!(status["sync"]["status"] == "OutOfSync", "{status}");
+    let extra = &status["resources"][0];
+    ensure!(extra["name"] == "goes" && extra["requiresPruning"] == true, "{extra}");
+    ensure!(extra["status"] == "OutOfSync", "{extra}");
+    let results = &status["operationState"]["syncResult"]["resources"];
+    ensure!(results[0]["status"] == "PruneSkipped", "{results}");
+    ensure!(results[0]["message"] == "ignored (requires pruning)", "{results}");
+    scene.expect(&config_map("prune-off", "goes")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_forbids_it_is_not_pruned() -> anyhow::Result<()> {
+    let scene = Scene::new("prune-kept").await?;
+    let kept = manifest("kept", "1").replace(
+        "  name: kept\n",
+        "  name: kept\n  annotations:\n    argocd.argoproj.io/sync-options: Prune=false\n",
+    );
+    scene.repository.write("app/kept.yaml", &kept)?;
+    scene.repository.write("app/other.yaml", &manifest("other", "1"))?;
+    let first = scene.repository.publish("Add two").await?;
+    scene.create("prune-kept", "app", automated()).await?;
+    scene.synced("prune-kept", &first).await?;
+    scene.repository.remove("app/kept.yaml")?;
+    let second = scene.repository.publish("Remove the one that is to be kept").await?;
+    let name = application("prune-kept");
+    scene
+        .wait(&name, "compares with the commit", |app| {
+            let status = &app["status"];
+            status["sync"]["revision"] == second && status["operationState"]["phase"] != "Running"
+        })
+        .await?;
+    scene.refresh("prune-kept", "normal").await?;
+    scene.expect(&config_map("prune-kept", "kept")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_folder_does_not_wipe_an_application() -> anyhow::Result<()> {
+    let scene = Scene::new("prune-all").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings").await?;
+    scene.create("prune-all", "app", automated()).await?;
+    scene.synced("prune-all", &first).await?;
+    scene.repository.remove("app/settings.yaml")?;
+    scene.repository.write("app/README.md", "Nothing here.\n")?;
+    scene.repository.publish("Remove all").await?;
+    let app = scene
+        .wait(&application("prune-all"), "says why it does not", |app| {
+            app["status"]["conditions"][0]["type"] == "SyncError"
+        })
+        .await?;
+    let message = app["status"]["conditions"][0]["message"].to_string();
+    ensure!(message.contains("auto-sync will wipe out all resources"), "{message}");
+    scene.expect(&config_map("prune-all", "settings")).await?;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! A test's own corner of a stack: a repository, and Applications that nobody else touches.
+//!
+//! In: a unique name. Out: short verbs on Applications and objects, and waiting for what they become.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use ithaca_tests::{Repository, Stack, wait_until};
+use kube::Client;
+use serde_json::{Value, json};
+
+/// What a machine under load may take for anything that is waited for.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Who writes what a test writes.
+const TESTER: &str = "tester";
+
+/// A test's own corner.
+pub struct Scene<'a> {
+    pub stack: &'a Stack,
+    pub repository: Repository,
+    client: Client,
+}
+
+impl Scene<'static> {
+    /// On the stack that all share. The name becomes the repository's.
+    pub async fn new(name: &str) -> anyhow::Result<Self> {
+        Scene::on(Stack::shared().await?, name).await
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// On a stack of the test's own.
+    pub async fn on(stack: &'a Stack, name: &str) -> anyhow::Result<Self> {
+        let repository = stack.repository(name).await?;
+        Ok(Self { stack, repository, client: stack.cluster.client().await? })
+    }
+
+    /// An Application of a folder of the repository, into the namespace of its own name, which is made.
+    /// `spec` is merged over that.
+    pub fn application(&self, name: &str, path: &str, spec: &Value) -> Value {
+        let mut application = json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": name, "namespace": "argocd"},
+            "spec": {
+                "project": "default",
+                "source": {"repoURL": self.repository.url, "path": path, "targetRevision": "HEAD"},
+                "destination": {"server": "https://kubernetes.default.svc", "namespace": name},
+                "syncPolicy": {"syncOptions": ["CreateNamespace=true"]},
+            },
+        });
+        merge(&mut application["spec"], spec);
+        application
+    }
+
+    /// Creates such an Application.
+    pub async fn create(&self, name: &str, path: &str, spec: Value) -> anyhow::Result<()> {
+        self.post(
+            "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications",
+            &self.application(name, path, &spec),
+        )
+        .await
+    }
+
+    /// Creates an object in a collection.
+    pub async fn post(&self, collection: &str, object: &Value) -> anyhow::Result<()> {
+        let path = format!("{collection}?fieldManager={TESTER}");
+        self.send(http::Request::post(path), object).await.map(drop)
+    }
+
+    /// Merges a patch into an object, as `kubectl patch` and `kubectl edit` do.
+    pub async fn patch(&self, path: &str, patch: Value) -> anyhow::Result<()> {
+        let request = http::Request::patch(format!("{path}?fieldManager={TESTER}"));
+        self.send(request.header("Content-Type", "application/merge-patch+json"), &patch).await.map(drop)
+    }
+
+    /// Deletes an object.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(http::Request::delete(path), &json!({})).await.map(drop)
+    }
+
+    /// An object; `None` where there is none.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        match self.client.request::<Value>(http::Request::get(path).body(Vec::new())?).await {
+            Ok(value) => Ok(Some(value)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("failed to get {path}")),
+        }
+    }
+
+    /// An object that has to be there.
+    pub async fn expect(&self, path: &str) -> anyhow::Result<Value> {
+        self.get(path).await?.with_context(|| format!("{path} is not there"))
+    }
+
+    /// Waits until an object is gone.
+    pub async fn gone(&self, path: &str) -> anyhow::Result<()> {
+        wait_until(&format!("{path} is gone"), DEADLINE, async || {
+            let found = self.get(path).await?;
+            ensure!(found.is_none(), "it is {}", found.unwrap_or_default()["metadata"]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until an object is as wanted, and returns it.
+    pub async fn wait(
+        &self,
+        path: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        wait_until(&format!("{path} {what}"), DEADLINE, async || {
+            let object = self.expect(path).await?;
+            let seen = ["data", "spec", "status"].map(|part| object[part].to_string());
+            ensure!(wanted(&object), "it is {}", seen.join(" "));
+            Ok(object)
+        })
+        .await
+    }
+
+    /// Waits until an Application is Synced with a commit and no operation is under way, and returns it.
+    pub async fn synced(&self, name: &str, commit: &str) -> anyhow::Result<Value> {
+        self.wait(&application(name), &format!("is Synced with {commit}"), |application| {
+            let (sync, operation) =
+                (&application["status"]["sync"], &application["status"]["operationState"]);
+            let is_at = sync["revision"] == commit || sync["revisions"].get(0) == Some(&json!(commit));
+            let is_idle = application["operation"].is_null() && operation["phase"] != "Running";
+            sync["status"] == "Synced" && is_at && is_idle
+        })
+        .await
+    }
+
+    /// Asks for a refresh, waits until it is answered, and returns the Application.
+    /// All that was told to Ithaca before has had its effect then.
+    pub async fn refresh(&self, name: &str, how: &str) -> anyhow::Result<Value> {
+        let patch = json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": how}}});
+        self.patch(&application(name), patch).await?;
+        self.wait(&application(name), "has its refresh answered", |application| {
+            application["metadata"]["annotations"]["argocd.argoproj.io/refresh"].is_null()
+        })
+        .await
+    }
+
+    async fn send(&self, request: http::request::Builder, body: &Value) -> anyhow::Result<Value> {
+        let request = match request.headers_ref().is_some_and(|headers| headers.contains_key("Content-Type"))
+        {
+            true => request,
+            false => request.header("Content-Type", "application/json"),
+        };
+        let request = request.body(serde_json::to_vec(body)?)?;
+        let what = format!("failed to {} {}", request.method(), request.uri());
+        self.client.request(request).await.context(what)
+    }
+}
+
+/// Where an Application is.
+pub fn application(name: &str) -> String {
+    format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{name}")
+}
+
+/// Where a ConfigMap is.
+pub fn config_map(namespace: &str, name: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/configmaps/{name}")
+}
+
+/// A manifest of a ConfigMap with the one key `value`.
+pub fn manifest(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value:?}\n")
+}
+
+/// A `spec` with automated sync, with pruning and self-heal.
+pub fn automated() -> Value {
+    json!({"syncPolicy": {"automated": {"prune": true, "selfHeal": true}}})
+}
+
+/// JSON merge patch (RFC 7386).
+fn merge(into: &mut Value, patch: &Value) {
+    match (into.as_object_mut(), patch) {
+        (Some(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+            into.retain(|_, value| !value.is_null());
+        }
+        _ => *into = patch.clone(),
+    }
+}

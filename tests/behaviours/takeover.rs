@@ -1,0 +1,48 @@
+//! Takeover: what was in the cluster before Ithaca becomes its own, and only Git counts from then on.
+
+use anyhow::ensure;
+
+use crate::scene::{Scene, automated, config_map, manifest};
+
+#[tokio::test]
+async fn an_object_of_kubectl_apply_is_adopted_and_loses_what_git_does_not_have() -> anyhow::Result<()> {
+    let scene = Scene::new("takeover").await?;
+    scene.stack.cluster.kubectl(&["create", "namespace", "takeover"]).await?;
+    let before = manifest("settings", "before") + "  only-applied: client-side\n";
+    scene.repository.write("before.yaml", &before)?;
+    let file = scene.repository.folder.join("before.yaml").display().to_string();
+    scene.stack.cluster.kubectl(&["apply", "-n", "takeover", "-f", &file]).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "after"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let path = config_map("takeover", "settings");
+    let uid = scene.expect(&path).await?["metadata"]["uid"].clone();
+    scene.create("takeover", "app", automated()).await?;
+    scene.synced("takeover", &commit).await?;
+    let settings = scene.expect(&path).await?;
+    ensure!(settings["data"] == serde_json::json!({"value": "after"}), "{settings}");
+    ensure!(settings["metadata"]["uid"] == uid, "it was made anew");
+    let managers = settings["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let managers: Vec<_> = managers.map(|entry| &entry["manager"]).collect();
+    ensure!(managers == ["argocd-controller"], "{managers:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_of_another_application_is_told_of() -> anyhow::Result<()> {
+    let scene = Scene::new("takeover-shared").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("takeover-shared", "app", automated()).await?;
+    scene.synced("takeover-shared", &commit).await?;
+    let elsewhere = serde_json::json!({"destination": {"namespace": "takeover-shared"}});
+    scene.create("takeover-second", "app", elsewhere).await?;
+    let name = crate::scene::application("takeover-second");
+    let app = scene
+        .wait(&name, "tells who has it", |app| {
+            app["status"]["conditions"][0]["type"] == "SharedResourceWarning"
+        })
+        .await?;
+    let message = app["status"]["conditions"][0]["message"].to_string();
+    ensure!(message.contains("settings") && message.contains("takeover-shared"), "{message}");
+    Ok(())
+}
