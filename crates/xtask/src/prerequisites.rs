@@ -30,14 +30,6 @@ const TO_BUILD: &[Prerequisite] = &[
         command: &["setpriv", "--version"],
         missing: "setpriv is missing: install the Debian package util-linux",
     },
-    Prerequisite {
-        command: &["pkg-config", "--version"],
-        missing: "pkg-config is missing: install the Debian package pkg-config",
-    },
-    Prerequisite {
-        command: &["pkg-config", "--exists", "openssl"],
-        missing: "OpenSSL's headers are missing: install the Debian package libssl-dev",
-    },
 ];
 
 const TO_TEST: &[Prerequisite] = &[
