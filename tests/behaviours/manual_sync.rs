@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, config_map, manifest};
+use crate::scene::{Scene, application, config_map, deployment, manifest};
 
 #[tokio::test]
 async fn an_operation_syncs_what_target_revision_says() -> anyhow::Result<()> {
@@ -112,6 +112,29 @@ async fn an_unknown_revision_ends_the_operation_and_nothing_else() -> anyhow::Re
     ensure!(state["message"].to_string().contains("nowhere"), "{state}");
     let app = scene.synced("manual-unknown", &second).await?;
     ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_terminated_operation_ends_as_failed() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-terminated").await?;
+    let late = manifest("late", "1")
+        .replace("  name: late\n", "  name: late\n  annotations:\n    argocd.argoproj.io/sync-wave: \"1\"\n");
+    scene.repository.write("app/first.yaml", &deployment("first", Some("hangs")))?;
+    scene.repository.write("app/late.yaml", &late)?;
+    scene.repository.publish("Add two waves").await?;
+    scene.create("manual-terminated", "app", json!({})).await?;
+    let path = application("manual-terminated");
+    let sync = json!({"syncOptions": ["CreateNamespace=true"]});
+    scene.patch(&path, json!({"operation": {"sync": sync}})).await?;
+    scene.wait(&path, "is under way", |app| app["status"]["operationState"]["phase"] == "Running").await?;
+    scene.patch(&path, json!({"status": {"operationState": {"phase": "Terminating"}}})).await?;
+    let ended =
+        |app: &Value| app["status"]["operationState"]["phase"] == "Failed" && app["operation"].is_null();
+    let app = scene.wait(&path, "has failed", ended).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["message"] == "Operation terminated", "{state}");
+    ensure!(scene.get(&config_map("manual-terminated", "late")).await?.is_none(), "it went on");
     Ok(())
 }
 
