@@ -18,6 +18,7 @@ mod notifications;
 mod order;
 mod prune;
 mod refresh;
+mod relocate;
 mod restart;
 mod retry;
 mod rollback;

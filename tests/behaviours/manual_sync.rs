@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, config_map, deployment, manifest};
+use crate::scene::{Scene, application, automated, config_map, deployment, manifest};
 
 #[tokio::test]
 async fn an_operation_syncs_what_target_revision_says() -> anyhow::Result<()> {
@@ -96,6 +96,30 @@ async fn only_the_named_objects_are_synced() -> anyhow::Result<()> {
     scene.expect(&config_map("manual-some", "new")).await?;
     ensure!(scene.get(&config_map("manual-some", "settings")).await?.is_none(), "all was synced");
     ensure!(status["sync"]["status"] == "OutOfSync" && status["sync"]["revision"] == second, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operation_set_as_argo_cds_own_clients_do_is_the_same() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-client").await?;
+    let (first, second) = two_commits(&scene).await?;
+    scene.create("manual-client", "app", automated()).await?;
+    let before = scene.synced("manual-client", &second).await?;
+    let path = application("manual-client");
+    // In one write the operation is set and what is known of the last one is cleared.
+    let sync = json!({"revision": first, "syncOptions": []});
+    let patch = json!({"operation": {"sync": sync}, "status": {"operationState": null}});
+    scene.patch(&path, patch).await?;
+    let ended = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["operation"]["sync"]["revision"] == first && state["finishedAt"].is_string()
+    };
+    let app = scene.wait(&path, "has ended its operation", ended).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded", "{state}");
+    ensure!(app["operation"].is_null(), "{}", app["operation"]);
+    let started = |app: &Value| app["status"]["operationState"]["startedAt"].as_str().map(str::to_owned);
+    ensure!(started(&app) >= started(&before), "{state}");
     Ok(())
 }
 
