@@ -1,0 +1,209 @@
+//! The observer in a world of its own: remotes are a table of commits, and what an application reads is
+//! one file per path, so that a commit changes what the test says it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ithaca_proto::v1::failure::Reason;
+use serde_json::{Value, json};
+
+use super::super::fact::ObservedSource;
+use super::super::*;
+use crate::application::{Watched, WatchedObject};
+use crate::git::{GitError, RepositoryUrl};
+use crate::reads::Reads;
+use crate::schedule::Policy;
+
+pub(super) const URL: &str = "https://example.org/repo";
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const QUIET: Duration = Duration::from_secs(5);
+
+pub(super) struct World {
+    pub(super) observer: Observer,
+    pub(super) now: Instant,
+    /// What each revision is.
+    pub(super) revisions: BTreeMap<&'static str, &'static str>,
+    /// What is at each path; absent paths do not exist.
+    pub(super) files: BTreeMap<String, String>,
+    pub(super) has_chart: bool,
+    pub(super) is_down: bool,
+    pub(super) calls: usize,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let settings = Settings {
+            policy: Policy { interval: 120 * SECOND, jitter: Duration::ZERO },
+            quiet: QUIET,
+            allow_files: false,
+        };
+        Self {
+            observer: Observer::new(settings),
+            now: Instant::now(),
+            revisions: BTreeMap::from([("HEAD", "c1")]),
+            files: BTreeMap::new(),
+            has_chart: false,
+            is_down: false,
+            calls: 0,
+        }
+    }
+
+    /// A file at `apps/<name>`, and an application that reads it.
+    pub(super) fn with(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.files.insert(format!("apps/{name}"), "1".to_owned());
+            self.apply(application(name, json!({})));
+        }
+        self
+    }
+
+    pub(super) fn apply(&mut self, object: Value) {
+        let object: WatchedObject = serde_json::from_value(object).expect("an object");
+        self.observer.application(self.now, Watched::new(&object).expect("a uid"));
+    }
+
+    pub(super) fn commit(&mut self, id: &'static str, changed: &[&str]) {
+        self.revisions.insert("HEAD", id);
+        for name in changed {
+            self.files.insert(format!("apps/{name}"), id.to_owned());
+        }
+    }
+
+    pub(super) fn push(&mut self) -> usize {
+        let keys = ["example.org/repo".to_owned()];
+        self.observer.pushed(self.now, &keys, &opentelemetry::Context::new())
+    }
+
+    /// Carries out effects until there are none, and gives what was said: name, revision, failure.
+    pub(super) fn settle(&mut self) -> Vec<Publication> {
+        let mut said = Vec::new();
+        loop {
+            let effects = self.observer.effects(self.now);
+            if effects.is_empty() {
+                return said;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Observe { url, revisions, started, context } => {
+                        self.calls += 1;
+                        let answer = self.answer(&url, &revisions);
+                        self.observer.observed(self.now, &url, (started, context), answer, 0.0);
+                    }
+                    Effect::Evaluate(jobs) => {
+                        for job in jobs {
+                            let outcome = self.outcome(&job);
+                            self.observer.evaluated(self.now, &job.key, job.epoch, outcome);
+                        }
+                    }
+                    Effect::Publish(publication) => said.push(*publication),
+                    Effect::Discard(_) | Effect::Forget(_) => {}
+                }
+            }
+        }
+    }
+
+    /// What is said when time passes.
+    pub(super) fn wait(&mut self, time: Duration) -> Vec<Publication> {
+        let end = self.now + time;
+        let mut said = self.settle();
+        while let Some(next) = self.observer.next().filter(|next| *next <= end) {
+            self.now = next.max(self.now);
+            said.extend(self.settle());
+        }
+        self.now = end;
+        said
+    }
+
+    pub(super) fn answer(
+        &self,
+        url: &RepositoryUrl,
+        revisions: &BTreeSet<String>,
+    ) -> Result<crate::git::Observation, GitError> {
+        if self.is_down {
+            return Err(GitError::Timeout { repository: url.to_string(), limit: 15 * SECOND });
+        }
+        let unknown = |revision: &String| GitError::UnknownRevision {
+            repository: url.to_string(),
+            revision: revision.clone(),
+        };
+        let commit = |revision: &String| {
+            let id = self.revisions.get(revision.as_str()).ok_or_else(|| unknown(revision))?;
+            Ok((*id).to_owned())
+        };
+        Ok(revisions.iter().map(|revision| (revision.clone(), commit(revision))).collect())
+    }
+
+    pub(super) fn outcome(&self, job: &Job) -> Outcome {
+        let mut outcome = Outcome { has_chart: self.has_chart, ..Outcome::default() };
+        for source in &job.sources {
+            let Some(id) = self.files.get(&source.source.path) else {
+                let message = format!("path {} does not exist at {}", source.source.path, source.commit);
+                outcome = Outcome::failed(Reason::Source, message, true);
+                let found = ObservedSource { commit: source.commit.clone(), ..Default::default() };
+                outcome.sources.push(found);
+                return outcome;
+            };
+            let paths = BTreeMap::from([(source.source.path.clone(), id.clone())]);
+            let reads = Arc::new(Reads { decided_by: paths.clone(), paths });
+            outcome.sources.push(ObservedSource {
+                commit: source.commit.clone(),
+                reads,
+                ..Default::default()
+            });
+        }
+        outcome
+    }
+}
+
+pub(super) fn application(name: &str, change: Value) -> Value {
+    let mut object = json!({
+        "metadata": {"uid": name, "name": name, "namespace": "argocd"},
+        "spec": {"project": "", "destination": {}, "source": {"repoURL": URL, "path": format!("apps/{name}")}},
+    });
+    for (part, value) in change.as_object().expect("an object") {
+        object[part] = value.clone();
+    }
+    object
+}
+
+pub(super) fn annotated(name: &str, annotation: &str, value: &str) -> Value {
+    let metadata =
+        json!({"uid": name, "name": name, "namespace": "argocd", "annotations": {annotation: value}});
+    application(name, json!({"metadata": metadata}))
+}
+
+/// What was said, as text: `name revision`, or `name: failure`.
+pub(super) fn texts(said: &[Publication]) -> Vec<String> {
+    let text = |publication: &Publication| {
+        let fact = &publication.fact;
+        let name = fact.application.as_ref().map_or("", |application| application.name.as_str());
+        match &fact.failure {
+            Some(failure) => format!("{name}: {}", failure.message),
+            None => format!("{name} {}", fact.sources[0].revision),
+        }
+    };
+    let mut texts: Vec<String> = said.iter().map(text).collect();
+    texts.sort();
+    texts
+}
+
+/// The only effect, where it is a call: whom it asks for what, and when it was begun.
+pub(super) fn call(
+    effects: &[Effect],
+) -> Option<(&RepositoryUrl, &BTreeSet<String>, (Instant, opentelemetry::Context))> {
+    match effects {
+        [Effect::Observe { url, revisions, started, context }] => {
+            Some((url, revisions, (*started, context.clone())))
+        }
+        _ => None,
+    }
+}
+
+/// The only effect, where it is an evaluation.
+pub(super) fn evaluation(effects: &[Effect]) -> Option<&[Job]> {
+    match effects {
+        [Effect::Evaluate(jobs)] => Some(jobs),
+        _ => None,
+    }
+}
