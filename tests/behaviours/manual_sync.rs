@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, config_map, manifest};
+use crate::scene::{Scene, application, automated, config_map, deployment, manifest};
 
 #[tokio::test]
 async fn an_operation_syncs_what_target_revision_says() -> anyhow::Result<()> {
@@ -100,6 +100,30 @@ async fn only_the_named_objects_are_synced() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn an_operation_set_as_argo_cds_own_clients_do_is_the_same() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-client").await?;
+    let (first, second) = two_commits(&scene).await?;
+    scene.create("manual-client", "app", automated()).await?;
+    let before = scene.synced("manual-client", &second).await?;
+    let path = application("manual-client");
+    // In one write the operation is set and what is known of the last one is cleared.
+    let sync = json!({"revision": first, "syncOptions": []});
+    let patch = json!({"operation": {"sync": sync}, "status": {"operationState": null}});
+    scene.patch(&path, patch).await?;
+    let ended = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["operation"]["sync"]["revision"] == first && state["finishedAt"].is_string()
+    };
+    let app = scene.wait(&path, "has ended its operation", ended).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded", "{state}");
+    ensure!(app["operation"].is_null(), "{}", app["operation"]);
+    let started = |app: &Value| app["status"]["operationState"]["startedAt"].as_str().map(str::to_owned);
+    ensure!(started(&app) >= started(&before), "{state}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_unknown_revision_ends_the_operation_and_nothing_else() -> anyhow::Result<()> {
     let scene = Scene::new("manual-unknown").await?;
     let (_, second) = two_commits(&scene).await?;
@@ -112,6 +136,29 @@ async fn an_unknown_revision_ends_the_operation_and_nothing_else() -> anyhow::Re
     ensure!(state["message"].to_string().contains("nowhere"), "{state}");
     let app = scene.synced("manual-unknown", &second).await?;
     ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_terminated_operation_ends_as_failed() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-terminated").await?;
+    let late = manifest("late", "1")
+        .replace("  name: late\n", "  name: late\n  annotations:\n    argocd.argoproj.io/sync-wave: \"1\"\n");
+    scene.repository.write("app/first.yaml", &deployment("first", Some("hangs")))?;
+    scene.repository.write("app/late.yaml", &late)?;
+    scene.repository.publish("Add two waves").await?;
+    scene.create("manual-terminated", "app", json!({})).await?;
+    let path = application("manual-terminated");
+    let sync = json!({"syncOptions": ["CreateNamespace=true"]});
+    scene.patch(&path, json!({"operation": {"sync": sync}})).await?;
+    scene.wait(&path, "is under way", |app| app["status"]["operationState"]["phase"] == "Running").await?;
+    scene.patch(&path, json!({"status": {"operationState": {"phase": "Terminating"}}})).await?;
+    let ended =
+        |app: &Value| app["status"]["operationState"]["phase"] == "Failed" && app["operation"].is_null();
+    let app = scene.wait(&path, "has failed", ended).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["message"] == "Operation terminated", "{state}");
+    ensure!(scene.get(&config_map("manual-terminated", "late")).await?.is_none(), "it went on");
     Ok(())
 }
 

@@ -170,6 +170,24 @@ pub fn manifest(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value:?}\n")
 }
 
+/// A manifest of a Deployment of one pod, which behaves as kwok is told (`crashes`, `hangs`) or well without.
+pub fn deployment(name: &str, plays: Option<&str>) -> String {
+    let labels = json!({"app": name});
+    let annotations = plays.map(|plays| json!({"ithaca.dev/plays": plays})).unwrap_or_default();
+    let pod = json!({
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": {"containers": [{"name": name, "image": "registry.example.com/player"}]},
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": labels}, "template": pod},
+    });
+    // JSON is YAML.
+    deployment.to_string()
+}
+
 /// A `spec` with automated sync, with pruning and self-heal.
 pub fn automated() -> Value {
     json!({"syncPolicy": {"automated": {"prune": true, "selfHeal": true}}})

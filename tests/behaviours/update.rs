@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::json;
 
-use crate::scene::{Scene, automated, config_map, manifest};
+use crate::scene::{Scene, application, automated, config_map, manifest};
 
 #[tokio::test]
 async fn a_commit_is_applied_and_told_in_status_history_and_columns() -> anyhow::Result<()> {
@@ -92,11 +92,14 @@ async fn a_changed_spec_is_followed_at_once() -> anyhow::Result<()> {
     scene.create("update-spec", "one", automated()).await?;
     scene.synced("update-spec", &commit).await?;
     let patch = json!({"spec": {"source": {"path": "two"}}});
-    scene.patch(&crate::scene::application("update-spec"), patch).await?;
+    scene.patch(&application("update-spec"), patch).await?;
     let settings = config_map("update-spec", "settings");
     scene.wait(&settings, "is that of the other folder", |object| object["data"]["value"] == "2").await?;
-    let app = scene.synced("update-spec", &commit).await?;
-    ensure!(app["status"]["sync"]["comparedTo"]["source"]["path"] == "two", "{}", app["status"]);
+    let compared = |app: &serde_json::Value| {
+        let sync = &app["status"]["sync"];
+        sync["status"] == "Synced" && sync["comparedTo"]["source"]["path"] == "two"
+    };
+    scene.wait(&application("update-spec"), "is compared with the other folder", compared).await?;
     Ok(())
 }
 
