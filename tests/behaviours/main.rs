@@ -13,6 +13,7 @@ mod drift;
 mod idle;
 mod manual_sync;
 mod metrics;
+mod notification_webhook;
 mod notifications;
 mod prune;
 mod refresh;
