@@ -14,6 +14,7 @@ mod health;
 mod idle;
 mod manual_sync;
 mod metrics;
+mod notification_webhook;
 mod notifications;
 mod order;
 mod prune;

@@ -89,8 +89,10 @@ fn told(fact: &Fact) -> (Mood, String, String) {
 fn sync_finished(finished: &SyncFinished) -> (Mood, String, String) {
     let what = if finished.dry_run { "Dry run" } else { "Sync" };
     let revisions = in_short(&finished.revisions);
-    let commits: Vec<String> =
+    let mut commits: Vec<String> =
         finished.commits.iter().map(|commit| format!("{} ({})", commit.subject, commit.author)).collect();
+    // Several sources of one repository are at one commit.
+    commits.dedup();
     let mut parts = vec![revisions];
     parts.extend(commits);
     if finished.phase == "Succeeded" {
@@ -162,11 +164,10 @@ mod tests {
         let happening = told_of(Fact::SyncFinished(SyncFinished {
             phase: "Succeeded".to_owned(),
             revisions: vec!["0123456789abcdef0123456789abcdef01234567".to_owned(); 2],
-            commits: vec![Commit {
-                author: "Ada".to_owned(),
-                subject: "Bump api".to_owned(),
-                committed_at: 0,
-            }],
+            commits: vec![
+                Commit { author: "Ada".to_owned(), subject: "Bump api".to_owned(), committed_at: 0 };
+                2
+            ],
             timings: Some(Timings {
                 observed_at: 1_000_000,
                 render_started_at: 1_010_000,

@@ -89,7 +89,7 @@ async fn one(State(site): State<Site>, Path((namespace, name)): Path<(String, St
 async fn sections(site: &Site, key: &Key) -> Result<Vec<page::application::Section>, Error> {
     let application = application(site, key).await?;
     let happenings = happenings(site, &application).await;
-    Ok(page::application::sections(&application, happenings.as_deref()))
+    Ok(page::application::sections(&site.base, &application, happenings.as_deref()))
 }
 
 async fn nothing(State(site): State<Site>) -> Response {

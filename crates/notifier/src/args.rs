@@ -2,6 +2,22 @@
 
 use std::path::PathBuf;
 
+const WEBHOOK_CONFIG: &str = "\
+YAML file with a list of webhooks to call:
+
+  - name: chat                            # letters, digits, - and _
+    url: https://chat.example.org/$TOKEN  # $NAME is an environment variable, here and in headers
+    headers: {Authorization: Bearer $TOKEN}
+    on: [SyncFinished:Failed, HealthChanged:Degraded, ConditionChanged]   # everything without it
+    maxAge: 1h                            # how long an event is worth trying
+    body: |                               # the event as JSON without it
+      {\"text\": {{ (application.name ~ \": \" ~ message) | tojson }}}
+
+Events: SyncStarted, SyncFinished, DriftDetected, HealthChanged, SyncStatusChanged, ConditionChanged,
+ApplicationDeleted. The body is a template (Jinja) over the fields of the audit trail: event, reason, severity,
+message, application, project, happenedAt, initiatedBy, revision, commit, phase, results, seconds, from, to, \
+condition, object, fields, manager and others. It is tried on a sample of each event when the notifier starts.";
+
 /// Arguments of `ithaca notifier`.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -21,7 +37,12 @@ pub struct Args {
         help_heading = "Notifications"
     )]
     pub kubernetes_events_per_second: u32,
-    /// YAML file with a list of webhooks: name, url, headers, on, body, maxAge
-    #[arg(long, env = "ITHACA_WEBHOOK_CONFIG", help_heading = "Notifications")]
+    /// YAML file with a list of webhooks to call
+    #[arg(
+        long,
+        env = "ITHACA_WEBHOOK_CONFIG",
+        help_heading = "Notifications",
+        long_help = WEBHOOK_CONFIG
+    )]
     pub webhook_config: Option<PathBuf>,
 }

@@ -96,7 +96,7 @@ impl Follower {
             }
         };
         self.catch_up(&application).await;
-        let sections = sections(&application, self.happenings.as_deref());
+        let sections = sections(&self.site.base, &application, self.happenings.as_deref());
         let version = digest(&sections);
         let is_known = self.version == version;
         let mut changed = BTreeMap::new();

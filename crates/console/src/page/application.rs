@@ -27,7 +27,7 @@ pub struct Section {
 }
 
 /// All sections. Without `happenings` the events cannot be had.
-pub fn sections(application: &Application, happenings: Option<&[Happening]>) -> Vec<Section> {
+pub fn sections(base: &str, application: &Application, happenings: Option<&[Happening]>) -> Vec<Section> {
     let empty = ApplicationStatus::default();
     let status = application.status.as_ref().unwrap_or(&empty);
     let section = |id, markup: Markup| Section { id, html: markup.into_string() };
@@ -35,7 +35,7 @@ pub fn sections(application: &Application, happenings: Option<&[Happening]>) -> 
         section("states", states(application, status)),
         section("facts", facts::facts(application, status)),
         section("conditions", facts::conditions(&status.conditions)),
-        section("resources", resources::resources(&status.resources)),
+        section("resources", resources::resources(base, &status.resources)),
         section("operation", operation::operation(application, status.operation_state.as_ref())),
         section("history", deployments::deployments(&status.history)),
         section("events", timeline::timeline(happenings)),

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::page::{badge, text};
 
-pub fn resources(resources: &[ResourceStatus]) -> Markup {
+pub fn resources(base: &str, resources: &[ResourceStatus]) -> Markup {
     let mut sorted: Vec<&ResourceStatus> = resources.iter().collect();
     sorted.sort_by_key(|resource| !has_problem(resource));
     let problems = sorted.iter().filter(|resource| has_problem(resource)).count();
@@ -28,7 +28,7 @@ pub fn resources(resources: &[ResourceStatus]) -> Markup {
                         th scope="col" { "Sync" }
                         th scope="col" { "Health" }
                     } }
-                    tbody { @for resource in sorted { (row(resource)) } }
+                    tbody { @for resource in sorted { (row(base, resource)) } }
                 }
             }
         }
@@ -41,14 +41,18 @@ fn has_problem(resource: &ResourceStatus) -> bool {
     resource.status != Some(SyncStatusCode::Synced) || !is_well
 }
 
-fn row(resource: &ResourceStatus) -> Markup {
+fn row(base: &str, resource: &ResourceStatus) -> Markup {
     let health = resource.health.as_ref();
     let message = health.map_or("", |health| health.message.as_str());
     html! {
         tr {
             td.kind { (resource.kind) @if !resource.group.is_empty() { span.sub { (resource.group) } } }
             th.name scope="row" {
-                (resource.name)
+                @if resource.group == ithaca_api::GROUP && resource.kind == "Application" {
+                    a href={ (base) "/applications/" (resource.namespace) "/" (resource.name) } { (resource.name) }
+                } @else {
+                    (resource.name)
+                }
                 span.sub {
                     (resource.namespace)
                     @if resource.sync_wave != 0 { " · wave " (resource.sync_wave) }
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn problems_come_first_and_are_counted() {
-        let html = resources(&[
+        let html = resources("", &[
             resource(json!({"kind": "Service", "name": "well", "status": "Synced", "health": {"status": "Healthy"}})),
             resource(json!({"kind": "ConfigMap", "name": "plain", "status": "Synced"})),
             resource(json!({"kind": "Deployment", "name": "ill", "status": "Synced", "health": {"status": "Degraded"}})),
@@ -91,7 +95,15 @@ mod tests {
     #[test]
     fn text_from_a_cluster_is_never_markup() {
         let html =
-            resources(&[resource(json!({"kind": "<script>", "name": "\"><img src=x>"}))]).into_string();
+            resources("", &[resource(json!({"kind": "<script>", "name": "\"><img src=x>"}))]).into_string();
         assert!(!html.contains("<script>") && !html.contains("<img"), "{html}");
+    }
+
+    #[test]
+    fn a_child_application_leads_to_its_own_page() {
+        let child =
+            json!({"group": "argoproj.io", "kind": "Application", "namespace": "argocd", "name": "web"});
+        let html = resources("/ithaca", &[resource(child)]).into_string();
+        assert!(html.contains("href=\"/ithaca/applications/argocd/web\""), "{html}");
     }
 }
