@@ -5,16 +5,20 @@ use std::path::PathBuf;
 const WEBHOOK_CONFIG: &str = "\
 YAML file with a list of webhooks to call:
 
-  - name: chat                            # letters, digits, - and _
-    url: https://chat.example.org/$TOKEN  # $NAME is an environment variable, here and in headers
+  # In url and headers $NAME is an environment variable.
+  - name: chat
+    url: https://chat.example.org/$TOKEN
     headers: {Authorization: Bearer $TOKEN}
-    on: [SyncFinished:Failed, HealthChanged:Degraded, ConditionChanged]   # everything without it
-    maxAge: 1h                            # how long an event is worth trying
-    body: |                               # the event as JSON without it
+    # Without it: every event.
+    on: [SyncFinished:Failed, HealthChanged:Degraded]
+    # How long an event is worth trying; 1h without it.
+    maxAge: 30m
+    # Without it: the event as JSON.
+    body: |
       {\"text\": {{ (application.name ~ \": \" ~ message) | tojson }}}
 
-Events: SyncStarted, SyncFinished, DriftDetected, HealthChanged, SyncStatusChanged, ConditionChanged,
-ApplicationDeleted. The body is a template (Jinja) over the fields of the audit trail: event, reason, severity,
+Events: SyncStarted, SyncFinished, DriftDetected, HealthChanged, SyncStatusChanged, ConditionChanged, \
+ApplicationDeleted. The body is a Jinja template over the fields of the audit trail: event, reason, severity, \
 message, application, project, happenedAt, initiatedBy, revision, commit, phase, results, seconds, from, to, \
 condition, object, fields, manager and others. It is tried on a sample of each event when the notifier starts.";
 
