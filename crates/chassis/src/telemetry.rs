@@ -1,7 +1,7 @@
 //! Logs, traces and metrics: one subscriber, one meter provider with a Prometheus reader and,
 //! where an endpoint is given, OTLP beside it.
 
-use std::time::Instant;
+use std::{io::IsTerminal, time::Instant};
 
 use anyhow::Context;
 use opentelemetry::{
@@ -140,9 +140,11 @@ fn subscribe(args: &Args, tracers: Option<&SdkTracerProvider>) -> anyhow::Result
             .with_span_list(false)
             .with_writer(std::io::stderr)
             .boxed(),
-        LogFormat::Text => {
-            tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr).boxed()
-        }
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .boxed(),
     };
     let spans = tracers.map(|tracers| tracing_opentelemetry::layer().with_tracer(tracers.tracer("ithaca")));
     tracing_subscriber::registry()

@@ -65,15 +65,22 @@ fn operation(
         initiated_by: initiator(state),
         results: result.iter().flat_map(|result| result.resources.iter().map(object_result)).collect(),
         retries: u32::try_from(state.retry_count).unwrap_or_default(),
-        timings: run.map(|run| v1::Timings {
-            observed_at: run.bundle.observed_at,
-            render_started_at: run.bundle.render_started_at,
-            rendered_at: run.bundle.rendered_at,
-            started_at: run.started_at.as_microsecond(),
-            finished_at: now.as_microsecond(),
-        }),
+        timings: run.map(|run| timings(run, now)),
         dry_run: state.operation.sync.as_ref().is_some_and(|sync| sync.dry_run),
     }))
+}
+
+/// The steps from commit to applied; those before the operation only where it was the first for its bundle.
+fn timings(run: &Run, now: Timestamp) -> v1::Timings {
+    let first = !run.is_selective() && run.operation.initiated_by.automated;
+    let step = |at: i64| if first { at } else { 0 };
+    v1::Timings {
+        observed_at: step(run.bundle.observed_at),
+        render_started_at: step(run.bundle.render_started_at),
+        rendered_at: step(run.bundle.rendered_at),
+        started_at: run.started_at.as_microsecond(),
+        finished_at: now.as_microsecond(),
+    }
 }
 
 fn sync_status(before: &ApplicationStatus, after: &ApplicationStatus) -> Option<Fact> {
