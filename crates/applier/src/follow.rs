@@ -59,11 +59,11 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
                 if let Ok(application) = serde_json::from_value::<Application>(passing.value)
                     && let Some(uid) = application.metadata.uid
                 {
-                    remove_application(&shared, &uid).await;
+                    remove_application(&shared, &uid);
                 }
             }
             Ok(Event::InitDone) => {
-                settle(&shared, &listed).await;
+                settle(&shared, &listed);
                 ready.set(true);
             }
             Err(error) => tracing::warn!(%error, "the watch of Applications was interrupted"),
@@ -88,7 +88,7 @@ fn put_application(shared: &Shared, value: serde_json::Value) -> Option<crate::s
 }
 
 /// After a full list: what is not in it is gone, and so is what the bus knows of it.
-async fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
+fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
     let gone: HashSet<crate::state::Uid> = {
         let mut state = shared.state();
         state.listed = true;
@@ -96,22 +96,24 @@ async fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
         known.filter(|uid| !listed.contains(*uid)).cloned().collect()
     };
     for uid in gone {
-        remove_application(shared, &uid).await;
+        remove_application(shared, &uid);
     }
 }
 
-async fn remove_application(shared: &Shared, uid: &str) {
-    {
-        let mut state = shared.state();
-        state.early.retain(|(early, _), _| **early != *uid);
-        if let Some(app) = state.remove_application(uid) {
-            let fact = ithaca_proto::v1::event::Fact::ApplicationDeleted(Default::default());
-            shared.publisher.say(&app.application, vec![fact], &app.tracked.context);
+fn remove_application(shared: &Shared, uid: &str) {
+    let mut state = shared.state();
+    state.early.retain(|(early, _), _| **early != *uid);
+    if let Some(app) = state.remove_application(uid) {
+        let fact = ithaca_proto::v1::event::Fact::ApplicationDeleted(Default::default());
+        shared.publisher.say(&app.application, vec![fact], &app.tracked.context);
+    }
+    // The bus may be away for long, and meanwhile other Applications change.
+    let (bus, uid) = (shared.bus.clone(), uid.to_owned());
+    tokio::spawn(async move {
+        if let Err(error) = bus.forget(&uid).await {
+            tracing::debug!(%error, uid, "failed to forget what the bus knows of a deleted Application");
         }
-    }
-    if let Err(error) = shared.bus.forget(uid).await {
-        tracing::debug!(%error, uid, "failed to forget what the bus knows of a deleted Application");
-    }
+    });
 }
 
 /// Follows the definitions of kinds: when they change, the cluster is asked again what it serves.
