@@ -119,7 +119,8 @@ fn remove_application(shared: &Shared, uid: &str) {
 /// Follows the definitions of kinds: when they change, the cluster is asked again what it serves.
 pub async fn definitions(shared: Arc<Shared>) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(shared.cluster.client());
-    let mut events = pin!(watcher(api, watcher::Config::default().page_size(50)).default_backoff());
+    let mut events =
+        pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(cluster::patience()));
     while next_definition(&mut events).await {
         while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&mut events)).await {}
         rediscover(&shared).await;

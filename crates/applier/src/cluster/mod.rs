@@ -8,7 +8,7 @@ mod watch;
 mod write;
 
 pub use kinds::Served;
-pub use watch::{Event, watch};
+pub use watch::{Event, patience, watch};
 
 use std::{
     collections::HashSet,
