@@ -24,11 +24,16 @@ use crate::{
 /// How long definitions may keep coming before the kinds are asked for again.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Asks for the cluster's kinds until it answers.
-pub async fn discover_patiently(shared: &Shared) {
-    while let Err(error) = shared.cluster.discover().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
-        tokio::time::sleep(Duration::from_millis(250)).await;
+/// Asks for the cluster's kinds until it answers. Returns whether they are others than before.
+pub async fn discover_patiently(shared: &Shared) -> bool {
+    loop {
+        match shared.cluster.discover().await {
+            Ok(changed) => return changed,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
     }
 }
 
@@ -135,19 +140,15 @@ where
 }
 
 async fn rediscover(shared: &Shared) {
-    match shared.cluster.discover().await {
-        Ok(false) => {}
-        Ok(true) => {
-            let mut state = shared.state();
-            state.epoch += 1;
-            // Kinds that nothing served were noted as empty; they may be served now.
-            for kind in state.records.unserved() {
-                state.records.unwatch(&kind);
-            }
-            drop(state);
-            shared.dirty_all();
+    if discover_patiently(shared).await {
+        let mut state = shared.state();
+        state.epoch += 1;
+        // Kinds that nothing served were noted as empty; they may be served now.
+        for kind in state.records.unserved() {
+            state.records.unwatch(&kind);
         }
-        Err(error) => tracing::warn!(%error, "failed to ask the cluster for its kinds"),
+        drop(state);
+        shared.dirty_all();
     }
 }
 

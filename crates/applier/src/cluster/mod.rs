@@ -4,6 +4,7 @@
 //! What it does not do: decide.
 
 mod kinds;
+mod ready;
 mod watch;
 mod write;
 
