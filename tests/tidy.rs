@@ -83,7 +83,8 @@ fn one_crate_alone_knows_each_outside_system() -> anyhow::Result<()> {
 fn behaviours_wait_for_conditions() -> anyhow::Result<()> {
     let sleepers = rust_files()?
         .into_iter()
-        .filter(|(path, text)| path.starts_with("tests/behaviours/") && text.contains(concat!("sle", "ep(")));
+        .filter(|(path, _)| path.starts_with("tests/behaviours/") || path.starts_with("tests/failures/"))
+        .filter(|(_, text)| text.contains(concat!("sle", "ep(")));
     none(sleepers.map(|(path, _)| path), "use wait_until with a deadline")
 }
 

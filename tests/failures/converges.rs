@@ -20,20 +20,29 @@ pub async fn converges(stack: &Stack, repository: &Repository, head: &str) -> an
     let started = Instant::now();
     let wanted = wanted::of_apps(stack, repository).await?;
     let client = stack.cluster.client().await?;
+    let mut held_up = String::from("nothing");
     let equals = wait_until("the cluster equals Git", DEADLINE, async || {
-        let live = Live::read(&client).await?;
-        let differences = differences(&wanted, &live, head);
-        let told = differences.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("\n  ");
-        ensure!(differences.is_empty(), "{} differences:\n  {told}", differences.len());
-        shown(stack, &wanted, head).await?;
-        Ok(live)
+        let seen = look(stack, &client, &wanted, head).await;
+        if let Err(error) = &seen {
+            held_up = format!("{error:#}").lines().last().unwrap_or_default().trim().to_owned();
+        }
+        seen
     });
     let live = tokio::select! {
         live = equals => live?,
         ended = stack.supervise() => bail!("the supervision ended: {ended:?}"),
     };
     let (objects, seconds) = (wanted.objects.len(), started.elapsed().as_secs_f64());
-    eprintln!("{objects} objects equal Git {seconds:.1} s after the last start");
+    eprintln!("{objects} objects equal Git {seconds:.1} s after the last start, held up last by: {held_up}");
+    Ok(live)
+}
+
+async fn look(stack: &Stack, client: &kube::Client, wanted: &Wanted, head: &str) -> anyhow::Result<Live> {
+    let live = Live::read(client).await?;
+    let differences = differences(wanted, &live, head);
+    let told = differences.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("\n  ");
+    ensure!(differences.is_empty(), "{} differences:\n  {told}", differences.len());
+    shown(stack, wanted, head).await?;
     Ok(live)
 }
 

@@ -176,7 +176,7 @@ fn write(repository: &Repository, round: usize) -> anyhow::Result<()> {
             repository.remove(&format!("{name}/only-{}.json", round - 1))?;
         }
     }
-    repository.write("fail-chart/values.yaml", &format!("round: {round}\ncount: {}\n", 8 + round % 3))?;
+    repository.write("fail-chart/values.yaml", &format!("round: {round}\ncount: {}\n", 8 + round))?;
     repository.write("fail-overlay/home/round.txt", &format!("{round}\n"))?;
     repository.write("fail-overlay/home/kustomization.yaml", &kustomization(round))?;
     let guest = format!("fail-guest-{round}");
@@ -190,7 +190,7 @@ fn write(repository: &Repository, round: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each round another number of objects, and each of them changed.
+/// Each round one object more, and all of them changed.
 fn write_chart(repository: &Repository) -> anyhow::Result<()> {
     repository.write("apps/fail-chart.json", &application(repository, "fail-chart"))?;
     repository.write("fail-chart/Chart.yaml", "apiVersion: v2\nname: chart\nversion: 0.1.0\n")?;

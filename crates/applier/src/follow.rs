@@ -24,11 +24,16 @@ use crate::{
 /// How long definitions may keep coming before the kinds are asked for again.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Asks for the cluster's kinds until it answers.
-pub async fn discover_patiently(shared: &Shared) {
-    while let Err(error) = shared.cluster.discover().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
-        tokio::time::sleep(Duration::from_millis(250)).await;
+/// Asks for the cluster's kinds until it answers. Returns whether they are others than before.
+pub async fn discover_patiently(shared: &Shared) -> bool {
+    loop {
+        match shared.cluster.discover().await {
+            Ok(changed) => return changed,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
     }
 }
 
@@ -59,11 +64,11 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
                 if let Ok(application) = serde_json::from_value::<Application>(passing.value)
                     && let Some(uid) = application.metadata.uid
                 {
-                    remove_application(&shared, &uid).await;
+                    remove_application(&shared, &uid);
                 }
             }
             Ok(Event::InitDone) => {
-                settle(&shared, &listed).await;
+                settle(&shared, &listed);
                 ready.set(true);
             }
             Err(error) => tracing::warn!(%error, "the watch of Applications was interrupted"),
@@ -88,7 +93,7 @@ fn put_application(shared: &Shared, value: serde_json::Value) -> Option<crate::s
 }
 
 /// After a full list: what is not in it is gone, and so is what the bus knows of it.
-async fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
+fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
     let gone: HashSet<crate::state::Uid> = {
         let mut state = shared.state();
         state.listed = true;
@@ -96,28 +101,31 @@ async fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
         known.filter(|uid| !listed.contains(*uid)).cloned().collect()
     };
     for uid in gone {
-        remove_application(shared, &uid).await;
+        remove_application(shared, &uid);
     }
 }
 
-async fn remove_application(shared: &Shared, uid: &str) {
-    {
-        let mut state = shared.state();
-        state.early.retain(|(early, _), _| **early != *uid);
-        if let Some(app) = state.remove_application(uid) {
-            let fact = ithaca_proto::v1::event::Fact::ApplicationDeleted(Default::default());
-            shared.publisher.say(&app.application, vec![fact], &app.tracked.context);
+fn remove_application(shared: &Shared, uid: &str) {
+    let mut state = shared.state();
+    state.early.retain(|(early, _), _| **early != *uid);
+    if let Some(app) = state.remove_application(uid) {
+        let fact = ithaca_proto::v1::event::Fact::ApplicationDeleted(Default::default());
+        shared.publisher.say(&app.application, vec![fact], &app.tracked.context);
+    }
+    // The bus may be away for long, and meanwhile other Applications change.
+    let (bus, uid) = (shared.bus.clone(), uid.to_owned());
+    tokio::spawn(async move {
+        if let Err(error) = bus.forget(&uid).await {
+            tracing::debug!(%error, uid, "failed to forget what the bus knows of a deleted Application");
         }
-    }
-    if let Err(error) = shared.bus.forget(uid).await {
-        tracing::debug!(%error, uid, "failed to forget what the bus knows of a deleted Application");
-    }
+    });
 }
 
 /// Follows the definitions of kinds: when they change, the cluster is asked again what it serves.
 pub async fn definitions(shared: Arc<Shared>) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(shared.cluster.client());
-    let mut events = pin!(watcher(api, watcher::Config::default().page_size(50)).default_backoff());
+    let mut events =
+        pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(cluster::patience()));
     while next_definition(&mut events).await {
         while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&mut events)).await {}
         rediscover(&shared).await;
@@ -132,19 +140,15 @@ where
 }
 
 async fn rediscover(shared: &Shared) {
-    match shared.cluster.discover().await {
-        Ok(false) => {}
-        Ok(true) => {
-            let mut state = shared.state();
-            state.epoch += 1;
-            // Kinds that nothing served were noted as empty; they may be served now.
-            for kind in state.records.unserved() {
-                state.records.unwatch(&kind);
-            }
-            drop(state);
-            shared.dirty_all();
+    if discover_patiently(shared).await {
+        let mut state = shared.state();
+        state.epoch += 1;
+        // Kinds that nothing served were noted as empty; they may be served now.
+        for kind in state.records.unserved() {
+            state.records.unwatch(&kind);
         }
-        Err(error) => tracing::warn!(%error, "failed to ask the cluster for its kinds"),
+        drop(state);
+        shared.dirty_all();
     }
 }
 

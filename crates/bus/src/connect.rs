@@ -42,7 +42,8 @@ impl Bus {
         let (connected_tx, connected_rx) = watch::channel(0_u64);
         let client = open(args, name, connected_tx).await?;
         let mut jetstream = jetstream::new(client.clone());
-        jetstream.set_timeout(Duration::from_secs(10));
+        // What was on its way when the server went away is never answered: it is said again after this.
+        jetstream.set_timeout(Duration::from_secs(5));
         let incarnation = streams::ensure_patiently(&client, &jetstream, args.nats_replicas).await?;
         let (incarnation_tx, incarnation_rx) = watch::channel(incarnation);
         let keeper = keep(client, jetstream.clone(), args.nats_replicas, connected_rx, incarnation_tx);

@@ -1,7 +1,8 @@
 //! The watch of the Applications: from the Kubernetes API to the board.
 
-use std::{collections::BTreeSet, pin::pin, sync::Arc};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
+use backon::ExponentialBuilder;
 use futures::StreamExt;
 use ithaca_api::Application;
 use ithaca_chassis::ReadyFlag;
@@ -10,7 +11,7 @@ use kube::{
     core::error_boundary::DeserializeGuard,
     runtime::{
         WatchStreamExt,
-        watcher::{self, Event},
+        watcher::{self, Event, ExponentialBackoff},
     },
 };
 
@@ -26,7 +27,7 @@ const PAGE: u32 = 50;
 pub async fn follow(client: Client, namespace: String, board: Arc<Board>, ready: ReadyFlag) {
     let api = Api::<DeserializeGuard<Application>>::namespaced(client, &namespace);
     let config = watcher::Config::default().page_size(PAGE);
-    let mut events = pin!(watcher::watcher(api, config).default_backoff());
+    let mut events = pin!(watcher::watcher(api, config).backoff(patience()));
     let mut seen = BTreeSet::new();
     let mut is_told = false;
     while let Some(event) = events.next().await {
@@ -51,4 +52,11 @@ pub async fn follow(client: Client, namespace: String, board: Arc<Board>, ready:
             }
         }
     }
+}
+
+/// How long a watch that failed waits. All have to see soon that an API server is back, however long it was away.
+fn patience() -> ExponentialBackoff {
+    let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(4));
+    let builder = ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest);
+    builder.without_max_times().with_jitter().into()
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use futures::{StreamExt, TryStreamExt};
 use ithaca_chassis::ReadyFlag;
+use kube::runtime::watcher::ExponentialBackoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
@@ -20,7 +23,7 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
     let config = watcher::Config::default().page_size(PAGE);
     let mut stream = watcher(api, config)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch Applications, trying again"))
-        .default_backoff()
+        .backoff(patience())
         .boxed();
     let mut listed: BTreeSet<Arc<str>> = BTreeSet::new();
     while let Some(event) = stream.next().await {
@@ -52,4 +55,11 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
             return;
         }
     }
+}
+
+/// How long a watch that failed waits. All have to see soon that an API server is back, however long it was away.
+pub fn patience() -> ExponentialBackoff {
+    let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(4));
+    let builder = ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest);
+    builder.without_max_times().with_jitter().into()
 }

@@ -12,6 +12,7 @@ use kube::core::discovery::v2::APIGroupDiscoveryList;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
+use crate::applications::patience;
 use crate::event::{Event, Events};
 
 /// Definitions often come many at once; the API server also takes a moment to serve them.
@@ -22,7 +23,7 @@ pub async fn watch(client: Client, events: Events) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
     let mut changes = watcher(api, watcher::Config::default().page_size(100))
         .inspect_err(|error| tracing::warn!(%error, "failed to watch CustomResourceDefinitions"))
-        .default_backoff()
+        .backoff(patience())
         .boxed();
     loop {
         let capabilities = discover_patiently(&client).await;

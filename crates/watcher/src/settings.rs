@@ -11,6 +11,7 @@ use kube::runtime::{WatchStreamExt, watcher::watch_object};
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use crate::applications::patience;
 use crate::event::{Event, Events};
 use crate::schedule::Policy;
 
@@ -30,7 +31,7 @@ pub async fn watch_config_map(client: Client, namespace: &str, events: Events) {
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
     let mut stream = watch_object(api, SETTINGS_CONFIG_MAP)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch ConfigMap {SETTINGS_CONFIG_MAP}"))
-        .default_backoff()
+        .backoff(patience())
         .boxed();
     while let Some(event) = stream.next().await {
         let Ok(config_map) = event else { continue };
@@ -46,7 +47,7 @@ pub async fn watch_secret(client: Client, namespace: &str, secret: watch::Sender
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let mut stream = watch_object(api, SETTINGS_SECRET)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch Secret {SETTINGS_SECRET}"))
-        .default_backoff()
+        .backoff(patience())
         .boxed();
     while let Some(event) = stream.next().await {
         let Ok(object) = event else { continue };

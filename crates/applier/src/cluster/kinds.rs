@@ -34,6 +34,7 @@ pub(super) type Kinds = HashMap<GroupKind, BTreeMap<String, Served>>;
 impl Cluster {
     /// Asks the cluster what it serves. Returns whether that is different from before.
     pub async fn discover(&self) -> Result<bool, Error> {
+        self.ensure_ready().await?;
         let discovery = Discovery::new(self.client.clone())
             .run_aggregated()
             .await

@@ -4,11 +4,12 @@
 //! What it does not do: decide.
 
 mod kinds;
+mod ready;
 mod watch;
 mod write;
 
 pub use kinds::Served;
-pub use watch::{Event, watch};
+pub use watch::{Event, patience, watch};
 
 use std::{
     collections::HashSet,

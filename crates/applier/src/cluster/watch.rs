@@ -2,11 +2,17 @@
 //!
 //! Objects pass by as plain JSON and are not kept.
 
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt};
 use kube::{
     Api, Client, Resource,
     core::{ApiResource, ObjectMeta},
-    runtime::{WatchStreamExt, watcher},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, ExponentialBackoff, watcher},
+    },
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -30,7 +36,14 @@ pub type Event = watcher::Event<Passing>;
 /// Every object of a kind and then each change, for ever. Errors are passed on; the watch goes on after them.
 pub fn watch(client: Client, served: &Served) -> impl Stream<Item = watcher::Result<Event>> + Send + use<> {
     let api: Api<Passing> = Api::all_with(client, &served.resource);
-    watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff().boxed()
+    watcher(api, watcher::Config::default().page_size(PAGE)).backoff(patience()).boxed()
+}
+
+/// How long a watch that failed waits. All have to see soon that an API server is back, however long it was away.
+pub fn patience() -> ExponentialBackoff {
+    let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(4));
+    let builder = ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest);
+    builder.without_max_times().with_jitter().into()
 }
 
 impl<'de> Deserialize<'de> for Passing {

@@ -110,6 +110,16 @@ impl Cluster {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value, Error> {
         let request = request.map_err(|error| Error::Rejected { message: error.to_string(), code: 400 })?;
+        match self.send_once(key, request.clone()).await {
+            Err(Error::Rejected { code: 403, .. }) => {
+                self.ensure_ready().await?;
+                self.send_once(key, request).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn send_once(&self, key: &ObjectKey, request: http::Request<Vec<u8>>) -> Result<Value, Error> {
         self.client.request::<Value>(request).await.map_err(|error| Error::of(key, error))
     }
 }
