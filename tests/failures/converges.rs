@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::live::Live;
 use crate::wanted::{self, Wanted};
 
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(240);
 /// Differences that are told of one look.
 const TOLD: usize = 12;
 const TRACKING: &str = "argocd.argoproj.io/tracking-id";

@@ -125,7 +125,7 @@ impl World {
             ensure!(uid != but, "it is the old one");
             Ok(uid.clone())
         };
-        let deadline = Duration::from_secs(30);
+        let deadline = Duration::from_secs(90);
         let uid =
             wait_until("the next commit is applied", deadline, async || beats(&Value::Null).await).await?;
         self.stack.cluster.kubectl(&["delete", "configmap", name, "--namespace", namespace]).await?;

@@ -39,7 +39,7 @@ pub async fn work(shared: Arc<Shared>, uid: Uid) {
     shared.metrics.reconciled(timer, &shared, &uid);
     let failures = count_failures(&shared, &uid, outcome.is_err());
     if let Err(error) = outcome {
-        let delay = Duration::from_millis(100 * 2_u64.pow(failures.min(8)));
+        let delay = Duration::from_millis(100 * 2_u64.pow(failures.min(5)));
         tracing::warn!(
             application = name,
             error = &error as &dyn std::error::Error,
