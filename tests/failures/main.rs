@@ -59,16 +59,6 @@ async fn nats_may_lose_its_volume() -> anyhow::Result<()> {
     survives("NATS with its volume", &["nats-server"], Damage::NatsVolume).await
 }
 
-#[tokio::test]
-async fn the_api_server_may_be_killed() -> anyhow::Result<()> {
-    survives("the API server", &["kube-apiserver"], Damage::None).await
-}
-
-#[tokio::test]
-async fn the_api_server_may_be_killed_with_its_datastore() -> anyhow::Result<()> {
-    survives("the API server with kine", &["kine", "kube-apiserver"], Damage::None).await
-}
-
 /// What else is lost with the processes.
 #[derive(Clone, Copy, PartialEq)]
 enum Damage {
