@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::live::Live;
 use crate::wanted::{self, Wanted};
 
-const DEADLINE: Duration = Duration::from_secs(240);
+/// Kubernetes' own controllers wait up to a minute once the API server was away.
+const DEADLINE: Duration = Duration::from_secs(150);
 /// Differences that are told of one look.
 const TOLD: usize = 12;
 const TRACKING: &str = "argocd.argoproj.io/tracking-id";

@@ -59,6 +59,18 @@ async fn nats_may_lose_its_volume() -> anyhow::Result<()> {
     survives("NATS with its volume", &["nats-server"], Damage::NatsVolume).await
 }
 
+#[tokio::test]
+async fn the_api_server_may_be_killed() -> anyhow::Result<()> {
+    survives("the API server", &["kube-apiserver"], Damage::None).await
+}
+
+/// In K3s all of these are one process.
+#[tokio::test]
+async fn the_api_server_may_be_killed_with_its_datastore_and_controllers() -> anyhow::Result<()> {
+    let victims = ["kine", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    survives("the control plane", &victims, Damage::None).await
+}
+
 /// What else is lost with the processes.
 #[derive(Clone, Copy, PartialEq)]
 enum Damage {

@@ -148,6 +148,13 @@ impl Records {
         before
     }
 
+    /// Notes that an object is being deleted, before the watch tells.
+    pub fn set_deleting(&mut self, key: &ObjectKey) {
+        if let Some(record) = self.records.get_mut(key) {
+            record.deleting = true;
+        }
+    }
+
     /// Forgets an object that is gone and returns what was remembered.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Record> {
         let before = self.records.remove(key)?;

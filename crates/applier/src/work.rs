@@ -92,7 +92,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 None => Box::pin(status::write(shared, uid, *change)).await?,
             },
             Action::Delete(objects, propagation) => {
-                objects::delete(shared, &objects, propagation).await?;
+                objects::delete(shared, uid, &objects, propagation).await?;
                 return Ok(());
             }
             Action::Release(finalizers) => {

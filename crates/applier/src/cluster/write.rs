@@ -33,6 +33,17 @@ impl Cluster {
         }
     }
 
+    /// Whether an object is gone, or being deleted.
+    pub async fn is_going(&self, key: &ObjectKey) -> Result<bool, Error> {
+        let Some(served) = self.served_any(&key.group_kind()) else { return Ok(true) };
+        let request = path(&served, &key.namespace).get(&key.name, &Default::default());
+        match self.send(key, request).await {
+            Ok(live) => Ok(live.pointer("/metadata/deletionTimestamp").is_some()),
+            Err(error) if error.is_not_found() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes an object; one that is gone already is no error.
     pub async fn delete(
         &self,

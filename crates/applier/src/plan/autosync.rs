@@ -40,7 +40,7 @@ pub fn auto_sync(
     let Some(automated) = policy.and_then(|policy| policy.automated()) else { return AutoSync::No };
     let undecided = presume_different && !comparison.undecided.is_empty();
     let differs = undecided || comparison.unserved || !comparison.out_of_sync.is_empty();
-    let prunes = automated.prune && !comparison.extras.is_empty();
+    let prunes = automated.prune && !comparison.prunable.is_empty();
     if !differs && !prunes {
         return AutoSync::No;
     }
@@ -81,7 +81,7 @@ fn heal(
     let objects = &bundle.assembly.objects;
     let differing =
         comparison.out_of_sync.iter().filter_map(|place| objects.get(*place)).map(|desired| &desired.key);
-    let extras = comparison.extras.iter().filter(|_| prune);
+    let extras = comparison.prunable.iter().filter(|_| prune);
     let resources = differing.chain(extras).map(|key| SyncResource {
         group: key.group.to_string(),
         kind: key.kind.to_string(),

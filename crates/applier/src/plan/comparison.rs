@@ -28,6 +28,8 @@ pub struct Comparison {
     pub out_of_sync: Vec<usize>,
     /// Live objects that carry the application's tracking id and are no longer wanted.
     pub extras: Vec<ObjectKey>,
+    /// Those of `extras` that nobody has deleted yet.
+    pub prunable: Vec<ObjectKey>,
     /// Some of the bundle's objects cannot be applied at all.
     pub unserved: bool,
     /// The worst health of the objects that count.
@@ -77,12 +79,16 @@ pub fn compare(bundle: &Bundle, owner: &Owner, records: &Records) -> Comparison 
     for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
         comparison.resources.push(extra_status(key, record));
         comparison.extras.push(key.clone());
+        if !record.deleting {
+            comparison.prunable.push(key.clone());
+        }
     }
     for (key, _) in &bundle.assembly.unknown {
         comparison.resources.push(unknown_status(key));
     }
     comparison.unserved = !bundle.assembly.unknown.is_empty() || !bundle.assembly.invalid.is_empty();
     comparison.extras.sort();
+    comparison.prunable.sort();
     comparison.resources.sort_by(|a, b| order(a).cmp(&order(b)));
     let nothing_lives = bundle.assembly.objects.iter().all(|desired| records.get(&desired.key).is_none());
     comparison.health = match nothing_lives && !bundle.assembly.objects.is_empty() {
@@ -145,4 +151,38 @@ fn health_status(health: &Health) -> HealthStatus {
 
 fn order(resource: &ResourceStatus) -> (&str, &str, &str, &str) {
     (&resource.group, &resource.kind, &resource.namespace, &resource.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A second deletion puts the foreground finalizer back, and the object may stay for ever.
+    #[test]
+    fn an_extra_that_is_being_deleted_is_not_to_be_pruned_again() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned() };
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
+        let mut records = Records::default();
+        for (name, deleted_at) in [("goes", json!("2026-01-01T00:00:00Z")), ("stays", json!(null))] {
+            let key = ObjectKey::new("", "ConfigMap", "web", name);
+            let tracking = format!("web:/ConfigMap:web/{name}");
+            let annotations = json!({"argocd.argoproj.io/tracking-id": tracking});
+            let mut live =
+                json!({"metadata": {"name": name, "namespace": "web", "annotations": annotations}});
+            if !deleted_at.is_null() {
+                live["metadata"]["deletionTimestamp"] = deleted_at;
+            }
+            records.put(key.clone(), Record::of(&key, &live, None, None));
+        }
+        let names = |keys: &[ObjectKey]| keys.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
+        let comparison = compare(&bundle, &owner, &records);
+        assert_eq!(names(&comparison.extras), ["goes", "stays"]);
+        assert_eq!(names(&comparison.prunable), ["stays"]);
+        records.set_deleting(&comparison.prunable[0]);
+        assert!(compare(&bundle, &owner, &records).prunable.is_empty());
+    }
 }

@@ -335,7 +335,8 @@ fn apply_task(desired: &Arc<Desired>, records: &Records) -> Task {
 }
 
 fn prune_task(key: &ObjectKey, wave: i64, prune: bool, options: &SyncOptions, records: &Records) -> Task {
-    let own = records.get(key).map_or(Deletion::Allowed, |record| record.prune);
+    let record = records.get(key);
+    let own = record.map_or(Deletion::Allowed, |record| record.prune);
     let forbidden =
         own == Deletion::Forbidden || (own == Deletion::Allowed && options.prune() == Deletion::Forbidden);
     let skipped = match (prune, forbidden) {
@@ -343,8 +344,11 @@ fn prune_task(key: &ObjectKey, wave: i64, prune: bool, options: &SyncOptions, re
         (false, _) => Some("ignored (requires pruning)"),
         (true, false) => None,
     };
-    let outcome =
-        skipped.map(|message| Outcome { code: ResultCode::PruneSkipped, message: message.to_owned() });
+    let going = record.is_some_and(|record| record.deleting);
+    let outcome = match skipped {
+        Some(message) => Some(Outcome { code: ResultCode::PruneSkipped, message: message.to_owned() }),
+        None => going.then(|| Outcome { code: ResultCode::Pruned, message: "pruned".to_owned() }),
+    };
     Task { key: key.clone(), wave, effect: Effect::Prune, outcome }
 }
 

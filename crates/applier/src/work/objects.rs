@@ -64,7 +64,9 @@ async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Ver
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
 pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
-    let Some((tasks, options, dry_run, namespace)) = plan(shared, uid, places) else { return Ok(()) };
+    let Some(Plan { tasks, options, dry_run, namespace, again }) = plan(shared, uid, places) else {
+        return Ok(());
+    };
     let applies = tasks.iter().any(|(_, task)| matches!(task.effect, Effect::Apply(_)));
     if applies && !dry_run && options.create_namespace() && !namespace.is_empty() {
         match shared.cluster.ensure_namespace(&namespace).await {
@@ -77,10 +79,10 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
             other => other?,
         }
     }
-    let propagation = options.prune_propagation();
+    let pruning = Pruning { propagation: options.prune_propagation(), dry_run, again };
     let job = |(place, task): &(usize, Task)| {
         let (place, task) = (*place, task.clone());
-        async move { (place, do_task(shared, &task, propagation, dry_run).await) }.boxed()
+        async move { (place, do_task(shared, &task, pruning).await) }.boxed()
     };
     let jobs: Vec<_> = tasks.iter().map(job).collect();
     let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
@@ -116,7 +118,25 @@ fn note_trouble(shared: &Shared, uid: &Uid, error: Option<&Error>) {
     }
 }
 
-type Plan = (Vec<(usize, Task)>, SyncOptions, bool, String);
+/// What is done next, and how.
+struct Plan {
+    tasks: Vec<(usize, Task)>,
+    options: SyncOptions,
+    dry_run: bool,
+    /// Of the application's destination.
+    namespace: String,
+    /// Something got no answer the last time.
+    again: bool,
+}
+
+/// How objects are deleted.
+#[derive(Clone, Copy)]
+struct Pruning {
+    propagation: Propagation,
+    dry_run: bool,
+    /// An earlier request may have been served although nobody was told.
+    again: bool,
+}
 
 fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
     let state = shared.state();
@@ -124,15 +144,17 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
     let run = app.run.as_ref()?;
     let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
     let options = run.operation.sync.as_ref().map(|sync| SyncOptions::from_list(&sync.sync_options));
-    Some((tasks, options.unwrap_or_default(), run.is_dry(), app.owner.namespace.clone()))
+    Some(Plan {
+        tasks,
+        options: options.unwrap_or_default(),
+        dry_run: run.is_dry(),
+        namespace: app.owner.namespace.clone(),
+        again: app.failures > 0,
+    })
 }
 
-async fn do_task(
-    shared: &Shared,
-    task: &Task,
-    propagation: Propagation,
-    dry_run: bool,
-) -> Result<Outcome, Error> {
+async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outcome, Error> {
+    let dry_run = pruning.dry_run;
     let suffix = if dry_run { " (dry run)" } else { "" };
     match &task.effect {
         Effect::Apply(desired) => {
@@ -148,7 +170,7 @@ async fn do_task(
             Ok(Outcome { code: ResultCode::Synced, message })
         }
         Effect::Prune => {
-            shared.cluster.delete(&task.key, propagation, dry_run).await?;
+            delete_once(shared, &task.key, pruning).await?;
             shared.metrics.pruned();
             Ok(Outcome { code: ResultCode::Pruned, message: format!("pruned{suffix}") })
         }
@@ -174,12 +196,31 @@ fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
 }
 
 /// Deletes the objects of an application that goes.
-pub async fn delete(shared: &Shared, objects: &[ObjectKey], propagation: Propagation) -> Result<(), Error> {
-    let jobs: Vec<_> =
-        objects.iter().map(|key| shared.cluster.delete(key, propagation, false).boxed()).collect();
+pub async fn delete(
+    shared: &Shared,
+    uid: &Uid,
+    objects: &[ObjectKey],
+    propagation: Propagation,
+) -> Result<(), Error> {
+    let again = shared.state().apps.get(uid).is_some_and(|app| app.failures > 0);
+    let pruning = Pruning { propagation, dry_run: false, again };
+    let jobs: Vec<_> = objects.iter().map(|key| delete_once(shared, key, pruning).boxed()).collect();
     let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
     while let Some(outcome) = jobs.next().await {
         outcome?;
+    }
+    Ok(())
+}
+
+/// Deletes an object unless it is being deleted: a second request puts back the finalizer that the garbage collector
+/// took away, and a collector that missed one of the two changes never takes it away again.
+async fn delete_once(shared: &Shared, key: &ObjectKey, pruning: Pruning) -> Result<(), Error> {
+    if pruning.again && shared.cluster.is_going(key).await? {
+        return Ok(());
+    }
+    shared.cluster.delete(key, pruning.propagation, pruning.dry_run).await?;
+    if !pruning.dry_run {
+        shared.state().records.set_deleting(key);
     }
     Ok(())
 }
