@@ -37,10 +37,10 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// The state of the whole, with what is undecided taken as different or as equal.
-    pub fn status(&self, presume_different: bool) -> SyncStatusCode {
+    /// The state of the whole. What is not known to be as wanted is not Synced.
+    pub fn status(&self) -> SyncStatusCode {
         let differs = self.unserved || !self.out_of_sync.is_empty() || !self.extras.is_empty();
-        match differs || (presume_different && !self.undecided.is_empty()) {
+        match differs || !self.undecided.is_empty() {
             true => SyncStatusCode::OutOfSync,
             false => SyncStatusCode::Synced,
         }
@@ -184,5 +184,24 @@ mod tests {
         assert_eq!(names(&comparison.prunable), ["stays"]);
         records.set_deleting(&comparison.prunable[0]);
         assert!(compare(&bundle, &owner, &records).prunable.is_empty());
+    }
+
+    /// An operation for the revision before may end when the next bundle is known already: its objects are not yet
+    /// as the next one wants them, and saying Synced at the next revision would be untrue.
+    #[test]
+    fn an_object_that_was_judged_for_an_earlier_wish_is_not_synced() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned() };
+        let assembled = |value: &str| {
+            let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});
+            let assembly = crate::desired::assemble(vec![manifest], &owner, &|_| Some(true));
+            Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly))
+        };
+        let (first, second) = (assembled("1"), assembled("2"));
+        let wanted = &first.assembly.objects[0];
+        let live = serde_json::from_str(wanted.json.get()).expect("an object");
+        let mut records = Records::default();
+        records.put(wanted.key.clone(), Record::applied(&wanted.key, &live, wanted));
+        assert_eq!(compare(&first, &owner, &records).status(), SyncStatusCode::Synced);
+        assert_eq!(compare(&second, &owner, &records).status(), SyncStatusCode::OutOfSync);
     }
 }

@@ -86,7 +86,7 @@ pub fn compared(
     sync_error: Option<&str>,
 ) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
-    let code = if bundle.failure.is_some() { SyncStatusCode::Unknown } else { comparison.status(false) };
+    let code = if bundle.failure.is_some() { SyncStatusCode::Unknown } else { comparison.status() };
     status.sync = Some(sync_status(view.application, bundle, code));
     status.resources = comparison.resources.clone();
     status.health = Some(HealthStatus { status: Some(comparison.health), ..HealthStatus::default() });
