@@ -26,6 +26,7 @@ async fn with_the_finalizer_its_objects_go_first() -> anyhow::Result<()> {
     scene.gone(&application("delete")).await?;
     ensure!(scene.get(&config_map("delete", "settings")).await?.is_none(), "its object outlived it");
     scene.expect(&config_map("delete", "kept")).await?;
+    scene.event("delete", "ResourceDeleted", "with 1 object").await?;
     Ok(())
 }
 
@@ -47,6 +48,7 @@ async fn without_the_finalizer_its_objects_stay() -> anyhow::Result<()> {
     scene.synced("delete-orphan-other", &second).await?;
     let settings = scene.expect(&config_map("delete-orphan", "settings")).await?;
     ensure!(settings["metadata"]["deletionTimestamp"].is_null(), "{settings}");
+    scene.event("delete-orphan", "ResourceDeleted", "left in place").await?;
     Ok(())
 }
 

@@ -13,11 +13,11 @@ async fn a_sync_and_drift_are_told_on_the_application() -> anyhow::Result<()> {
     let commit = scene.repository.publish("Add settings").await?;
     scene.create("notifications", "app", automated()).await?;
     let app = scene.synced("notifications", &commit).await?;
-    let event = event(&scene, "notifications", "OperationCompleted", &commit[..7]).await?;
+    let event = scene.event("notifications", "OperationCompleted", &commit[..7]).await?;
     ensure!(event["type"] == "Normal", "{event}");
     ensure!(event["involvedObject"]["uid"] == app["metadata"]["uid"], "{event}");
     scene.patch(&config_map("notifications", "settings"), json!({"data": {"value": "edited"}})).await?;
-    let drift = self::event(&scene, "notifications", "DriftDetected", "settings").await?;
+    let drift = scene.event("notifications", "DriftDetected", "settings").await?;
     ensure!(drift["message"].to_string().contains("tester"), "it does not say who: {drift}");
     Ok(())
 }
@@ -28,7 +28,7 @@ async fn a_broken_commit_is_told_as_a_warning() -> anyhow::Result<()> {
     scene.repository.write("app/broken.yaml", "apiVersion: v1\nkind: [\n")?;
     scene.repository.publish("Break it").await?;
     scene.create("notifications-broken", "app", automated()).await?;
-    let event = event(&scene, "notifications-broken", "ComparisonError", "app/broken.yaml").await?;
+    let event = scene.event("notifications-broken", "ComparisonError", "app/broken.yaml").await?;
     ensure!(event["type"] == "Warning", "{event}");
     Ok(())
 }
@@ -55,22 +55,4 @@ async fn the_audit_trail_says_who_committed_what_and_what_came_of_it() -> anyhow
     ensure!(line["results"][0]["name"] == "settings", "{line}");
     ensure!(line["seconds"]["total"].as_f64().is_some_and(|seconds| seconds > 0.0), "{line}");
     Ok(())
-}
-
-/// Waits for a Kubernetes Event on the Application.
-async fn event(scene: &Scene<'_>, name: &str, reason: &str, word: &str) -> anyhow::Result<Value> {
-    let path = format!("/api/v1/namespaces/argocd/events?fieldSelector=involvedObject.name={name}");
-    wait_until(&format!("there is an Event {reason}"), DEADLINE, async || {
-        let events = scene.expect(&path).await?;
-        let mut all = events["items"].as_array().into_iter().flatten();
-        let wanted =
-            |event: &&Value| event["reason"] == reason && event["message"].to_string().contains(word);
-        all.find(wanted).cloned().with_context(|| {
-            let reasons = events["items"].as_array().into_iter().flatten();
-            let reasons: Vec<_> =
-                reasons.map(|event| format!("{} {}", event["reason"], event["message"])).collect();
-            format!("there are {reasons:?}")
-        })
-    })
-    .await
 }

@@ -143,6 +143,24 @@ impl<'a> Scene<'a> {
         .await
     }
 
+    /// Waits for a Kubernetes Event on an Application whose message holds `word`.
+    pub async fn event(&self, application: &str, reason: &str, word: &str) -> anyhow::Result<Value> {
+        let path =
+            format!("/api/v1/namespaces/argocd/events?fieldSelector=involvedObject.name={application}");
+        wait_until(&format!("there is an Event {reason}"), DEADLINE, async || {
+            let events = self.expect(&path).await?;
+            let all = || events["items"].as_array().into_iter().flatten();
+            let wanted =
+                |event: &&Value| event["reason"] == reason && event["message"].to_string().contains(word);
+            all().find(wanted).cloned().with_context(|| {
+                let told: Vec<_> =
+                    all().map(|event| format!("{} {}", event["reason"], event["message"])).collect();
+                format!("there are {told:?}")
+            })
+        })
+        .await
+    }
+
     async fn send(&self, request: http::request::Builder, body: &Value) -> anyhow::Result<Value> {
         let request = match request.headers_ref().is_some_and(|headers| headers.contains_key("Content-Type"))
         {

@@ -6,6 +6,7 @@ use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt};
 use ithaca_api::Application;
 use ithaca_chassis::ReadyFlag;
+use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -105,12 +106,14 @@ fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
     }
 }
 
-fn remove_application(shared: &Shared, uid: &str) {
+/// Forgets an Application that is gone, and says so.
+pub fn remove_application(shared: &Shared, uid: &str) {
     let mut state = shared.state();
     state.early.retain(|(early, _), _| **early != *uid);
     if let Some(app) = state.remove_application(uid) {
-        let fact = ithaca_proto::v1::event::Fact::ApplicationDeleted(Default::default());
-        shared.publisher.say(&app.application, vec![fact], &app.tracked.context);
+        let objects = app.taken_along.unwrap_or_default();
+        let deleted = ApplicationDeleted { objects, orphans: app.taken_along.is_none() };
+        shared.publisher.say(&app.application, vec![Fact::ApplicationDeleted(deleted)], &app.tracked.context);
     }
     // The bus may be away for long, and meanwhile other Applications change.
     let (bus, uid) = (shared.bus.clone(), uid.to_owned());

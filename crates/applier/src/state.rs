@@ -39,6 +39,8 @@ pub struct App {
     pub refreshed: i64,
     /// How often in a row something outside failed.
     pub failures: u32,
+    /// How many objects went with it, once it takes them along.
+    pub taken_along: Option<u32>,
 }
 
 /// A fact and what it amounts to.
@@ -120,6 +122,7 @@ impl State {
                     written: None,
                     refreshed: 0,
                     failures: 0,
+                    taken_along: None,
                 };
                 for (purpose, loaded) in
                     [(Purpose::Tracked, &mut app.tracked), (Purpose::Operation, &mut app.requested)]
@@ -133,6 +136,13 @@ impl State {
             }
         }
         Some(uid)
+    }
+
+    /// Notes that an Application which is being deleted takes its objects along, and that so many more are gone.
+    pub fn take_along(&mut self, uid: &str, objects: u32) {
+        if let Some(app) = self.apps.get_mut(uid) {
+            *app.taken_along.get_or_insert_default() += objects;
+        }
     }
 
     /// Forgets an Application that is gone.

@@ -81,7 +81,11 @@ fn told(fact: &Fact) -> (Mood, String, String) {
         Fact::ConditionChanged(condition) => (Mood::Bad, condition.r#type.clone(), condition.message.clone()),
         Fact::ApplicationDeleted(deleted) => {
             let objects = text::count(usize::try_from(deleted.objects).unwrap_or(usize::MAX), "object");
-            (Mood::Plain, "Deleted".to_owned(), format!("with {objects}"))
+            let text = match deleted.orphans {
+                true => "its objects were left in place".to_owned(),
+                false => format!("with {objects}"),
+            };
+            (Mood::Plain, "Deleted".to_owned(), text)
         }
     }
 }

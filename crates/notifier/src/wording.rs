@@ -100,8 +100,10 @@ pub(crate) fn sentence(fact: &Fact) -> String {
             format!("{} is resolved", condition.r#type)
         }
         Fact::ConditionChanged(condition) => condition.message.clone(),
+        Fact::ApplicationDeleted(deleted) if deleted.orphans => {
+            "Deleted; its objects were left in place".to_owned()
+        }
         Fact::ApplicationDeleted(deleted) => match deleted.objects {
-            0 => "Deleted; its objects were left in place".to_owned(),
             1 => "Deleted with 1 object".to_owned(),
             objects => format!("Deleted with {objects} objects"),
         },

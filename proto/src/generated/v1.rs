@@ -379,6 +379,9 @@ pub struct ApplicationDeleted {
     /// Objects that were deleted with it.
     #[prost(uint32, tag = "1")]
     pub objects: u32,
+    /// It had no finalizer that takes its objects along: they stay.
+    #[prost(bool, tag = "2")]
+    pub orphans: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {

@@ -208,6 +208,7 @@ pub async fn delete(
     let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
     while let Some(outcome) = jobs.next().await {
         outcome?;
+        shared.state().take_along(uid, 1);
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::set_run;
 use crate::{
     error::Error,
+    follow,
     plan::{self, Change, Run},
     service::Shared,
     state::Uid,
@@ -55,6 +56,7 @@ pub async fn release(shared: &Shared, uid: &Uid, finalizers: &[String]) -> Resul
     let Some(application) = shared.state().apps.get(uid).map(|app| app.application.clone()) else {
         return Ok(());
     };
+    shared.state().take_along(uid, 0);
     let version = application.metadata.resource_version.clone();
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
     patch_application(shared, uid, &application, patch).await.map(drop)
@@ -82,12 +84,12 @@ async fn patch_application(
             let same = newest.filter(|newest| newest.metadata.uid.as_deref() == Some(&**uid));
             match same {
                 Some(newest) => drop(shared.state().put_application(newest, &shared.namespace)),
-                None => drop(shared.state().remove_application(uid)),
+                None => follow::remove_application(shared, uid),
             }
             Ok(None)
         }
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            shared.state().remove_application(uid);
+            follow::remove_application(shared, uid);
             Ok(None)
         }
         Err(error) => Err(Error::of(&what, error)),

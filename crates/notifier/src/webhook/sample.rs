@@ -62,7 +62,7 @@ fn facts() -> [Fact; 7] {
             message: TEXT.to_owned(),
             resolved: false,
         }),
-        Fact::ApplicationDeleted(ApplicationDeleted { objects: 4 }),
+        Fact::ApplicationDeleted(ApplicationDeleted { objects: 4, orphans: false }),
     ]
 }
 
