@@ -26,5 +26,6 @@ mod rollback;
 mod skip;
 mod takeover;
 mod testbed;
+mod trace;
 mod update;
 mod webhook;

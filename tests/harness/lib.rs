@@ -6,6 +6,7 @@
 
 mod chance;
 mod cluster;
+mod collector;
 mod control_plane;
 mod git_server;
 mod nats;
@@ -22,6 +23,7 @@ mod wait;
 
 pub use chance::Chance;
 pub use cluster::Cluster;
+pub use collector::{Collector, Span};
 pub use control_plane::ControlPlane;
 pub use git_server::GitServer;
 pub use nats::Nats;

@@ -15,8 +15,8 @@ pub use record::{Record, RecordedProcess};
 
 use crate::services::Surroundings;
 use crate::{
-    Cluster, ControlPlane, GitServer, Nats, Process, Progress, Repository, Services, Tools, repository_root,
-    target_folder, wait_until,
+    Cluster, Collector, ControlPlane, GitServer, Nats, Process, Progress, Repository, Services, Tools,
+    repository_root, target_folder, wait_until,
 };
 
 /// What to start.
@@ -29,6 +29,8 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// The binary `ithaca`; without one no services are started.
     pub binary: Option<PathBuf>,
+    /// Whether the services send traces and metrics to a collector.
+    pub collect: bool,
 }
 
 /// Everything that runs. It ends when this is dropped, at the latest with this process.
@@ -43,6 +45,7 @@ pub struct Stack {
     pub nats: Nats,
     /// The Git server.
     pub git: GitServer,
+    collector: Option<Collector>,
     services: Option<Services>,
     control_plane: Option<ControlPlane>,
 }
@@ -73,6 +76,7 @@ impl Stack {
             nodes: 3,
             kubeconfig: None,
             binary: Some(binary()?),
+            collect: true,
         };
         let progress = Progress::silent();
         let tools = Tools::build(&progress)?;
@@ -103,7 +107,8 @@ impl Stack {
                 .with_context(|| format!("failed to read {}", kubeconfig.display()))?;
         }
         let cluster = Cluster::new(dir.join("kubeconfig"), tools.clone());
-        let mut stack = Self { dir, tools, cluster, nats, git, services: None, control_plane };
+        let collector = options.collect.then(Collector::start).transpose()?;
+        let mut stack = Self { dir, tools, cluster, nats, git, collector, services: None, control_plane };
         progress.step("applying the CRDs");
         stack.prepare_cluster().await?;
         if let Some(binary) = &options.binary {
@@ -120,6 +125,14 @@ impl Stack {
     pub fn services(&self) -> anyhow::Result<&Services> {
         let services = self.services.as_ref();
         services.context("the stack was started without Ithaca's services")
+    }
+
+    /// Where the services send their traces and metrics.
+    ///
+    /// # Errors
+    /// When the stack was started without it.
+    pub fn collector(&self) -> anyhow::Result<&Collector> {
+        self.collector.as_ref().context("the stack was started without a collector")
     }
 
     /// A process by its name: `applier`, `nats-server`, `kube-apiserver`.
@@ -226,6 +239,7 @@ impl Stack {
             tools: &self.tools,
             nats: &self.nats.url,
             kubeconfig: kubeconfig.unwrap_or(self.cluster.kubeconfig()),
+            otlp: self.collector.as_ref().map(|collector| collector.endpoint.as_str()),
         })
         .await?;
         self.git.set_webhook(Some(services.webhook.clone()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{FutureExt, StreamExt, stream};
 use ithaca_api::{ResultCode, SyncOptions, annotation::FIELD_MANAGER, sync_options::Propagation};
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::{
     desired::Desired,
@@ -86,8 +87,9 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
     };
     let jobs: Vec<_> = tasks.iter().map(job).collect();
     let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
+    let span = tracing::info_span!("apply", objects = tasks.len(), dry_run);
     let mut unanswered = None;
-    while let Some((place, outcome)) = jobs.next().await {
+    while let Some((place, outcome)) = jobs.next().instrument(span.clone()).await {
         match outcome {
             Ok(message) => conclude(shared, uid, place, message),
             Err(error) if error.is_passing() => unanswered = Some(error),

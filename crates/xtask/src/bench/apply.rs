@@ -30,7 +30,8 @@ pub async fn run(args: &ApplyArgs) -> anyhow::Result<Report> {
         None => build::release(&progress)?,
     };
     ithaca_tests::empty(&args.dir)?;
-    let options = Options { dir: args.dir.clone(), nodes: 3, kubeconfig: None, binary: Some(binary) };
+    let options =
+        Options { dir: args.dir.clone(), nodes: 3, kubeconfig: None, binary: Some(binary), collect: false };
     let stack = Stack::start(options, tools, &progress).await?;
     stack.record().write(&stack.dir)?;
     let report = measure(args, &stack, &progress).await;

@@ -47,6 +47,7 @@ async fn start(args: &Args, binary: PathBuf, tools: Tools, progress: &Progress) 
         nodes: args.nodes,
         kubeconfig: args.kubeconfig.clone(),
         binary: Some(binary),
+        collect: false,
     };
     let stack = Stack::start(options, tools, progress).await?;
     let root = match args.root() {
