@@ -82,6 +82,8 @@ pub struct State {
     /// Whether all Applications have been listed.
     pub listed: bool,
     wanted: HashMap<ObjectKey, (Uid, Arc<Desired>)>,
+    /// By what their tracking ids say.
+    instances: HashMap<String, Uid>,
 }
 
 impl State {
@@ -106,6 +108,7 @@ impl State {
         application.metadata.managed_fields = None;
         let uid: Uid = application.metadata.uid.as_deref()?.into();
         let owner = owner(&application, control_plane);
+        self.instances.insert(owner.instance.clone(), uid.clone());
         match self.apps.get_mut(&uid) {
             Some(app) if is_older(&application, &app.application) => return None,
             Some(app) => {
@@ -147,8 +150,17 @@ impl State {
 
     /// Forgets an Application that is gone.
     pub fn remove_application(&mut self, uid: &str) -> Option<App> {
-        self.wanted.retain(|_, (owner, _)| **owner != *uid);
-        self.apps.remove(uid)
+        let app = self.apps.remove(uid)?;
+        let wanted = app.tracked.bundle.iter().flat_map(|bundle| &bundle.assembly.objects);
+        for desired in wanted {
+            if self.wanted.get(&desired.key).is_some_and(|(owner, _)| **owner == *uid) {
+                self.wanted.remove(&desired.key);
+            }
+        }
+        if self.instances.get(&app.owner.instance).is_some_and(|other| **other == *uid) {
+            self.instances.remove(&app.owner.instance);
+        }
+        Some(app)
     }
 
     /// Takes over a fact, unless a newer one is known. Returns whom it is about.
@@ -187,7 +199,7 @@ impl State {
 
     /// The application that a tracking id names.
     pub fn by_instance(&self, instance: &str) -> Option<&Uid> {
-        self.apps.iter().find(|(_, app)| app.owner.instance == instance).map(|(uid, _)| uid)
+        self.instances.get(instance)
     }
 }
 
