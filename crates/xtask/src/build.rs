@@ -23,8 +23,20 @@ pub fn development(progress: &Progress) -> anyhow::Result<PathBuf> {
     Ok(target_folder().join("debug/ithaca"))
 }
 
+/// Cargo as from a shell. What `cargo xtask` says of the package xtask would have build scripts run again.
+pub fn command() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let said = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+        if name.to_str().is_some_and(|name| said.iter().any(|said| name.starts_with(said))) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 fn cargo(arguments: &[&str], progress: &Progress) -> anyhow::Result<()> {
-    let mut cargo = Command::new(env!("CARGO"))
+    let mut cargo = command()
         .args(arguments)
         .current_dir(repository_root())
         .stdin(Stdio::null())

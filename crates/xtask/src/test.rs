@@ -2,8 +2,6 @@
 //!
 //! In: arguments for `cargo test`. Out: its own output and verdict.
 
-use std::process::Command;
-
 use anyhow::{Context, ensure};
 use ithaca_tests::{Progress, Tools, repository_root};
 
@@ -25,7 +23,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let binary = build::development(&progress)?;
     progress.step("running the tests");
     progress.finish();
-    let status = Command::new(env!("CARGO"))
+    let status = build::command()
         .args(["test", "--workspace"])
         .args(&args.cargo)
         .current_dir(repository_root())

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use futures::{TryStreamExt, pin_mut};
 use ithaca_tests::{Repository, Stack};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::Client;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Client, ResourceExt};
 use serde_json::json;
 
 use super::workload::{self, Kind, NAMESPACE};
@@ -61,15 +61,20 @@ async fn arrival(
     again: bool,
     change: impl AsyncFnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Duration> {
-    let version = deployments.get(name).await?.resource_version().unwrap_or_default();
-    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
+    let field = format!("metadata.name={name}");
+    // The object's own version may be older than what the API server still remembers; the list's never is.
+    let now = deployments.list_metadata(&ListParams::default().fields(&field)).await?;
+    let version = now.metadata.resource_version.unwrap_or_default();
+    let params = WatchParams::default().fields(&field);
     let events = deployments.watch(&params, &version).await?;
     pin_mut!(events);
     let observe = async {
         let mut awaited = !again;
         while let Some(event) = events.try_next().await? {
-            let WatchEvent::Modified(object) = event else {
-                continue;
+            let object = match event {
+                WatchEvent::Modified(object) => object,
+                WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
+                _ => continue,
             };
             let live = &object.data["spec"]["template"]["spec"]["containers"][0]["image"];
             if awaited && live == image {
