@@ -74,12 +74,36 @@ async fn an_object_without_a_kind() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_chart_that_fails() -> anyhow::Result<()> {
     let scene = Scene::new("bad-chart").await?;
-    scene.repository.write("app/Chart.yaml", "apiVersion: v2\nname: demo\nversion: 1.0.0\n")?;
-    scene.repository.write("app/templates/settings.yaml", &manifest("settings", "good"))?;
+    chart(&scene.repository)?;
     let broken = |repository: &Repository| {
         repository.write("app/templates/broken.yaml", "{{ required \"a house is needed\" .Values.house }}\n")
     };
     let words = ["\"app\"", "broken.yaml", "a house is needed"];
+    breaks(&scene, automated(), broken, "ComparisonError", &words).await
+}
+
+#[tokio::test]
+async fn a_chart_that_never_ends() -> anyhow::Result<()> {
+    let scene = Scene::new("bad-end").await?;
+    chart(&scene.repository)?;
+    let broken = |repository: &Repository| {
+        let turns = "{{- range $i := until 100000 }}{{- range $j := until 100000 }}";
+        let endless =
+            format!("{turns}{{{{- $x := printf \"%d\" $j | sha256sum }}}}{{{{- end }}}}{{{{- end }}}}\n");
+        repository.write("app/templates/endless.yaml", &endless)
+    };
+    let words = ["\"app\"", "helm did not end within 10 seconds"];
+    breaks(&scene, automated(), broken, "ComparisonError", &words).await
+}
+
+#[tokio::test]
+async fn a_chart_that_gives_more_than_the_limit() -> anyhow::Result<()> {
+    let scene = Scene::new("bad-flood").await?;
+    chart(&scene.repository)?;
+    let broken = |repository: &Repository| {
+        repository.write("app/templates/flood.yaml", "data: {{ repeat 5000000 \"x\" }}\n")
+    };
+    let words = ["\"app\"", "helm gave more than the limit of 4194304 bytes"];
     breaks(&scene, automated(), broken, "ComparisonError", &words).await
 }
 
@@ -124,6 +148,12 @@ async fn a_kind_that_the_cluster_does_not_serve() -> anyhow::Result<()> {
         repository.write("app/broken.yaml", robot)
     };
     breaks(&scene, without_retry(), broken, "SyncError", &["example.com", "Robot", "marvin"]).await
+}
+
+/// A chart that is right.
+fn chart(repository: &Repository) -> anyhow::Result<()> {
+    repository.write("app/Chart.yaml", "apiVersion: v2\nname: demo\nversion: 1.0.0\n")?;
+    repository.write("app/templates/settings.yaml", &manifest("settings", "good"))
 }
 
 fn without_retry() -> Value {

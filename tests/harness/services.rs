@@ -31,8 +31,8 @@ pub struct Surroundings<'a> {
     pub nats: &'a str,
     /// The cluster.
     pub kubeconfig: &'a Path,
-    /// Where traces and metrics go, if anywhere.
-    pub otlp: Option<&'a str>,
+    /// Variables that all services get.
+    pub environment: Vec<(String, String)>,
 }
 
 struct Ports {
@@ -72,16 +72,7 @@ impl Surroundings<'_> {
             "--log-format=json".to_owned(),
         ];
         arguments.extend(self.own_arguments(name, ports));
-        let mut environment = vec![("RUST_LOG".to_owned(), log_filter())];
-        if let Some(endpoint) = self.otlp {
-            let told = [
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-                // Milliseconds: tests wait for what is sent.
-                ("OTEL_BSP_SCHEDULE_DELAY", "500"),
-                ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
-            ];
-            environment.extend(told.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        }
+        let mut environment = self.environment.clone();
         // The renderer knows no cluster.
         if name != "renderer" {
             let kubeconfig = self.kubeconfig.display().to_string();
@@ -118,8 +109,4 @@ impl Surroundings<'_> {
             _ => Vec::new(),
         }
     }
-}
-
-fn log_filter() -> String {
-    std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned())
 }

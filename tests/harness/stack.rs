@@ -29,8 +29,8 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// The binary `ithaca`; without one no services are started.
     pub binary: Option<PathBuf>,
-    /// Whether the services send traces and metrics to a collector.
-    pub collect: bool,
+    /// Traces and metrics are collected, and the limits of a rendering are low enough to be met soon.
+    pub for_tests: bool,
 }
 
 /// Everything that runs. It ends when this is dropped, at the latest with this process.
@@ -76,7 +76,7 @@ impl Stack {
             nodes: 3,
             kubeconfig: None,
             binary: Some(binary()?),
-            collect: true,
+            for_tests: true,
         };
         let progress = Progress::silent();
         let tools = Tools::build(&progress)?;
@@ -107,7 +107,7 @@ impl Stack {
                 .with_context(|| format!("failed to read {}", kubeconfig.display()))?;
         }
         let cluster = Cluster::new(dir.join("kubeconfig"), tools.clone());
-        let collector = options.collect.then(Collector::start).transpose()?;
+        let collector = options.for_tests.then(Collector::start).transpose()?;
         let mut stack = Self { dir, tools, cluster, nats, git, collector, services: None, control_plane };
         progress.step("applying the CRDs");
         stack.prepare_cluster().await?;
@@ -239,13 +239,26 @@ impl Stack {
             tools: &self.tools,
             nats: &self.nats.url,
             kubeconfig: kubeconfig.unwrap_or(self.cluster.kubeconfig()),
-            otlp: self.collector.as_ref().map(|collector| collector.endpoint.as_str()),
+            environment: self.collector.iter().flat_map(rehearsal).collect(),
         })
         .await?;
         self.git.set_webhook(Some(services.webhook.clone()));
         self.services = Some(services);
         Ok(())
     }
+}
+
+/// What services are told where tests wait for what they do.
+fn rehearsal(collector: &Collector) -> Vec<(String, String)> {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
+        // Milliseconds.
+        ("OTEL_BSP_SCHEDULE_DELAY", "500"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
+        ("ITHACA_RENDER_TIME_LIMIT", "10s"),
+        ("ITHACA_RENDER_OUTPUT_MAX_MIB", "4"),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
 /// The binary that tests run: `ITHACA_BINARY`, or what `cargo build` made.

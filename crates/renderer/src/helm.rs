@@ -30,16 +30,16 @@ pub enum HelmError {
     /// A value file.
     #[error(transparent)]
     Values(#[from] ValuesError),
-    /// The program, or the folder that it runs in.
+    /// The folder that the program runs in.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// The program's own error.
-    #[error("failed to render the chart in \"{path}\": {message}")]
+    /// The program's own error, or what ended it.
+    #[error("failed to render the chart in \"{path}\": {cause}")]
     Chart {
         /// The chart's folder.
         path: String,
-        /// What helm says.
-        message: String,
+        /// What helm says, or which limit it met.
+        cause: SandboxError,
     },
     /// Output that is no manifests.
     #[error(transparent)]
@@ -189,19 +189,22 @@ fn inline_values(options: &Helm) -> Option<String> {
 }
 
 fn explain(error: SandboxError, path: &str) -> HelmError {
-    let SandboxError::Failed { message } = error else { return error.into() };
-    let lines: Vec<&str> = message
-        .lines()
-        .filter(|line| !line.starts_with("Use --debug flag") && !line.starts_with("level="))
-        .map(|line| line.strip_prefix("Error: ").unwrap_or(line))
-        .collect();
-    HelmError::Chart { path: path.to_owned(), message: lines.join("\n") }
+    let cause = error.reworded(|message| {
+        let lines = message.lines();
+        let telling =
+            lines.filter(|line| !line.starts_with("Use --debug flag") && !line.starts_with("level="));
+        telling.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    });
+    HelmError::Chart { path: path.to_owned(), cause }
 }
 
 impl HelmError {
-    /// Whether the same input may fare better another time.
-    pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Sandbox(error) if error.is_ours())
+    /// What the program or its folder is to blame for.
+    pub fn sandbox(&self) -> Option<&SandboxError> {
+        match self {
+            Self::Sandbox(cause) | Self::Chart { cause, .. } => Some(cause),
+            Self::Values(_) | Self::Manifest(_) | Self::Encoding(_) => None,
+        }
     }
 }
 

@@ -36,16 +36,16 @@ pub enum KustomizeError {
         /// Why.
         cause: OverrideError,
     },
-    /// The program, or the folder that it runs in.
+    /// The folder that the program runs in.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// The program's own error.
-    #[error("failed to build the kustomization in \"{path}\": {message}")]
+    /// The program's own error, or what ended it.
+    #[error("failed to build the kustomization in \"{path}\": {cause}")]
     Build {
         /// The overlay's folder.
         path: String,
-        /// What kustomize says.
-        message: String,
+        /// What kustomize says, or which limit it met.
+        cause: SandboxError,
     },
     /// Output that is no manifests.
     #[error(transparent)]
@@ -99,22 +99,24 @@ fn override_copy(
 }
 
 fn explain(error: SandboxError, source: &Source) -> KustomizeError {
-    let SandboxError::Failed { message } = error else { return error.into() };
-    let lines: Vec<&str> = message
-        .lines()
-        .filter(|line| !line.starts_with("# Warning"))
-        .map(|line| line.strip_prefix("Error: ").unwrap_or(line))
-        .collect();
-    let mut message = lines.join("\n").replace(&format!("{}/", Source::root(source.index)), "");
-    if message.contains("no 'git' program on path") || message.contains("proxyconnect") {
-        message.push_str("\nbases outside of the repository are not fetched: put them into it");
-    }
-    KustomizeError::Build { path: source.folder.clone(), message }
+    let cause = error.reworded(|message| {
+        let telling = message.lines().filter(|line| !line.starts_with("# Warning"));
+        let lines: Vec<_> = telling.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect();
+        let mut message = lines.join("\n").replace(&format!("{}/", Source::root(source.index)), "");
+        if message.contains("no 'git' program on path") || message.contains("proxyconnect") {
+            message.push_str("\nbases outside of the repository are not fetched: put them into it");
+        }
+        message
+    });
+    KustomizeError::Build { path: source.folder.clone(), cause }
 }
 
 impl KustomizeError {
-    /// Whether the same input may fare better another time.
-    pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Sandbox(error) if error.is_ours())
+    /// What the program or its folder is to blame for.
+    pub fn sandbox(&self) -> Option<&SandboxError> {
+        match self {
+            Self::Sandbox(cause) | Self::Build { cause, .. } => Some(cause),
+            Self::Yaml { .. } | Self::Override { .. } | Self::Manifest(_) | Self::Encoding(_) => None,
+        }
     }
 }

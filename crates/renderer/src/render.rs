@@ -232,22 +232,39 @@ impl RenderError {
                 SourceError::Path(_) | SourceError::Missing { .. } | SourceError::Directory(_) => {
                     Some(failure::source(message))
                 }
-                SourceError::Helm(error) => (!error.is_ours()).then(|| failure::source(message)),
-                SourceError::Kustomize(error) => (!error.is_ours()).then(|| failure::source(message)),
-                SourceError::Sandbox(error) => (!error.is_ours()).then(|| failure::source(message)),
+                SourceError::Helm(_) | SourceError::Kustomize(_) | SourceError::Sandbox(_) => {
+                    let is_ours = cause.sandbox().is_some_and(SandboxError::is_ours);
+                    (!is_ours).then(|| failure::source(message))
+                }
                 SourceError::Interrupted => None,
             },
         }
     }
 
-    /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
+    /// Whether the same input will surely fail in the same way.
     pub fn is_certain(&self) -> bool {
         let sandbox = match self {
-            Self::Source { cause: SourceError::Helm(HelmError::Sandbox(error)), .. }
-            | Self::Source { cause: SourceError::Kustomize(KustomizeError::Sandbox(error)), .. }
-            | Self::Source { cause: SourceError::Sandbox(error), .. } => error,
-            _ => return self.as_failure().is_some(),
+            Self::Source { cause, .. } => cause.sandbox(),
+            Self::Bundle(_) => None,
         };
-        matches!(sandbox, SandboxError::Tree(_) | SandboxError::Output { .. })
+        sandbox.map_or_else(|| self.as_failure().is_some(), SandboxError::is_certain)
+    }
+}
+
+impl SourceError {
+    /// What a program or its folder is to blame for.
+    fn sandbox(&self) -> Option<&SandboxError> {
+        match self {
+            Self::Helm(error) => error.sandbox(),
+            Self::Kustomize(error) => error.sandbox(),
+            Self::Sandbox(error) => Some(error),
+            Self::Ambiguous(_)
+            | Self::Plugin
+            | Self::Chart(_)
+            | Self::Path(_)
+            | Self::Missing { .. }
+            | Self::Directory(_)
+            | Self::Interrupted => None,
+        }
     }
 }

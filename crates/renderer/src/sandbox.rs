@@ -73,7 +73,7 @@ pub enum SandboxError {
         signal: i32,
     },
     /// The program did not end.
-    #[error("{program} did not end within {} seconds", .time.as_secs_f32())]
+    #[error("{program} did not end within {} seconds; the renderer's --render-time-limit allows more", .time.as_secs_f32())]
     Time {
         /// The program's name.
         program: String,
@@ -81,7 +81,9 @@ pub enum SandboxError {
         time: Duration,
     },
     /// The program said too much.
-    #[error("{program} gave more than the limit of {limit} bytes")]
+    #[error(
+        "{program} gave more than the limit of {limit} bytes; the renderer's --render-output-max-mib allows more"
+    )]
     Output {
         /// The program's name.
         program: String,
@@ -89,7 +91,9 @@ pub enum SandboxError {
         limit: usize,
     },
     /// The program wanted too much memory.
-    #[error("{program} needed more than the limit of {limit} bytes of memory")]
+    #[error(
+        "{program} needed more than {limit} bytes of memory; the renderer's --render-memory-max-mib allows more"
+    )]
     Memory {
         /// The program's name.
         program: String,
@@ -269,6 +273,19 @@ impl Sandbox {
 }
 
 impl SandboxError {
+    /// The same error, with the program's own words changed.
+    pub fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Failed { message } => Self::Failed { message: reword(&message) },
+            other => other,
+        }
+    }
+
+    /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
+    pub fn is_certain(&self) -> bool {
+        matches!(self, Self::Tree(_) | Self::Failed { .. } | Self::Output { .. })
+    }
+
     /// Whether the same input may fare better another time: the machine is to blame, not the input.
     pub fn is_ours(&self) -> bool {
         match self {
@@ -447,7 +464,10 @@ mod tests {
         let limits = Limits { output: 100_000, ..LIMITS };
         let (_, output) = shell(limits, "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done").await;
         let error = output.expect_err("too much").to_string();
-        assert_eq!(error, "sh gave more than the limit of 100000 bytes");
+        assert_eq!(
+            error,
+            "sh gave more than the limit of 100000 bytes; the renderer's --render-output-max-mib allows more"
+        );
     }
 
     #[tokio::test]

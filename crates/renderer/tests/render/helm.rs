@@ -191,7 +191,10 @@ async fn a_chart_that_never_ends_is_stopped() {
     let limits = Limits { time: Duration::from_millis(1500), ..LIMITS };
     let chart = source(json!({"path": "charts/web"}), &[CHART, endless]);
     let error = render_with(limits, vec![chart]).await.expect_err("it never ends");
-    assert_eq!(error, "helm did not end within 1.5 seconds");
+    assert_eq!(
+        error,
+        "failed to render the chart in \"charts/web\": helm did not end within 1.5 seconds; the renderer's --render-time-limit allows more"
+    );
 }
 
 #[tokio::test]
@@ -199,7 +202,10 @@ async fn a_chart_that_says_too_much_is_stopped() {
     let flood = ("charts/web/templates/flood.yaml", "data: {{ repeat 5000000 \"x\" }}\n");
     let chart = source(json!({"path": "charts/web"}), &[CHART, flood]);
     let error = render_with(LIMITS, vec![chart]).await.expect_err("too much");
-    assert_eq!(error, "helm gave more than the limit of 1048576 bytes");
+    assert_eq!(
+        error,
+        "failed to render the chart in \"charts/web\": helm gave more than the limit of 1048576 bytes; the renderer's --render-output-max-mib allows more"
+    );
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub async fn run(args: &ApplyArgs) -> anyhow::Result<Report> {
     };
     ithaca_tests::empty(&args.dir)?;
     let options =
-        Options { dir: args.dir.clone(), nodes: 3, kubeconfig: None, binary: Some(binary), collect: false };
+        Options { dir: args.dir.clone(), nodes: 3, kubeconfig: None, binary: Some(binary), for_tests: false };
     let stack = Stack::start(options, tools, &progress).await?;
     stack.record().write(&stack.dir)?;
     let report = measure(args, &stack, &progress).await;
