@@ -4,6 +4,8 @@
 //! memory, file sizes and output are bounded, and it dies with all its children when it passes a bound or when nobody
 //! waits for it any more. The folder is gone with the `Sandbox`.
 
+mod error;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +15,8 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use crate::tree::{Entry, Tree, TreeError};
+pub use self::error::SandboxError;
+use crate::tree::{Entry, Tree};
 
 /// How the names of private folders begin; the id of the process that made them follows.
 const PREFIX: &str = "render-";
@@ -39,67 +42,6 @@ pub struct Limits {
     pub output: usize,
     /// Bytes of address space.
     pub memory: u64,
-}
-
-/// Why a program gave no output.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// The disk refused.
-    #[error("failed to prepare a private folder: {0}")]
-    Folder(std::io::Error),
-    /// The program could not be started or watched.
-    #[error("failed to run {program}: {cause}")]
-    Start {
-        /// The program's name.
-        program: String,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// A link that leads out of the tree.
-    #[error(transparent)]
-    Tree(#[from] TreeError),
-    /// The program said no.
-    #[error("{message}")]
-    Failed {
-        /// The last lines that it said.
-        message: String,
-    },
-    /// The program ended by a signal.
-    #[error("{program} was killed by signal {signal}")]
-    Killed {
-        /// The program's name.
-        program: String,
-        /// The signal's number.
-        signal: i32,
-    },
-    /// The program did not end.
-    #[error("{program} did not end within {} seconds; the renderer's --render-time-limit allows more", .time.as_secs_f32())]
-    Time {
-        /// The program's name.
-        program: String,
-        /// The limit.
-        time: Duration,
-    },
-    /// The program said too much.
-    #[error(
-        "{program} gave more than the limit of {limit} bytes; the renderer's --render-output-max-mib allows more"
-    )]
-    Output {
-        /// The program's name.
-        program: String,
-        /// Bytes.
-        limit: usize,
-    },
-    /// The program wanted too much memory.
-    #[error(
-        "{program} needed more than {limit} bytes of memory; the renderer's --render-memory-max-mib allows more"
-    )]
-    Memory {
-        /// The program's name.
-        program: String,
-        /// Bytes.
-        limit: u64,
-    },
 }
 
 /// A private folder and its limits.
@@ -269,34 +211,6 @@ impl Sandbox {
             return SandboxError::Failed { message: format!("{program} failed without a word ({status})") };
         }
         SandboxError::Failed { message: self.hide(&last.join("\n")) }
-    }
-}
-
-impl SandboxError {
-    /// The same error, with the program's own words changed.
-    pub fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
-        match self {
-            Self::Failed { message } => Self::Failed { message: reword(&message) },
-            other => other,
-        }
-    }
-
-    /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
-    pub fn is_certain(&self) -> bool {
-        matches!(self, Self::Tree(_) | Self::Failed { .. } | Self::Output { .. })
-    }
-
-    /// Whether the same input may fare better another time: the machine is to blame, not the input.
-    pub fn is_ours(&self) -> bool {
-        match self {
-            Self::Folder(_) | Self::Start { .. } => true,
-            Self::Tree(_)
-            | Self::Failed { .. }
-            | Self::Killed { .. }
-            | Self::Time { .. }
-            | Self::Output { .. }
-            | Self::Memory { .. } => false,
-        }
     }
 }
 
