@@ -10,24 +10,30 @@ use anyhow::ensure;
 /// A program that must answer, and the line that helps when it does not.
 struct Prerequisite {
     command: &'static [&'static str],
+    /// What its answer has to say at least: a prefix, and the version after it.
+    least: Option<(&'static str, u32, u32)>,
     missing: &'static str,
 }
 
 const TO_BUILD: &[Prerequisite] = &[
     Prerequisite {
         command: &["git", "--version"],
+        least: None,
         missing: "git is missing: install the Debian package git",
     },
     Prerequisite {
         command: &["go", "version"],
-        missing: "go is missing: install Go 1.26 or later, which builds Kubernetes, NATS, Helm and Kustomize",
+        least: Some(("go", 1, 26)),
+        missing: "go is missing or too old: install Go 1.26 or later, which builds Kubernetes, NATS, Helm and Kustomize",
     },
     Prerequisite {
         command: &["cc", "--version"],
+        least: None,
         missing: "a C compiler is missing: install the Debian package build-essential",
     },
     Prerequisite {
         command: &["setpriv", "--version"],
+        least: None,
         missing: "setpriv is missing: install the Debian package util-linux",
     },
 ];
@@ -35,10 +41,12 @@ const TO_BUILD: &[Prerequisite] = &[
 const TO_TEST: &[Prerequisite] = &[
     Prerequisite {
         command: &["chromium", "--version"],
+        least: None,
         missing: "chromium is missing: install the Debian package chromium, which shows the web page to the tests",
     },
     Prerequisite {
         command: &["chromedriver", "--version"],
+        least: None,
         missing: "chromedriver is missing: install the Debian package chromium-driver",
     },
 ];
@@ -55,21 +63,43 @@ pub fn to_test() -> anyhow::Result<()> {
 }
 
 fn check(prerequisites: &[Prerequisite]) -> anyhow::Result<()> {
-    let missing: Vec<_> =
-        prerequisites.iter().filter(|it| !answers(it.command)).map(|it| it.missing).collect();
+    let missing: Vec<_> = prerequisites.iter().filter(|it| !it.is_there()).map(|it| it.missing).collect();
     ensure!(missing.is_empty(), "{}", missing.join("\n"));
     Ok(())
 }
 
-fn answers(command: &[&str]) -> bool {
-    let Some((program, arguments)) = command.split_first() else {
-        return false;
+impl Prerequisite {
+    fn is_there(&self) -> bool {
+        let Some((program, arguments)) = self.command.split_first() else {
+            return false;
+        };
+        let answer = Command::new(Path::new(program)).args(arguments).stdin(Stdio::null()).output();
+        answer.is_ok_and(|answer| {
+            let text = String::from_utf8_lossy(&answer.stdout);
+            answer.status.success() && self.least.is_none_or(|least| is_recent(&text, least))
+        })
+    }
+}
+
+/// Whether one of the words is `prefix` and a version that is no older.
+fn is_recent(text: &str, (prefix, major, minor): (&str, u32, u32)) -> bool {
+    let version = |word: &str| {
+        let mut parts = word.strip_prefix(prefix)?.split('.');
+        Some((parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?))
     };
-    Command::new(Path::new(program))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    text.split_whitespace().filter_map(version).any(|version| version >= (major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_recent;
+
+    #[test]
+    fn an_old_version_is_as_good_as_none() {
+        let go = ("go", 1, 26);
+        assert!(is_recent("go version go1.26.5 linux/amd64", go));
+        assert!(is_recent("go version go2.0 linux/amd64", go));
+        assert!(!is_recent("go version go1.19.8 linux/amd64", go));
+        assert!(!is_recent("", go));
+    }
 }
