@@ -30,7 +30,7 @@ pub use destination::Destination;
 pub use operation::Operation;
 pub use project::AppProject;
 pub use request::operation_request_key;
-pub use source::ApplicationSource;
+pub use source::{ApplicationSource, without_credentials};
 pub use source_type::SourceType;
 pub use status::{
     ApplicationStatus, ConditionType, HealthStatusCode, OperationPhase, ResultCode, SyncStatusCode,

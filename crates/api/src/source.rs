@@ -340,3 +340,27 @@ pub struct PluginParameter {
     #[serde(skip_serializing_if = "is_default")]
     pub map: Option<BTreeMap<String, String>>,
 }
+
+/// A repository's URL without a user's name and password, to be shown.
+pub fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    match rest[..authority_end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_never_show() {
+        assert_eq!(without_credentials("https://u:p@example.org/a.git"), "https://example.org/a.git");
+        assert_eq!(without_credentials("https://example.org/a@b"), "https://example.org/a@b");
+        assert_eq!(without_credentials("git@example.org:a.git"), "git@example.org:a.git");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use ithaca_api::{Application, OperationPhase};
+use ithaca_api::{Application, OperationPhase, destination::IN_CLUSTER_SERVER, without_credentials};
 use ithaca_chassis::{SECONDS, Timer, seconds};
 use opentelemetry::{
     KeyValue,
@@ -128,7 +128,7 @@ pub fn observe(shared: &Arc<Shared>) {
 
 fn info(application: &Application) -> Vec<KeyValue> {
     let (spec, status) = (&application.spec, application.status.clone().unwrap_or_default());
-    let repo = spec.sources().first().map(|source| source.repo_url.clone()).unwrap_or_default();
+    let repo = spec.sources().first().map(|source| without_credentials(&source.repo_url)).unwrap_or_default();
     let automated = spec.sync_policy.as_ref().is_some_and(|policy| policy.automated().is_some());
     let sync = status.sync.map_or("Unknown", |sync| sync.status.as_str());
     let health = status.health.and_then(|health| health.status).map_or("Unknown", |health| health.as_str());
@@ -151,12 +151,18 @@ fn info(application: &Application) -> Vec<KeyValue> {
     labels
 }
 
+/// Where a name stands for the cluster that Ithaca runs in, its address.
+fn server(application: &Application) -> &str {
+    let destination = &application.spec.destination;
+    if destination.is_in_cluster() { IN_CLUSTER_SERVER } else { &destination.server }
+}
+
 fn names(application: &Application) -> Vec<KeyValue> {
     let metadata = &application.metadata;
     vec![
         KeyValue::new("namespace", metadata.namespace.clone().unwrap_or_default()),
         KeyValue::new("name", metadata.name.clone().unwrap_or_default()),
         KeyValue::new("project", application.spec.project().to_owned()),
-        KeyValue::new("dest_server", application.spec.destination.server.clone()),
+        KeyValue::new("dest_server", server(application).to_owned()),
     ]
 }

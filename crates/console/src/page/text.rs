@@ -35,16 +35,6 @@ pub fn source_in_short(source: &ApplicationSource) -> String {
     }
 }
 
-/// A repository's URL without a user's name and password.
-pub fn without_credentials(url: &str) -> String {
-    match (url.find("://"), url.find('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at && !url[scheme + 3..at].contains('/') => {
-            format!("{}{}", &url[..scheme + 3], &url[at + 1..])
-        }
-        _ => url.to_owned(),
-    }
-}
-
 /// A URL that a browser may follow from a page: anything else than HTTP may be a script.
 pub fn link(url: &str) -> Option<&str> {
     let is_http = url.starts_with("https://") || url.starts_with("http://");
@@ -87,13 +77,6 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_never_show() {
-        assert_eq!(without_credentials("https://u:p@example.org/a.git"), "https://example.org/a.git");
-        assert_eq!(without_credentials("https://example.org/a@b"), "https://example.org/a@b");
-        assert_eq!(without_credentials("git@example.org:a.git"), "git@example.org:a.git");
-    }
 
     #[test]
     fn only_http_is_linked() {

@@ -57,13 +57,18 @@ impl Repository {
         self.blocking(move |inner| inner.observe(&revisions)).await
     }
 
-    /// Makes sure that a commit is here.
+    /// Makes sure that a commit is here. One that is waits for no call to the remote.
     pub async fn ensure_commit(&self, commit: String) -> Result<(), GitError> {
-        self.blocking(move |inner| {
-            let id = inner.parse(&commit)?;
-            let missing = !has_commit(&*inner.cache.handle()?, id);
-            if missing { inner.fetch_commit(id) } else { Ok(()) }
-        })
+        let (inner, wanted) = (self.inner.clone(), commit.clone());
+        let here = tokio::task::spawn_blocking(move || inner.has(&wanted)).await;
+        if here.is_ok_and(|here| here.unwrap_or(false)) {
+            return Ok(());
+        }
+        self.blocking(
+            move |inner| {
+                if inner.has(&commit)? { Ok(()) } else { inner.fetch_commit(inner.parse(&commit)?) }
+            },
+        )
         .await
     }
 
@@ -108,6 +113,11 @@ impl Repository {
 }
 
 impl Inner {
+    fn has(&self, commit: &str) -> Result<bool, GitError> {
+        let id = self.parse(commit)?;
+        Ok(has_commit(&*self.cache.handle()?, id))
+    }
+
     fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, GitError> {
         let refs = if self.cache.is_old() {
             self.cache.renew(|cache| self.list_and_fetch(cache, revisions))

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ithaca_api::without_credentials;
+
 use super::GitError;
 
 /// A URL that may be fetched from. Two that differ in case of the host or in trailing slashes are one.
@@ -13,8 +15,9 @@ pub struct RepositoryUrl {
 impl RepositoryUrl {
     /// Checks a URL as a spec gives it. Local paths pass only where files are allowed.
     pub fn parse(text: &str, allow_files: bool) -> Result<Self, GitError> {
-        let refuse =
-            |reason: &'static str| Err(GitError::Unsupported { repository: redacted(text.trim()), reason });
+        let refuse = |reason: &'static str| {
+            Err(GitError::Unsupported { repository: without_credentials(text.trim()), reason })
+        };
         let text = text.trim().trim_end_matches('/');
         if text.is_empty() {
             return refuse("the URL is empty");
@@ -60,7 +63,7 @@ impl RepositoryUrl {
 /// Shown without credentials.
 impl fmt::Display for RepositoryUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&redacted(&self.text))
+        formatter.write_str(&without_credentials(&self.text))
     }
 }
 
@@ -84,18 +87,6 @@ pub fn match_key(url: &str) -> Option<String> {
     let path = path.trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
     (!path.is_empty()).then(|| format!("{host}/{path}"))
-}
-
-/// The URL without user name and password.
-fn redacted(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    match rest[..authority_end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

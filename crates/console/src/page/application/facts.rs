@@ -47,7 +47,7 @@ pub fn facts(application: &Application, status: &ApplicationStatus) -> Markup {
 }
 
 fn source(source: &ApplicationSource, compared: Option<&String>) -> Markup {
-    let url = text::without_credentials(&source.repo_url);
+    let url = ithaca_api::without_credentials(&source.repo_url);
     let what = if source.chart.is_empty() { &source.path } else { &source.chart };
     html! {
         span.source {
