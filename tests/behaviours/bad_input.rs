@@ -137,7 +137,8 @@ async fn an_object_that_the_api_server_rejects() -> anyhow::Result<()> {
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: rejected\nspec:\n  ports:\n  - port: 99999\n";
         repository.write("app/broken.yaml", service)
     };
-    breaks(&scene, without_retry(), broken, "SyncError", &["rejected", "99999"]).await
+    // The condition is there while it is tried again and again.
+    breaks(&scene, automated(), broken, "SyncError", &["rejected", "99999"]).await
 }
 
 #[tokio::test]

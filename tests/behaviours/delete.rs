@@ -1,7 +1,7 @@
 //! Delete: an Application goes, with its objects where it has the finalizer, and without them otherwise.
 
 use anyhow::ensure;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, application, automated, config_map, manifest};
 
@@ -27,6 +27,54 @@ async fn with_the_finalizer_its_objects_go_first() -> anyhow::Result<()> {
     ensure!(scene.get(&config_map("delete", "settings")).await?.is_none(), "its object outlived it");
     scene.expect(&config_map("delete", "kept")).await?;
     scene.event("delete", "ResourceDeleted", "with 1 object").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_asks_for_confirmation_waits_for_it() -> anyhow::Result<()> {
+    let scene = Scene::new("delete-confirm").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let asks = manifest("asks", "1").replace(
+        "  name: asks\n",
+        "  name: asks\n  annotations:\n    argocd.argoproj.io/sync-options: Delete=confirm\n",
+    );
+    scene.repository.write("app/asks.yaml", &asks)?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut app = scene.application("delete-confirm", "app", &automated());
+    app["metadata"]["finalizers"] = json!([FINALIZER]);
+    scene.post(APPLICATIONS, &app).await?;
+    scene.synced("delete-confirm", &commit).await?;
+    let name = application("delete-confirm");
+    scene.delete(&name).await?;
+    let waits = |app: &Value| {
+        let condition = &app["status"]["conditions"][0];
+        condition["type"] == "DeletionError" && condition["message"].to_string().contains("asks")
+    };
+    scene.wait(&name, "waits for a confirmation", waits).await?;
+    scene.gone(&config_map("delete-confirm", "settings")).await?;
+    let asks = scene.expect(&config_map("delete-confirm", "asks")).await?;
+    ensure!(asks["metadata"]["deletionTimestamp"].is_null(), "{asks}");
+    scene.approve("delete-confirm").await?;
+    scene.gone(&name).await?;
+    ensure!(scene.get(&config_map("delete-confirm", "asks")).await?.is_none(), "its object outlived it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_may_keep_all_its_objects() -> anyhow::Result<()> {
+    let scene = Scene::new("delete-keeps").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut spec = automated();
+    spec["syncPolicy"]["syncOptions"] = json!(["CreateNamespace=true", "Delete=false"]);
+    let mut app = scene.application("delete-keeps", "app", &spec);
+    app["metadata"]["finalizers"] = json!([FINALIZER]);
+    scene.post(APPLICATIONS, &app).await?;
+    scene.synced("delete-keeps", &commit).await?;
+    scene.delete(&application("delete-keeps")).await?;
+    scene.gone(&application("delete-keeps")).await?;
+    let settings = scene.expect(&config_map("delete-keeps", "settings")).await?;
+    ensure!(settings["metadata"]["deletionTimestamp"].is_null(), "{settings}");
     Ok(())
 }
 

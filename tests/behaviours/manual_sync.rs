@@ -42,6 +42,25 @@ async fn an_older_commit_is_applied_while_the_branch_stays_what_counts() -> anyh
 }
 
 #[tokio::test]
+async fn a_branch_is_asked_for_anew_by_each_operation() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-branch").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings").await?;
+    scene.create("manual-branch", "app", json!({})).await?;
+    let namespace = json!(["CreateNamespace=true"]);
+    let app = operate(&scene, "manual-branch", json!({"revision": "main", "syncOptions": namespace})).await?;
+    let result = &app["status"]["operationState"]["syncResult"];
+    ensure!(result["revision"] == first, "{result}");
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let second = scene.repository.publish("Change settings").await?;
+    let app = operate(&scene, "manual-branch", json!({"revision": "main", "prune": true})).await?;
+    let result = &app["status"]["operationState"]["syncResult"];
+    ensure!(result["revision"] == second, "{result}");
+    ensure!(scene.expect(&config_map("manual-branch", "settings")).await?["data"]["value"] == "2");
+    Ok(())
+}
+
+#[tokio::test]
 async fn only_an_operation_that_prunes_prunes() -> anyhow::Result<()> {
     let scene = Scene::new("manual-prune").await?;
     let (first, second) = two_commits(&scene).await?;

@@ -1,7 +1,7 @@
 //! Order: what others need comes first, by kind, by wave, and definitions before their objects.
 
 use anyhow::ensure;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, application, automated, config_map, deployment, manifest};
 
@@ -30,7 +30,10 @@ async fn a_definition_and_its_object_come_in_one_commit() -> anyhow::Result<()> 
     scene.repository.write("app/definition.yaml", DEFINITION)?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
     let commit = scene.repository.publish("Add boats").await?;
-    scene.create("order-definition", "app", automated()).await?;
+    // No second attempt is needed, so none is allowed.
+    let mut spec = automated();
+    spec["syncPolicy"]["retry"] = json!({"limit": 0});
+    scene.create("order-definition", "app", spec).await?;
     let app = scene.synced("order-definition", &commit).await?;
     ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
     let boats = "/apis/order.example.com/v1/namespaces/order-definition/boats";

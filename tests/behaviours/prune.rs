@@ -1,7 +1,7 @@
 //! Prune: what is no longer in Git goes, where pruning is allowed.
 
 use anyhow::ensure;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, application, automated, config_map, manifest};
 
@@ -74,8 +74,64 @@ async fn an_object_that_forbids_it_is_not_pruned() -> anyhow::Result<()> {
             status["sync"]["revision"] == second && status["operationState"]["phase"] != "Running"
         })
         .await?;
-    scene.refresh("prune-kept", "normal").await?;
+    let before = scene.refresh("prune-kept", "normal").await?;
     scene.expect(&config_map("prune-kept", "kept")).await?;
+    // Nor is it tried again and again.
+    scene.repository.write("elsewhere/settings.yaml", &manifest("settings", "1"))?;
+    let third = scene.repository.publish("Change something else").await?;
+    let moved = |app: &Value| app["status"]["sync"]["revision"] == third;
+    scene.wait(&name, "compares with the next commit", moved).await?;
+    let after = scene.refresh("prune-kept", "normal").await?;
+    let (before, after) = (&before["status"]["operationState"], &after["status"]["operationState"]);
+    ensure!(before == after, "{before} and then {after}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_asks_for_confirmation_waits_for_it() -> anyhow::Result<()> {
+    let scene = Scene::new("prune-confirm").await?;
+    let asks = manifest("asks", "1").replace(
+        "  name: asks\n",
+        "  name: asks\n  annotations:\n    argocd.argoproj.io/sync-options: Prune=confirm\n",
+    );
+    scene.repository.write("app/asks.yaml", &asks)?;
+    scene.repository.write("app/goes.yaml", &manifest("goes", "1"))?;
+    scene.repository.write("app/stays.yaml", &manifest("stays", "1"))?;
+    let first = scene.repository.publish("Add three").await?;
+    scene.create("prune-confirm", "app", automated()).await?;
+    scene.synced("prune-confirm", &first).await?;
+    scene.repository.remove("app/asks.yaml")?;
+    scene.repository.remove("app/goes.yaml")?;
+    let second = scene.repository.publish("Remove two").await?;
+    let name = application("prune-confirm");
+    let waits = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["phase"] == "Running" && state["message"].to_string().contains("asks")
+    };
+    scene.wait(&name, "waits for a confirmation", waits).await?;
+    scene.gone(&config_map("prune-confirm", "goes")).await?;
+    let asks = scene.expect(&config_map("prune-confirm", "asks")).await?;
+    ensure!(asks["metadata"]["deletionTimestamp"].is_null(), "{asks}");
+    scene.approve("prune-confirm").await?;
+    scene.gone(&config_map("prune-confirm", "asks")).await?;
+    scene.synced("prune-confirm", &second).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn objects_that_lose_their_namespace_are_not_pruned() -> anyhow::Result<()> {
+    let scene = Scene::new("prune-homeless").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings").await?;
+    scene.create("prune-homeless", "app", automated()).await?;
+    scene.synced("prune-homeless", &first).await?;
+    let name = application("prune-homeless");
+    scene.patch(&name, json!({"spec": {"destination": {"namespace": null}}})).await?;
+    let says = |app: &Value| app["status"]["conditions"].to_string().contains("has no namespace");
+    scene.wait(&name, "says what is missing", says).await?;
+    scene.refresh("prune-homeless", "normal").await?;
+    let settings = scene.expect(&config_map("prune-homeless", "settings")).await?;
+    ensure!(settings["metadata"]["deletionTimestamp"].is_null(), "{settings}");
     Ok(())
 }
 

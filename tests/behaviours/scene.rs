@@ -143,6 +143,13 @@ impl<'a> Scene<'a> {
         .await
     }
 
+    /// Confirms what an Application's objects want confirmed before they are deleted.
+    pub async fn approve(&self, name: &str) -> anyhow::Result<()> {
+        let now = k8s_openapi::jiff::Timestamp::now().to_string();
+        let patch = json!({"metadata": {"annotations": {"argocd.argoproj.io/deletion-approved": now}}});
+        self.patch(&application(name), patch).await
+    }
+
     /// Waits for a Kubernetes Event on an Application whose message holds `word`.
     pub async fn event(&self, application: &str, reason: &str, word: &str) -> anyhow::Result<Value> {
         let path =

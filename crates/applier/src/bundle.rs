@@ -21,6 +21,8 @@ const CONTENT_LIMIT: u64 = 256 << 20;
 pub struct Bundle {
     /// Orders facts: microseconds since the epoch.
     pub observed_at: i64,
+    /// The Application's generation for which it was rendered.
+    pub generation: i64,
     /// The operation that asked for it; empty for the tracked one.
     pub request_key: String,
     /// A refresh was asked for.
@@ -67,6 +69,7 @@ impl Bundle {
         let sources = fact.content.iter().flat_map(|content| &content.sources).map(source).collect();
         Self {
             observed_at: fact.observed_at,
+            generation: fact.generation,
             refresh: fact.refresh() != v1::Refresh::Unspecified,
             digest: fact.content.as_ref().map(|content| content.digest.clone()).unwrap_or_default(),
             sources,

@@ -73,6 +73,14 @@ pub struct Assembly {
     pub hooks: Vec<ObjectKey>,
 }
 
+impl Assembly {
+    /// Whether every object of the bundle is known. Where one is not, an object in the cluster that seems to be no
+    /// longer wanted may be just that one.
+    pub fn is_whole(&self) -> bool {
+        self.unknown.is_empty() && self.invalid.is_empty()
+    }
+}
+
 /// Whether a kind's objects live in namespaces; None where the cluster does not know the kind.
 pub type Scopes<'a> = &'a dyn Fn(&Kind) -> Option<bool>;
 

@@ -45,10 +45,22 @@ impl Error {
     /// Sorts the client's errors: an answer about the object, or no answer.
     pub fn of(what: impl ToString, error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) if is_about_the_object(status.code, &status.message) => {
+            kube::Error::Api(status) if Self::is_about_the_object(status.code, &status.message) => {
                 Self::Rejected { message: status.message.clone(), code: status.code }
             }
             source => Self::Unreachable { what: what.to_string(), source },
+        }
+    }
+
+    /// Whether an answer speaks of the object rather than of the API server's own state. The API server says 500 also
+    /// where an object does not fit its schema or where an admission webhook fails.
+    pub fn is_about_the_object(code: u16, message: &str) -> bool {
+        const OF_THE_OBJECT: [&str; 3] =
+            ["failed to create typed patch object", "failed calling webhook", "failed to convert"];
+        match code {
+            429 => false,
+            500.. => OF_THE_OBJECT.iter().any(|phrase| message.contains(phrase)),
+            _ => true,
         }
     }
 
@@ -67,33 +79,21 @@ impl Error {
     }
 }
 
-/// Whether an answer speaks of the object rather than of the API server's own state. The API server says 500 also
-/// where an object does not fit its schema or where an admission webhook fails.
-fn is_about_the_object(code: u16, message: &str) -> bool {
-    const OF_THE_OBJECT: [&str; 3] =
-        ["failed to create typed patch object", "failed calling webhook", "failed to convert"];
-    match code {
-        429 => false,
-        500.. => OF_THE_OBJECT.iter().any(|phrase| message.contains(phrase)),
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::is_about_the_object;
+    use super::Error;
 
     #[test]
     fn an_object_that_does_not_fit_its_schema_is_rejected_although_the_answer_is_500() {
         let message = "failed to create typed patch object (a/b; /v1, Kind=ConfigMap): .data.true: expected string, got true";
-        assert!(is_about_the_object(500, message));
-        assert!(is_about_the_object(422, "is invalid"));
+        assert!(Error::is_about_the_object(500, message));
+        assert!(Error::is_about_the_object(422, "is invalid"));
     }
 
     #[test]
     fn a_store_that_is_away_says_nothing_about_the_object() {
-        assert!(!is_about_the_object(500, "etcdserver: request timed out"));
-        assert!(!is_about_the_object(429, "too many requests"));
-        assert!(!is_about_the_object(503, "apiserver is shutting down"));
+        assert!(!Error::is_about_the_object(500, "etcdserver: request timed out"));
+        assert!(!Error::is_about_the_object(429, "too many requests"));
+        assert!(!Error::is_about_the_object(503, "apiserver is shutting down"));
     }
 }

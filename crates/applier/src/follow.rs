@@ -17,9 +17,11 @@ use kube::{
 
 use crate::{
     cluster::{self, Event, Served},
+    error::Error,
     live::{Record, Verdict},
     object::{GroupKind, Kind, ObjectKey},
     service::Shared,
+    state::Uid,
 };
 
 /// How long definitions may keep coming before the kinds are asked for again.
@@ -42,7 +44,7 @@ pub async fn discover_patiently(shared: &Shared) -> bool {
 pub async fn bundles(shared: Arc<Shared>) {
     let mut facts = pin!(shared.bus.bundles(&[]));
     while let Some(fact) = facts.next().await {
-        let dirty = shared.state().put_fact(fact.bundle, fact.context);
+        let dirty = shared.state().put_fact(fact);
         if let Some(uid) = dirty {
             shared.queue.dirty(&uid);
         }
@@ -54,11 +56,15 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
     let kind = GroupVersionKind::gvk(ithaca_api::GROUP, ithaca_api::VERSION, "Application");
     let resource = ApiResource::from_gvk_with_plural(&kind, "applications");
     let served = Served { resource, namespaced: true, watchable: true };
-    let mut events = pin!(cluster::watch(shared.cluster.client(), &served));
+    let mut events = pin!(cluster::watch(shared.cluster.client(), &served, Some(&shared.namespace)));
     let mut listed = HashSet::new();
+    let mut before = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => listed.clear(),
+            Ok(Event::Init) => {
+                listed.clear();
+                before = known(&shared);
+            }
             Ok(Event::InitApply(passing)) => listed.extend(put_application(&shared, passing.value)),
             Ok(Event::Apply(passing)) => drop(put_application(&shared, passing.value)),
             Ok(Event::Delete(passing)) => {
@@ -69,7 +75,7 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
                 }
             }
             Ok(Event::InitDone) => {
-                settle(&shared, &listed);
+                settle(&shared, before.iter().filter(|uid| !listed.contains(*uid)));
                 ready.set(true);
             }
             Err(error) => tracing::warn!(%error, "the watch of Applications was interrupted"),
@@ -77,11 +83,11 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
     }
 }
 
-fn put_application(shared: &Shared, value: serde_json::Value) -> Option<crate::state::Uid> {
+fn put_application(shared: &Shared, value: serde_json::Value) -> Option<Uid> {
     let name = value.pointer("/metadata/name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
     match serde_json::from_value::<Application>(value) {
         Ok(application) => {
-            let uid = application.metadata.uid.as_deref().map(crate::state::Uid::from);
+            let uid = application.metadata.uid.as_deref().map(Uid::from);
             let changed = shared.state().put_application(application, &shared.namespace);
             changed.iter().for_each(|uid| shared.queue.dirty(uid));
             uid
@@ -93,17 +99,17 @@ fn put_application(shared: &Shared, value: serde_json::Value) -> Option<crate::s
     }
 }
 
-/// After a full list: what is not in it is gone, and so is what the bus knows of it.
-fn settle(shared: &Shared, listed: &HashSet<crate::state::Uid>) {
-    let gone: HashSet<crate::state::Uid> = {
-        let mut state = shared.state();
-        state.listed = true;
-        let known = state.apps.keys().chain(state.early.keys().map(|(uid, _)| uid));
-        known.filter(|uid| !listed.contains(*uid)).cloned().collect()
-    };
-    for uid in gone {
-        remove_application(shared, &uid);
-    }
+/// All Applications of which anything is known.
+fn known(shared: &Shared) -> HashSet<Uid> {
+    let state = shared.state();
+    state.apps.keys().chain(state.early.keys().map(|(uid, _)| uid)).cloned().collect()
+}
+
+/// After a full list: what was known before it and is not in it is gone, and so is what the bus knows of it. One that
+/// became known meanwhile may have been created after the list was made.
+fn settle<'a>(shared: &Shared, gone: impl Iterator<Item = &'a Uid>) {
+    shared.state().listed = true;
+    gone.for_each(|uid| remove_application(shared, uid));
 }
 
 /// Forgets an Application that is gone, and says so.
@@ -120,6 +126,17 @@ pub fn remove_application(shared: &Shared, uid: &str) {
     tokio::spawn(async move {
         if let Err(error) = bus.forget(&uid).await {
             tracing::debug!(%error, uid, "failed to forget what the bus knows of a deleted Application");
+        }
+    });
+}
+
+/// Forgets the bundle that an operation asked for: the next one may ask in the same words and mean something newer.
+pub fn forget_operation(shared: &Shared, uid: &Uid) {
+    let Some(sequence) = shared.state().drop_requested(uid) else { return };
+    let (bus, uid) = (shared.bus.clone(), uid.clone());
+    tokio::spawn(async move {
+        if let Err(error) = bus.forget_operation(&uid, sequence).await {
+            tracing::debug!(%error, %uid, "failed to forget the bundle of an operation that ended");
         }
     });
 }
@@ -142,7 +159,8 @@ where
     events.next().await.is_some()
 }
 
-async fn rediscover(shared: &Shared) {
+/// Asks the cluster again what it serves.
+pub async fn rediscover(shared: &Shared) {
     if discover_patiently(shared).await {
         let mut state = shared.state();
         state.epoch += 1;
@@ -174,7 +192,7 @@ pub fn watch_kind(shared: &Arc<Shared>, kind: &Kind) {
 
 /// Follows the objects of one kind until the cluster no longer serves it.
 async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
-    let mut events = pin!(cluster::watch(shared.cluster.client(), &served));
+    let mut events = pin!(cluster::watch(shared.cluster.client(), &served, None));
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
@@ -195,6 +213,7 @@ async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
             }
             Err(error) => {
                 tracing::debug!(%error, ?kind, "a watch was interrupted");
+                note_refusal(&shared, &kind, &error).await;
                 if is_gone(&error)
                     && shared.cluster.discover().await.is_ok()
                     && shared.cluster.served_any(&kind).is_none()
@@ -205,6 +224,19 @@ async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
                 }
             }
         }
+    }
+}
+
+/// A kind that the API server, once it is ready, refuses to list holds up whoever manages objects of it: they are told.
+async fn note_refusal(shared: &Shared, kind: &GroupKind, error: &watcher::Error) {
+    let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else { return };
+    if status.code == 404 || !Error::is_about_the_object(status.code, &status.message) {
+        return;
+    }
+    if shared.cluster.discover().await.is_ok()
+        && shared.state().records.set_refused(kind, status.message.clone())
+    {
+        shared.dirty_all();
     }
 }
 

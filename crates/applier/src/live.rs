@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ithaca_api::{SyncOptions, annotation, sync_options::Deletion, tracking::TrackingId};
+use ithaca_api::{SyncOptions, annotation, tracking::TrackingId};
 use serde_json::Value;
 
 use crate::{
@@ -56,10 +56,10 @@ pub struct Record {
     pub instance: Option<Box<str>>,
     /// It is being deleted.
     pub deleting: bool,
-    /// It stays when its application goes.
+    /// Its own sync options.
+    pub options: SyncOptions,
+    /// Helm's word that it stays when its application goes.
     pub kept: bool,
-    /// It is not pruned when Git no longer has it.
-    pub prune: Deletion,
 }
 
 impl Record {
@@ -82,9 +82,8 @@ impl Record {
             health: health::assess(&key.group, &key.kind, live),
             instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
             deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
-            kept: options.delete() == Deletion::Forbidden
-                || text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
-            prune: options.prune(),
+            kept: text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
+            options,
         }
     }
 
@@ -119,7 +118,7 @@ pub struct Records {
 }
 
 /// How far a kind is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Watch {
     /// Being listed.
     Listing,
@@ -127,6 +126,8 @@ enum Watch {
     Complete,
     /// The cluster does not serve it: it has no objects.
     Unserved,
+    /// The API server refuses to list it, for this reason.
+    Refused(String),
 }
 
 impl Records {
@@ -176,7 +177,31 @@ impl Records {
 
     /// Whether all objects of a kind are known.
     pub fn is_complete(&self, kind: &GroupKind) -> bool {
-        self.watched.get(kind).is_some_and(|watch| *watch != Watch::Listing)
+        self.watched.get(kind).is_some_and(|watch| matches!(watch, Watch::Complete | Watch::Unserved))
+    }
+
+    /// Whether what happens to the objects of a kind is seen.
+    pub fn is_followed(&self, kind: &GroupKind) -> bool {
+        self.watched.get(kind) == Some(&Watch::Complete)
+    }
+
+    /// Why the objects of a kind cannot be known.
+    pub fn refusal(&self, kind: &GroupKind) -> Option<&str> {
+        match self.watched.get(kind)? {
+            Watch::Refused(reason) => Some(reason),
+            Watch::Listing | Watch::Complete | Watch::Unserved => None,
+        }
+    }
+
+    /// Notes why a kind cannot be listed, unless all its objects are known from before. Returns whether that is news.
+    pub fn set_refused(&mut self, kind: &GroupKind, reason: String) -> bool {
+        let Some(watch) = self.watched.get_mut(kind) else { return false };
+        let refused = Watch::Refused(reason);
+        let news = *watch != Watch::Complete && *watch != refused;
+        if news {
+            *watch = refused;
+        }
+        news
     }
 
     /// Notes a kind as watched, and whether all its objects are known.

@@ -4,19 +4,24 @@
 //! beyond a bound is dropped, the oldest first, and said so in the log.
 
 use std::{
+    borrow::Cow,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
-use ithaca_api::Application;
+use ithaca_api::{Application, ResultCode};
 use ithaca_bus::Bus;
 use ithaca_proto::v1::{ApplicationRef, Event, event::Fact};
 use jiff::Timestamp;
 use opentelemetry::Context;
 use prost::Message;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// Bytes of an event; the bus takes messages of 1 MiB.
+const LARGEST: usize = 512 << 10;
 
 /// Events that wait for the bus at most.
 const BACKLOG: usize = 20_000;
@@ -54,9 +59,18 @@ impl Publisher {
     }
 }
 
-/// Publishes for ever.
-pub async fn publish(bus: Bus, mut events: mpsc::Receiver<(Event, Context)>) {
-    while let Some((event, context)) = events.recv().await {
+/// Publishes until it is `over`, and then what is left.
+pub async fn publish(bus: Bus, mut events: mpsc::Receiver<(Event, Context)>, over: CancellationToken) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = events.recv() => next,
+            () = over.cancelled(), if !events.is_closed() => {
+                events.close();
+                continue;
+            }
+        };
+        let Some((event, context)) = next else { return };
         let span = tracing::info_span!("publish", event = event.id);
         // Without a collector there is no parent to set, which is no error.
         let _ = span.set_parent(context);
@@ -65,12 +79,28 @@ pub async fn publish(bus: Bus, mut events: mpsc::Receiver<(Event, Context)>) {
 }
 
 async fn publish_one(bus: &Bus, event: &Event) {
+    let event = &fitting(event);
     let mut delay = Duration::from_millis(50);
     while let Err(error) = bus.publish_event(event).await {
         tracing::debug!(%error, "failed to publish an event, trying again");
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(Duration::from_secs(5));
     }
+}
+
+/// An event that the bus takes: of a sync of very many objects the results at the end are left out, those that failed
+/// last of all.
+fn fitting(event: &Event) -> Cow<'_, Event> {
+    let mut event = Cow::Borrowed(event);
+    while event.encoded_len() > LARGEST {
+        let Some(Fact::SyncFinished(finished)) = &mut event.to_mut().fact else { break };
+        if finished.results.is_empty() {
+            break;
+        }
+        finished.results.sort_by_key(|result| result.status != ResultCode::SyncFailed.as_str());
+        finished.results.truncate(finished.results.len() / 2);
+    }
+    event
 }
 
 /// The message form of an Application's name.
@@ -90,4 +120,28 @@ fn id(event: &Event, application: &Application) -> String {
     let timeless = Event { happened_at: 0, ..event.clone() };
     timeless.encode_to_vec().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use ithaca_proto::v1::{ObjectResult, SyncFinished};
+
+    use super::*;
+
+    #[test]
+    fn an_event_of_very_many_results_keeps_those_that_failed() {
+        let result = |place: usize| ObjectResult {
+            status: if place == 29_999 { "SyncFailed" } else { "Synced" }.to_owned(),
+            message: "configmap/settings serverside-applied".to_owned(),
+            ..ObjectResult::default()
+        };
+        let finished = SyncFinished { results: (0..30_000).map(result).collect(), ..SyncFinished::default() };
+        let event = Event { fact: Some(Fact::SyncFinished(finished)), ..Event::default() };
+        assert!(event.encoded_len() > LARGEST);
+        let fitting = fitting(&event);
+        assert!(fitting.encoded_len() <= LARGEST);
+        assert!(
+            matches!(&fitting.fact, Some(Fact::SyncFinished(kept)) if kept.results[0].status == "SyncFailed")
+        );
+    }
 }

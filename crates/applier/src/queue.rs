@@ -155,36 +155,34 @@ impl Drop for DoneGuard {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
     #[tokio::test]
     async fn an_application_is_worked_on_by_one_worker_and_again_when_dirtied_meanwhile() {
         let (queue, dispatcher) = queue();
-        let (seen_tx, mut seen) = mpsc::unbounded_channel();
-        let running = Arc::new(Mutex::new(0));
-        let uid: Uid = "a".into();
-        queue.dirty(&uid);
-        queue.dirty(&uid);
-        let again = queue.clone();
-        let (stop_tx, stop) = tokio::sync::oneshot::channel::<()>();
+        let (begun_tx, mut begun) = mpsc::unbounded_channel();
+        let end = Arc::new(Semaphore::new(0));
+        let ends = end.clone();
         let work = move |uid: Uid| {
-            let (seen_tx, running, again) = (seen_tx.clone(), running.clone(), again.clone());
+            let (begun, end) = (begun_tx.clone(), ends.clone());
             async move {
-                *running.lock().expect("not poisoned") += 1;
-                let first = seen_tx.send(*running.lock().expect("not poisoned")).is_ok();
-                assert!(first);
-                if Arc::strong_count(&running) > 0 && *uid == *"a" {
-                    again.dirty_after(&"b".into(), Duration::ZERO);
-                }
-                tokio::task::yield_now().await;
-                *running.lock().expect("not poisoned") -= 1;
+                assert!(begun.send(uid).is_ok());
+                end.acquire().await.expect("never closed").forget();
             }
         };
-        let dispatch = tokio::spawn(dispatcher.run(1, async { drop(stop.await) }, work));
-        assert_eq!(seen.recv().await, Some(1));
-        assert_eq!(seen.recv().await, Some(1));
+        let (stop_tx, stop) = tokio::sync::oneshot::channel::<()>();
+        let dispatch = tokio::spawn(dispatcher.run(2, async { drop(stop.await) }, work));
+        let (a, b): (Uid, Uid) = ("a".into(), "b".into());
+        queue.dirty(&a);
+        assert_eq!(begun.recv().await.as_ref(), Some(&a));
+        queue.dirty(&a);
+        queue.dirty(&b);
+        assert_eq!(begun.recv().await.as_ref(), Some(&b), "two workers were at a");
+        end.add_permits(1);
+        assert_eq!(begun.recv().await.as_ref(), Some(&a), "a was dirtied while it was worked on");
+        end.add_permits(2);
         drop(stop_tx);
         dispatch.await.expect("no panic");
     }

@@ -3,12 +3,14 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Context;
 use ithaca_bus::Bus;
 use ithaca_chassis::Process;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cluster::Cluster,
@@ -19,6 +21,9 @@ use crate::{
     state::State,
     work,
 };
+
+/// How long what has happened may take to be published once the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(8);
 
 /// Makes clusters match Git and keeps them matched
 #[derive(Clone, Debug, clap::Args)]
@@ -98,13 +103,19 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
     spawn(&mut tasks, follow::definitions(shared.clone()));
-    spawn(&mut tasks, publish::publish(bus.clone(), facts));
+    let over = CancellationToken::new();
+    let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();
     let worker = move |uid| work::work(shared.clone(), uid);
     let dispatch = dispatcher.run(args.workers, async move { stop.cancelled().await }, worker);
     tokio::select! {
         () = dispatch => {}
         Some(ended) = tasks.join_next() => anyhow::bail!("a task of the applier ended: {ended:?}"),
+        ended = &mut publishing => anyhow::bail!("the publisher of the applier ended: {ended:?}"),
+    }
+    over.cancel();
+    if tokio::time::timeout(LAST_WORDS, publishing).await.is_err() {
+        tracing::warn!("stopped before all events were published: the bus is away");
     }
     bus.close().await;
     Ok(())

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use ithaca_api::{Application, tracking};
+use ithaca_bus::BundleFact;
 use ithaca_proto::v1::{BundleRendered, Purpose};
 use opentelemetry::Context;
 
@@ -31,6 +32,9 @@ pub struct App {
     pub tracked: Loaded,
     /// What an operation asked for.
     pub requested: Loaded,
+    /// The generation of the Application in which the operation was first seen; what was rendered for an earlier one
+    /// answered an earlier operation, though it may have asked in the same words. 0: since before this process.
+    pub asked: i64,
     /// The operation under way.
     pub run: Option<Run>,
     /// When its status was last written.
@@ -50,6 +54,8 @@ pub struct Loaded {
     pub fact: Option<Arc<BundleRendered>>,
     /// The trace that it belongs to.
     pub context: Context,
+    /// Its place in the stream.
+    pub sequence: u64,
     /// What was made of it, and of which fact and under which discovery of kinds.
     pub bundle: Option<Arc<Bundle>>,
     /// The number of the discovery under which `bundle` was made.
@@ -59,6 +65,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    fn take(&mut self, said: BundleFact) {
+        self.fact = Some(Arc::new(said.bundle));
+        self.context = said.context;
+        self.sequence = said.sequence;
+    }
+
     /// Whether the bundle is still what the fact amounts to for this owner.
     pub fn is_current(&self, owner: &Owner, epoch: u64) -> bool {
         let Some(fact) = &self.fact else { return true };
@@ -74,7 +86,7 @@ pub struct State {
     /// Applications by uid.
     pub apps: HashMap<Uid, App>,
     /// Facts of applications that are not known yet.
-    pub early: HashMap<(Uid, i32), (Arc<BundleRendered>, Context)>,
+    pub early: HashMap<(Uid, Purpose), BundleFact>,
     /// The cluster's objects.
     pub records: Records,
     /// Counts the discoveries of kinds that found something new.
@@ -94,7 +106,7 @@ impl State {
             application: &app.application,
             owner: &app.owner,
             tracked: app.tracked.bundle.as_ref(),
-            requested: app.requested.bundle.as_ref(),
+            requested: app.requested.bundle.as_ref().filter(|bundle| bundle.generation >= app.asked),
             run: app.run.as_ref(),
             refreshed: app.refreshed,
             records: &self.records,
@@ -112,6 +124,9 @@ impl State {
         match self.apps.get_mut(&uid) {
             Some(app) if is_older(&application, &app.application) => return None,
             Some(app) => {
+                if application.operation.is_some() && application.operation != app.application.operation {
+                    app.asked = application.metadata.generation.unwrap_or_default();
+                }
                 app.application = application;
                 app.owner = owner;
             }
@@ -121,6 +136,7 @@ impl State {
                     owner,
                     tracked: Loaded::default(),
                     requested: Loaded::default(),
+                    asked: 0,
                     run: None,
                     written: None,
                     refreshed: 0,
@@ -130,9 +146,8 @@ impl State {
                 for (purpose, loaded) in
                     [(Purpose::Tracked, &mut app.tracked), (Purpose::Operation, &mut app.requested)]
                 {
-                    if let Some((fact, context)) = self.early.remove(&(uid.clone(), purpose as i32)) {
-                        loaded.fact = Some(fact);
-                        loaded.context = context;
+                    if let Some(said) = self.early.remove(&(uid.clone(), purpose)) {
+                        loaded.take(said);
                     }
                 }
                 self.apps.insert(uid.clone(), app);
@@ -164,20 +179,26 @@ impl State {
     }
 
     /// Takes over a fact, unless a newer one is known. Returns whom it is about.
-    pub fn put_fact(&mut self, fact: BundleRendered, context: Context) -> Option<Uid> {
-        let uid: Uid = fact.application.as_ref()?.uid.as_str().into();
-        let purpose = fact.purpose();
+    pub fn put_fact(&mut self, said: BundleFact) -> Option<Uid> {
+        let uid: Uid = said.bundle.application.as_ref()?.uid.as_str().into();
+        let purpose = said.bundle.purpose();
         let Some(app) = self.apps.get_mut(&uid) else {
-            self.early.insert((uid.clone(), purpose as i32), (Arc::new(fact), context));
+            self.early.insert((uid.clone(), purpose), said);
             return Some(uid);
         };
         let loaded = if purpose == Purpose::Operation { &mut app.requested } else { &mut app.tracked };
-        let newer = loaded.fact.as_ref().is_none_or(|known| known.observed_at < fact.observed_at);
+        let newer = loaded.fact.as_ref().is_none_or(|known| known.observed_at < said.bundle.observed_at);
         if newer {
-            loaded.fact = Some(Arc::new(fact));
-            loaded.context = context;
+            loaded.take(said);
         }
         newer.then_some(uid)
+    }
+
+    /// Forgets the bundle that an operation asked for, unless one still waits for it. Returns its place in the stream.
+    pub fn drop_requested(&mut self, uid: &str) -> Option<u64> {
+        let app = self.apps.get_mut(uid).filter(|app| app.application.operation.is_none())?;
+        app.requested.fact.as_ref()?;
+        Some(std::mem::take(&mut app.requested).sequence)
     }
 
     /// Takes over what a tracked fact amounts to in the place of what the application wanted before.

@@ -76,12 +76,12 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 return Ok(());
             }
             Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(shared, kind)),
-            Action::Inspect(objects) => objects::inspect(shared, uid, objects).await?,
+            Action::Inspect(objects) => objects::inspect(shared, objects).await?,
             Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
             Action::Perform(tasks) => objects::perform(shared, uid, &tasks).await?,
-            Action::Postpone => {
+            Action::Postpone(reason) => {
                 if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
-                    run.failed_at = Some(Timestamp::now());
+                    (run.failed_at, run.failure) = (Some(Timestamp::now()), Some(reason));
                 }
             }
             Action::Write(change) => match pause(shared, uid, &change) {

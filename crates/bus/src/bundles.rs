@@ -29,8 +29,8 @@ pub struct BundleFact {
     pub bundle: BundleRendered,
     /// The trace that it belongs to.
     pub context: Context,
-    /// How many more are on their way; 0 ends the state at the start.
-    pub pending: u64,
+    /// Its place in the stream.
+    pub sequence: u64,
 }
 
 impl Bus {
@@ -104,10 +104,10 @@ async fn open(
     let messages = stream.create_consumer(config).await?.messages().await?;
     Ok(messages.take_while(|next| futures::future::ready(next.is_ok())).filter_map(async |next| {
         let message = next.ok()?;
-        let pending = message.info().map_or(0, |info| info.pending);
+        let sequence = message.info().map_or(0, |info| info.stream_sequence);
         match BundleRendered::decode(message.payload.clone()) {
             Ok(bundle) => {
-                Some(BundleFact { bundle, context: trace::extract(message.headers.as_ref()), pending })
+                Some(BundleFact { bundle, context: trace::extract(message.headers.as_ref()), sequence })
             }
             Err(error) => {
                 tracing::warn!(%error, subject = %message.subject, "skipped a bundle that cannot be decoded");

@@ -60,9 +60,37 @@ impl Bus {
         self.purge(subject::BUNDLES, subject::bundles_of(uid)).await
     }
 
+    /// Forgets the bundle that an operation asked for, now that it has ended. A newer one than at `sequence` stays.
+    pub async fn forget_operation(&self, uid: &str, sequence: u64) -> Result<(), Error> {
+        let purpose = Purpose::Operation;
+        let stored = self.last_bundle(uid, purpose).await?.filter(|stored| stored.sequence <= sequence);
+        let Some(stored) = stored else { return Ok(()) };
+        let tracked =
+            self.last_bundle(uid, Purpose::Tracked).await?.and_then(|tracked| tracked.bundle.content);
+        let is_shared = |digest: &str| tracked.as_ref().is_some_and(|tracked| tracked.digest == digest);
+        if let Some(content) = stored.bundle.content.filter(|content| !is_shared(&content.digest)) {
+            self.delete_content(uid, &content.digest).await;
+        }
+        self.purge_until(subject::BUNDLES, subject::bundle(uid, purpose), Some(sequence)).await
+    }
+
     async fn purge(&self, stream: &'static str, filter: String) -> Result<(), Error> {
+        self.purge_until(stream, filter, None).await
+    }
+
+    async fn purge_until(
+        &self,
+        stream: &'static str,
+        filter: String,
+        last: Option<u64>,
+    ) -> Result<(), Error> {
         let failed = |source: async_nats::Error| Error::Publish { subject: filter.clone(), source };
         let stream = self.jetstream.get_stream_no_info(stream).await.map_err(|e| failed(e.into()))?;
-        stream.purge().filter(&filter).await.map(drop).map_err(|e| failed(e.into()))
+        let purge = stream.purge().filter(&filter);
+        let purged = match last {
+            Some(last) => purge.sequence(last + 1).await,
+            None => purge.await,
+        };
+        purged.map(drop).map_err(|e| failed(e.into()))
     }
 }

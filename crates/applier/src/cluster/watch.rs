@@ -33,9 +33,17 @@ pub struct Passing {
 /// What a watch says.
 pub type Event = watcher::Event<Passing>;
 
-/// Every object of a kind and then each change, for ever. Errors are passed on; the watch goes on after them.
-pub fn watch(client: Client, served: &Served) -> impl Stream<Item = watcher::Result<Event>> + Send + use<> {
-    let api: Api<Passing> = Api::all_with(client, &served.resource);
+/// Every object of a kind, in one namespace or all, and then each change, for ever. Errors are passed on; the watch
+/// goes on after them.
+pub fn watch(
+    client: Client,
+    served: &Served,
+    namespace: Option<&str>,
+) -> impl Stream<Item = watcher::Result<Event>> + Send + use<> {
+    let api: Api<Passing> = match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &served.resource),
+        None => Api::all_with(client, &served.resource),
+    };
     watcher(api, watcher::Config::default().page_size(PAGE)).backoff(patience()).boxed()
 }
 

@@ -25,8 +25,13 @@ pub(super) fn assess_definition(live: &Value) -> Health {
     if let Some(names) = find("NamesAccepted").filter(|condition| condition.is_false()) {
         return Health::degraded(format!("CRD names have not been accepted: {}", names.message));
     }
-    if !find("Established").is_some_and(|condition| condition.is_true()) {
-        return Health::degraded("CRD is not established");
+    match find("Established") {
+        Some(established) if established.is_true() => {}
+        // The API server's own first word on a definition that it is about to serve.
+        Some(established) if established.reason == "Installing" => {
+            return Health::progressing("CRD is being installed");
+        }
+        _ => return Health::degraded("CRD is not established"),
     }
     if let Some(schema) = find("NonStructuralSchema").filter(|condition| condition.is_true()) {
         return Health::degraded(format!("Schema violations found: {}", schema.message));
@@ -68,6 +73,11 @@ mod tests {
         "CRD names have not been accepted: so it is"
     )]
     #[case::accepted_only(json!([condition("NamesAccepted", "True")]), Degraded, "CRD is not established")]
+    #[case::on_its_way(
+        json!([condition("NamesAccepted", "True"), {"type": "Established", "status": "False", "reason": "Installing"}]),
+        Progressing,
+        "CRD is being installed"
+    )]
     #[case::going(
         json!([condition("Established", "True"), condition("Terminating", "True")]),
         Progressing,

@@ -48,7 +48,7 @@ pub fn auto_sync(
     let attempt = last.filter(|last| attempted(last, bundle));
     match attempt {
         None if bundle.failure.is_some() => AutoSync::No,
-        None if prunes && comparison.would_wipe(bundle) && !automated.allow_empty => AutoSync::Refused(
+        _ if prunes && comparison.would_wipe(bundle) && !automated.allow_empty => AutoSync::Refused(
             "auto-sync will wipe out all resources: set spec.syncPolicy.automated.allowEmpty to allow it"
                 .to_owned(),
         ),

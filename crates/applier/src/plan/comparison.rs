@@ -5,8 +5,9 @@
 use std::collections::HashSet;
 
 use ithaca_api::{
-    HealthStatusCode, SyncStatusCode,
+    HealthStatusCode, SyncOptions, SyncStatusCode,
     status::{HealthStatus, ResourceStatus},
+    sync_options::Deletion,
 };
 
 use crate::{
@@ -28,7 +29,7 @@ pub struct Comparison {
     pub out_of_sync: Vec<usize>,
     /// Live objects that carry the application's tracking id and are no longer wanted.
     pub extras: Vec<ObjectKey>,
-    /// Those of `extras` that nobody has deleted yet.
+    /// Those of `extras` that may be pruned and that nobody has deleted yet.
     pub prunable: Vec<ObjectKey>,
     /// Some of the bundle's objects cannot be applied at all.
     pub unserved: bool,
@@ -52,8 +53,8 @@ impl Comparison {
     }
 }
 
-/// Compares. All kinds of the bundle must be watched completely.
-pub fn compare(bundle: &Bundle, owner: &Owner, records: &Records) -> Comparison {
+/// Compares. All kinds of the bundle must be watched completely. `options` are the application's.
+pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &Records) -> Comparison {
     let mut comparison = Comparison { health: HealthStatusCode::Healthy, ..Comparison::default() };
     let mut wanted = HashSet::with_capacity(bundle.assembly.objects.len());
     let mut healths = Vec::new();
@@ -79,14 +80,15 @@ pub fn compare(bundle: &Bundle, owner: &Owner, records: &Records) -> Comparison 
     for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
         comparison.resources.push(extra_status(key, record));
         comparison.extras.push(key.clone());
-        if !record.deleting {
+        let forbidden = options.overlaid_with(&record.options).prune() == Deletion::Forbidden;
+        if !record.deleting && !forbidden && bundle.assembly.is_whole() {
             comparison.prunable.push(key.clone());
         }
     }
     for (key, _) in &bundle.assembly.unknown {
         comparison.resources.push(unknown_status(key));
     }
-    comparison.unserved = !bundle.assembly.unknown.is_empty() || !bundle.assembly.invalid.is_empty();
+    comparison.unserved = !bundle.assembly.is_whole();
     comparison.extras.sort();
     comparison.prunable.sort();
     comparison.resources.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -179,11 +181,11 @@ mod tests {
             records.put(key.clone(), Record::of(&key, &live, None, None));
         }
         let names = |keys: &[ObjectKey]| keys.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
-        let comparison = compare(&bundle, &owner, &records);
+        let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
         assert_eq!(names(&comparison.extras), ["goes", "stays"]);
         assert_eq!(names(&comparison.prunable), ["stays"]);
         records.set_deleting(&comparison.prunable[0]);
-        assert!(compare(&bundle, &owner, &records).prunable.is_empty());
+        assert!(compare(&bundle, &owner, &SyncOptions::default(), &records).prunable.is_empty());
     }
 
     /// An operation for the revision before may end when the next bundle is known already: its objects are not yet
@@ -201,7 +203,13 @@ mod tests {
         let live = serde_json::from_str(wanted.json.get()).expect("an object");
         let mut records = Records::default();
         records.put(wanted.key.clone(), Record::applied(&wanted.key, &live, wanted));
-        assert_eq!(compare(&first, &owner, &records).status(), SyncStatusCode::Synced);
-        assert_eq!(compare(&second, &owner, &records).status(), SyncStatusCode::OutOfSync);
+        assert_eq!(
+            compare(&first, &owner, &SyncOptions::default(), &records).status(),
+            SyncStatusCode::Synced
+        );
+        assert_eq!(
+            compare(&second, &owner, &SyncOptions::default(), &records).status(),
+            SyncStatusCode::OutOfSync
+        );
     }
 }

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use ithaca_api::{
-    Application, Operation, OperationPhase, annotation, operation_request_key, sync_options::Propagation,
+    Application, ConditionType, Operation, OperationPhase, SyncOptions, annotation, operation_request_key,
+    sync_options::Propagation,
 };
 use jiff::{Timestamp, ToSpan};
 
@@ -47,6 +48,28 @@ pub struct View<'a> {
     pub now: Timestamp,
 }
 
+impl View<'_> {
+    /// The application's sync options.
+    pub fn options(&self) -> SyncOptions {
+        SyncOptions::from_list(self.application.spec.sync_options())
+    }
+
+    /// When somebody confirmed that objects which ask for it may be deleted.
+    pub fn approval(&self) -> Option<Timestamp> {
+        let annotations = self.application.metadata.annotations.as_ref()?;
+        annotations.get(annotation::DELETION_APPROVED)?.parse().ok()
+    }
+
+    fn compare(&self, bundle: &Bundle) -> Comparison {
+        compare(bundle, self.owner, &self.options(), self.records)
+    }
+}
+
+/// Whether an approval came after what it approves. Approvals are given to the second.
+pub(super) fn approves(approval: Option<Timestamp>, since: Timestamp) -> bool {
+    approval.is_some_and(|approval| approval.as_second() >= since.as_second())
+}
+
 /// The next thing to do.
 #[derive(Debug)]
 pub enum Action {
@@ -60,8 +83,8 @@ pub enum Action {
     Begin(Box<Run>),
     /// The tasks at these places.
     Perform(Vec<usize>),
-    /// The attempt failed, and another will follow.
-    Postpone,
+    /// The attempt failed for this reason, and another will follow.
+    Postpone(String),
     /// The next attempt begins.
     Again(Box<Run>),
     /// The Application is written.
@@ -85,7 +108,7 @@ pub fn decide(view: View<'_>) -> Action {
         return deletion::decide(view);
     }
     if let Some(reason) = invalid_destination(application) {
-        return write_or(view, status::invalid(view, &reason), None);
+        return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
     }
     let Some(bundle) = view.tracked else { return Action::Idle(None) };
     if bundle.failure.is_none() && is_of_another_spec(bundle, application) {
@@ -105,7 +128,7 @@ pub fn decide(view: View<'_>) -> Action {
 
 /// Without an operation under way: whether one begins, and what the status is.
 fn rest(view: View<'_>, bundle: &Arc<Bundle>) -> Action {
-    let comparison = compare(bundle, view.owner, view.records);
+    let comparison = view.compare(bundle);
     if let Some(action) = asked_for(view, bundle, &comparison) {
         return action;
     }
@@ -150,7 +173,7 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
             None => return Some(Action::Idle(None)),
         },
     };
-    let recompared = compare(bundle, view.owner, view.records);
+    let recompared = view.compare(bundle);
     let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
     let mut run = Run::plan(operation.clone(), bundle.clone(), comparison, view.records, view.now);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
@@ -163,14 +186,14 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
 
 /// With an operation under way.
 fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
-    let comparison = || compare(tracked, view.owner, view.records);
+    let comparison = || view.compare(tracked);
     let write = |progress: Progress<'_>, wake| {
         write_or(view, status::compared(view, tracked, &comparison(), progress, None), wake)
     };
     if is_terminating(view.application) {
         return write(Progress::Ended(run, OperationPhase::Failed, "Operation terminated"), None);
     }
-    let next = run.next(view.records);
+    let next = run.next(view.records, view.approval());
     if is_superseded(run, tracked) && gives_way(&next, run) {
         return supersede(view, run, tracked);
     }
@@ -184,11 +207,13 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         Next::Wait(message) => write(Progress::Running(run, &message), None),
         Next::RetryAt(at) if at <= view.now => {
             let bundle = if run.operation.initiated_by.automated { tracked } else { &run.bundle };
-            again(run, bundle, &compare(bundle, view.owner, view.records), view.records)
+            again(run, bundle, &view.compare(bundle), view.records)
         }
         Next::RetryAt(at) => write(Progress::Waiting(run, at), Some(at)),
-        Next::Finish(phase, _) if phase != OperationPhase::Succeeded && run.retry_at(view.now).is_some() => {
-            Action::Postpone
+        Next::Finish(phase, reason)
+            if phase != OperationPhase::Succeeded && run.retry_at(view.now).is_some() =>
+        {
+            Action::Postpone(reason)
         }
         Next::Finish(phase, message) => write(Progress::Ended(run, phase, &message), None),
     }
@@ -212,7 +237,7 @@ fn gives_way(next: &Next, run: &Run) -> bool {
 }
 
 fn supersede(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
-    let comparison = compare(tracked, view.owner, view.records);
+    let comparison = view.compare(tracked);
     match auto_sync(view.application, tracked, &comparison, true, view.now) {
         AutoSync::Sync(operation) => {
             let next = Run::plan(*operation, tracked.clone(), &comparison, view.records, view.now);
@@ -248,23 +273,31 @@ fn watch_first(view: View<'_>, bundle: &Bundle) -> Option<Action> {
     let requested = view.requested.iter().flat_map(|bundle| &bundle.assembly.objects);
     let wanted = bundle.assembly.objects.iter().chain(requested).map(|desired| desired.kind());
     let kinds = wanted.chain(deletion::inventory(view.application));
-    watch_kinds(kinds, view.records)
+    watch_kinds(kinds, view)
 }
 
-/// Which of these kinds are to be watched, or a pause until those that are watched are known completely.
-pub(super) fn watch_kinds(kinds: impl Iterator<Item = Kind>, records: &Records) -> Option<Action> {
-    let (mut missing, mut complete): (Vec<Kind>, bool) = (Vec::new(), true);
+/// Which of these kinds are to be watched, or a pause until those that are watched are known completely. A kind that
+/// the API server does not let us list is told of.
+pub(super) fn watch_kinds(kinds: impl Iterator<Item = Kind>, view: View<'_>) -> Option<Action> {
+    let (mut missing, mut complete, mut refused) = (Vec::<Kind>::new(), true, None);
     for kind in kinds {
         let group_kind: GroupKind = kind.group_kind();
-        complete &= records.is_complete(&group_kind);
-        if !records.is_watched(&group_kind) && !missing.iter().any(|known| known.group_kind() == group_kind) {
+        complete &= view.records.is_complete(&group_kind);
+        refused = refused.or_else(|| Some((kind.clone(), view.records.refusal(&group_kind)?)));
+        if !view.records.is_watched(&group_kind)
+            && !missing.iter().any(|known| known.group_kind() == group_kind)
+        {
             missing.push(kind);
         }
     }
-    match (missing.is_empty(), complete) {
-        (false, _) => Some(Action::Watch(missing)),
-        (true, false) => Some(Action::Idle(None)),
-        (true, true) => None,
+    match (missing.is_empty(), complete, refused) {
+        (false, ..) => Some(Action::Watch(missing)),
+        (true, false, Some((kind, reason))) => {
+            let message = format!("failed to list all {kind}: {reason}");
+            Some(write_or(view, status::stuck(view, ConditionType::ComparisonError, &message), None))
+        }
+        (true, false, None) => Some(Action::Idle(None)),
+        (true, true, _) => None,
     }
 }
 
@@ -296,6 +329,6 @@ pub(super) fn drift(bundle: &Bundle, comparison: &Comparison, records: &Records)
 }
 
 /// No change, no write.
-fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) -> Action {
+pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) -> Action {
     if change.is_nothing(view.application) { Action::Idle(wake) } else { Action::Write(Box::new(change)) }
 }

@@ -3,9 +3,16 @@
 //! What comes in: an Application with a deletion timestamp. What goes out: objects to delete, or the finalizers
 //! that are left. Without a finalizer there is nothing to decide: the Application vanishes and its objects stay.
 
-use ithaca_api::{Application, annotation, sync_options::Propagation};
+use ithaca_api::{
+    Application, ConditionType, annotation,
+    sync_options::{Deletion, Propagation},
+};
+use jiff::Timestamp;
 
-use super::decide::{Action, View, watch_kinds};
+use super::{
+    decide::{Action, View, approves, watch_kinds, write_or},
+    status,
+};
 use crate::object::{Kind, ObjectKey};
 
 const ALL_RESOURCES_FINALIZERS: [&str; 3] =
@@ -19,11 +26,11 @@ pub(super) fn decide(view: View<'_>) -> Action {
     };
     let desired =
         view.tracked.iter().flat_map(|bundle| &bundle.assembly.objects).map(|desired| desired.kind());
-    if let Some(action) = watch_kinds(inventory(view.application).into_iter().chain(desired), view.records) {
+    if let Some(action) = watch_kinds(inventory(view.application).into_iter().chain(desired), view) {
         return action;
     }
-    let left: Vec<&ObjectKey> = doomed(view).collect();
-    if left.is_empty() {
+    let Doomed { left, unconfirmed } = doomed(view);
+    if left.is_empty() && unconfirmed.is_empty() {
         let kept = finalizers.iter().filter(|name| !ALL_RESOURCES_FINALIZERS.contains(&name.as_str()));
         return Action::Release(kept.cloned().collect());
     }
@@ -33,17 +40,57 @@ pub(super) fn decide(view: View<'_>) -> Action {
     };
     let not_yet = left.into_iter().filter(|key| view.records.get(key).is_some_and(|record| !record.deleting));
     match not_yet.cloned().collect::<Vec<_>>() {
-        none if none.is_empty() => Action::Idle(None),
-        objects => Action::Delete(objects, propagation),
+        objects if !objects.is_empty() => Action::Delete(objects, propagation),
+        _ if unconfirmed.is_empty() => Action::Idle(None),
+        _ => {
+            let message = format!(
+                "waiting for deletion confirmation of {}: annotate the Application with {}=<the time now, RFC 3339>",
+                named(&unconfirmed),
+                annotation::DELETION_APPROVED
+            );
+            write_or(view, status::told(view, ConditionType::DeletionError, &message), None)
+        }
     }
 }
 
-/// The objects that go: the application's own, but no definitions, not itself, and none that asks to be kept.
-fn doomed<'a>(view: View<'a>) -> impl Iterator<Item = &'a ObjectKey> {
-    let tracked = view.records.tracked_by(&view.owner.instance);
-    let kept =
-        move |key: &ObjectKey| &*key.kind == "CustomResourceDefinition" || is_itself(key, view.application);
-    tracked.filter(move |(key, record)| !record.kept && !kept(key)).map(|(key, _)| key)
+/// The objects that go.
+#[derive(Default)]
+struct Doomed<'a> {
+    /// Those that may.
+    left: Vec<&'a ObjectKey>,
+    /// Those that wait for somebody's word.
+    unconfirmed: Vec<&'a ObjectKey>,
+}
+
+/// The application's own objects, but no definitions, not itself, and none that asks to be kept.
+fn doomed(view: View<'_>) -> Doomed<'_> {
+    let (mut doomed, options) = (Doomed::default(), view.options());
+    let since = view.application.metadata.deletion_timestamp.as_ref();
+    let since = since.and_then(|time| Timestamp::from_second(time.0.as_second()).ok());
+    let approved = since.is_some_and(|since| approves(view.approval(), since));
+    for (key, record) in view.records.tracked_by(&view.owner.instance) {
+        if record.kept || &*key.kind == "CustomResourceDefinition" || is_itself(key, view.application) {
+            continue;
+        }
+        match options.overlaid_with(&record.options).delete() {
+            Deletion::Forbidden => {}
+            Deletion::Confirmed if !approved && !record.deleting => doomed.unconfirmed.push(key),
+            Deletion::Allowed | Deletion::Confirmed => doomed.left.push(key),
+        }
+    }
+    doomed.left.sort();
+    doomed.unconfirmed.sort();
+    doomed
+}
+
+/// The first of many, for people.
+pub(super) fn named(keys: &[&ObjectKey]) -> String {
+    const SHOWN: usize = 5;
+    let mut names: Vec<String> = keys.iter().take(SHOWN).map(ToString::to_string).collect();
+    if let Some(more) = keys.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        names.push(format!("{more} more"));
+    }
+    names.join(", ")
 }
 
 fn is_itself(key: &ObjectKey, application: &Application) -> bool {

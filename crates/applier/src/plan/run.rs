@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use ithaca_api::{
-    HealthStatusCode, Operation, OperationPhase, ResultCode, SyncOptions,
+    HealthStatusCode, Operation, OperationPhase, ResultCode, SyncOptions, annotation,
     status::{ResourceResult, SyncOperationResult},
     sync_options::Deletion,
 };
 use jiff::Timestamp;
 
-use super::comparison::Comparison;
+use super::{comparison::Comparison, decide::approves, deletion};
 use crate::{
     bundle::Bundle,
     desired::Desired,
@@ -36,6 +36,8 @@ pub struct Run {
     pub retries: i64,
     /// The last attempt failed then, and another follows.
     pub failed_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub failure: Option<String>,
     /// Whether `status.operationState` tells of it.
     pub announced: bool,
     /// Why the last tasks got no answer; they are done again.
@@ -56,6 +58,8 @@ pub struct Task {
     pub wave: i64,
     /// What is done to it.
     pub effect: Effect,
+    /// Somebody has to confirm it first.
+    pub confirm: bool,
     /// What became of it; None while it is to be done.
     pub outcome: Option<Outcome>,
 }
@@ -108,6 +112,7 @@ impl Run {
             tasks,
             retries: 0,
             failed_at: None,
+            failure: None,
             announced: false,
             trouble: None,
             drift: Vec::new(),
@@ -132,8 +137,8 @@ impl Run {
         self.operation.sync.as_ref().is_some_and(|sync| !sync.resources.is_empty())
     }
 
-    /// Decides what comes next.
-    pub fn next(&self, records: &Records) -> Next {
+    /// Decides what comes next. `approval`: when somebody confirmed that what asks for it may be pruned.
+    pub fn next(&self, records: &Records, approval: Option<Timestamp>) -> Next {
         if let Some(failed_at) = self.failed_at {
             return Next::RetryAt(self.retry_at(failed_at).unwrap_or(failed_at));
         }
@@ -156,7 +161,7 @@ impl Run {
             None => {}
         }
         match pending {
-            Some(first) => Next::Perform(self.group(first)),
+            Some(first) => self.perform(first, approves(approval, self.started_at)),
             None if self.tasks.is_empty() => {
                 Next::Finish(OperationPhase::Succeeded, "successfully synced (no more tasks)".to_owned())
             }
@@ -221,8 +226,15 @@ impl Run {
                 continue;
             }
             match (&task.effect, records.get(&task.key)) {
-                (Effect::Prune, Some(_)) | (Effect::Apply(_), None) => waiting.push(task.key.to_string()),
+                (Effect::Prune, Some(_)) => waiting.push(task.key.to_string()),
                 (Effect::Prune, None) => {}
+                (Effect::Apply(_), None) if records.is_followed(&task.key.group_kind()) => {
+                    return Some(Err(format!(
+                        "{} is not there any more: it might have been deleted",
+                        task.key
+                    )));
+                }
+                (Effect::Apply(_), None) => waiting.push(task.key.to_string()),
                 (Effect::Apply(_), Some(record)) => {
                     match record.health.as_ref().map(|health| health.status) {
                         None | Some(HealthStatusCode::Healthy | HealthStatusCode::Suspended) => {}
@@ -240,6 +252,21 @@ impl Run {
             1 => format!("waiting for healthy state of {first}"),
             more => format!("waiting for healthy state of {first} and {} more resources", more - 1),
         }))
+    }
+
+    /// The tasks from `first` on, but for those that wait for a confirmation.
+    fn perform(&self, first: usize, approved: bool) -> Next {
+        let (unconfirmed, ready): (Vec<_>, Vec<_>) =
+            self.group(first).into_iter().partition(|place| self.tasks[*place].confirm && !approved);
+        if !ready.is_empty() {
+            return Next::Perform(ready);
+        }
+        let keys: Vec<_> = unconfirmed.iter().map(|place| &self.tasks[*place].key).collect();
+        Next::Wait(format!(
+            "waiting for pruning confirmation of {}: annotate the Application with {}=<the time now, RFC 3339>",
+            deletion::named(&keys),
+            annotation::DELETION_APPROVED
+        ))
     }
 
     /// The tasks from `first` on that may be done side by side.
@@ -316,7 +343,7 @@ fn tasks(operation: &Operation, bundle: &Bundle, comparison: &Comparison, record
     let waves = || tasks.iter().map(|task| task.wave);
     let prune_wave =
         if options.prune_last() { waves().max().unwrap_or(0) + 1 } else { waves().min().unwrap_or(0) };
-    let extras = comparison.extras.iter().filter(|key| selected(key));
+    let extras = comparison.extras.iter().filter(|key| bundle.assembly.is_whole() && selected(key));
     tasks.extend(
         extras.map(|key| prune_task(key, prune_wave, sync.prune, &options, records)).collect::<Vec<_>>(),
     );
@@ -331,25 +358,24 @@ fn apply_task(desired: &Arc<Desired>, records: &Records) -> Task {
         record.is_some_and(|r| r.judged_for == desired.hash && r.verdict == Verdict::Synced && !r.deleting);
     let outcome =
         synced.then(|| Outcome { code: ResultCode::Synced, message: format!("{} unchanged", desired.key) });
-    Task { key: desired.key.clone(), wave: desired.wave, effect: Effect::Apply(desired.clone()), outcome }
+    let effect = Effect::Apply(desired.clone());
+    Task { key: desired.key.clone(), wave: desired.wave, effect, confirm: false, outcome }
 }
 
 fn prune_task(key: &ObjectKey, wave: i64, prune: bool, options: &SyncOptions, records: &Records) -> Task {
     let record = records.get(key);
-    let own = record.map_or(Deletion::Allowed, |record| record.prune);
-    let forbidden =
-        own == Deletion::Forbidden || (own == Deletion::Allowed && options.prune() == Deletion::Forbidden);
-    let skipped = match (prune, forbidden) {
-        (_, true) => Some("ignored (no prune)"),
+    let may = record.map_or(options.prune(), |record| options.overlaid_with(&record.options).prune());
+    let skipped = match (prune, may) {
+        (_, Deletion::Forbidden) => Some("ignored (no prune)"),
         (false, _) => Some("ignored (requires pruning)"),
-        (true, false) => None,
+        (true, _) => None,
     };
     let going = record.is_some_and(|record| record.deleting);
     let outcome = match skipped {
         Some(message) => Some(Outcome { code: ResultCode::PruneSkipped, message: message.to_owned() }),
         None => going.then(|| Outcome { code: ResultCode::Pruned, message: "pruned".to_owned() }),
     };
-    Task { key: key.clone(), wave, effect: Effect::Prune, outcome }
+    Task { key: key.clone(), wave, effect: Effect::Prune, confirm: may == Deletion::Confirmed, outcome }
 }
 
 /// Pruning goes through the kinds the other way round.
@@ -358,5 +384,44 @@ fn sort_key(task: &Task) -> (i64, bool, i64, &ObjectKey) {
     match task.effect {
         Effect::Prune => (task.wave, false, -rank, &task.key),
         Effect::Apply(_) => (task.wave, true, rank, &task.key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{desired, desired::Owner, live::Record};
+
+    fn two_waves() -> Arc<Bundle> {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned() };
+        let manifests = ["0", "1"].map(|wave| {
+            let annotations = json!({"argocd.argoproj.io/sync-wave": wave});
+            let metadata = json!({"name": format!("wave-{wave}"), "annotations": annotations});
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
+        });
+        let assembly = desired::assemble(manifests.to_vec(), &owner, &|_| Some(true));
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
+        Arc::new(bundle)
+    }
+
+    /// A Job that removes itself when it is done would hold the next wave for ever.
+    #[test]
+    fn an_object_that_vanishes_while_it_is_waited_for_ends_the_operation() {
+        let (bundle, comparison) = (two_waves(), Comparison::default());
+        let mut records = Records::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let mut run = Run::plan(Operation::default(), bundle, &comparison, &records, now);
+        assert_eq!(run.next(&records, None), Next::Perform(vec![0]));
+        let key = run.tasks[0].key.clone();
+        let live = json!({"metadata": {"name": "wave-0", "namespace": "web"}});
+        records.set_watched(key.group_kind(), true);
+        records.put(key.clone(), Record::of(&key, &live, None, None));
+        run.tasks[0].outcome = Some(Outcome { code: ResultCode::Synced, message: String::new() });
+        assert!(matches!(run.next(&records, None), Next::Wait(_)));
+        records.remove(&key);
+        let next = format!("{:?}", run.next(&records, None));
+        assert!(next.starts_with("Finish(Failed") && next.contains("wave-0 is not there any more"), "{next}");
     }
 }

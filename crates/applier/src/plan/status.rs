@@ -15,7 +15,7 @@ use super::{
     decide::{self, View},
     run::{Run, Strayed},
 };
-use crate::bundle::Bundle;
+use crate::{bundle::Bundle, live::Verdict};
 
 /// How far the operation is.
 #[derive(Clone, Copy)]
@@ -28,6 +28,18 @@ pub enum Progress<'a> {
     Waiting(&'a Run, Timestamp),
     /// It ended.
     Ended(&'a Run, OperationPhase, &'a str),
+}
+
+impl Progress<'_> {
+    /// Why the operation has not succeeded so far, where another attempt follows.
+    fn failure(self) -> Option<String> {
+        let run = match self {
+            Self::Running(run, _) | Self::Waiting(run, _) => run,
+            Self::Rest | Self::Ended(..) => return None,
+        };
+        let reason = run.failure.as_ref()?;
+        Some(format!("Failed last sync attempt to [{}]: {reason}", run.bundle.revisions().join(", ")))
+    }
 }
 
 /// What is to be written on an Application.
@@ -90,7 +102,8 @@ pub fn compared(
     status.sync = Some(sync_status(view.application, bundle, code));
     status.resources = comparison.resources.clone();
     status.health = Some(HealthStatus { status: Some(comparison.health), ..HealthStatus::default() });
-    status.conditions = conditions(bundle, comparison, view, sync_error);
+    let failing = progress.failure();
+    status.conditions = conditions(bundle, comparison, view, sync_error.or(failing.as_deref()));
     status.source_type = None;
     status.source_types = Vec::new();
     let types: Vec<_> = bundle.sources.iter().filter_map(|source| source.source_type).collect();
@@ -131,14 +144,22 @@ pub fn failed(view: View<'_>, bundle: &Bundle) -> Change {
     finish(view, status, answers_refresh(view, bundle), Progress::Rest)
 }
 
-/// The status where the spec cannot be followed.
-pub fn invalid(view: View<'_>, reason: &str) -> Change {
+/// The status with nothing new but one condition.
+pub fn told(view: View<'_>, type_: ConditionType, reason: &str) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
-    status.conditions = vec![condition(ConditionType::InvalidSpecError, reason.to_owned())];
+    status.conditions = vec![condition(type_, reason.to_owned())];
+    finish(view, status, false, Progress::Rest)
+}
+
+/// The status where the application cannot be compared with its cluster at all.
+pub fn stuck(view: View<'_>, type_: ConditionType, reason: &str) -> Change {
+    let mut status = view.application.status.clone().unwrap_or_default();
+    status.conditions = vec![condition(type_, reason.to_owned())];
     status.sync = Some(SyncStatus { status: SyncStatusCode::Unknown, ..status.sync.unwrap_or_default() });
-    let unknown =
-        HealthStatus { status: Some(ithaca_api::HealthStatusCode::Unknown), ..HealthStatus::default() };
-    status.health = Some(unknown);
+    if type_ == ConditionType::InvalidSpecError {
+        let unknown = Some(ithaca_api::HealthStatusCode::Unknown);
+        status.health = Some(HealthStatus { status: unknown, ..HealthStatus::default() });
+    }
     finish(view, status, view.tracked.is_some_and(|bundle| answers_refresh(view, bundle)), Progress::Rest)
 }
 
@@ -262,7 +283,9 @@ fn conditions(
     );
     let unknown = assembly.unknown.iter().map(|(key, reason)| format!("{key}: {reason}"));
     let errors = sync_error.map(str::to_owned).into_iter().chain(unknown.filter(|_| sync_error.is_none()));
-    conditions.extend(errors.map(|message| condition(ConditionType::SyncError, message)));
+    let errors: Vec<String> = errors.collect();
+    let fails = !errors.is_empty();
+    conditions.extend(errors.into_iter().map(|message| condition(ConditionType::SyncError, message)));
     conditions.extend(assembly.repeated.iter().map(|key| {
         condition(
             ConditionType::RepeatedResourceWarning,
@@ -277,13 +300,29 @@ fn conditions(
             format!("Resource {key} is a hook, and hooks are not run yet."),
         )
     }));
-    conditions.extend(shared(bundle, comparison, view));
+    conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
+    conditions.extend(shared(bundle, view));
     conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
     conditions
 }
 
+/// Objects that the API server would not take as they are wanted.
+fn rejected<'a>(
+    bundle: &'a Bundle,
+    comparison: &'a Comparison,
+    view: View<'a>,
+) -> impl Iterator<Item = Condition> + 'a {
+    let objects = comparison.out_of_sync.iter().filter_map(|place| bundle.assembly.objects.get(*place));
+    objects.filter_map(move |desired| {
+        let Verdict::OutOfSync(drift) = &view.records.get(&desired.key)?.verdict else { return None };
+        let reason = drift.rejected.as_ref()?;
+        let message = format!("failed to compare {} with what Git wants: {reason}", desired.key);
+        Some(condition(ConditionType::ComparisonError, message))
+    })
+}
+
 /// Objects that carry another application's tracking id.
-fn shared(bundle: &Bundle, _comparison: &Comparison, view: View<'_>) -> Vec<Condition> {
+fn shared(bundle: &Bundle, view: View<'_>) -> Vec<Condition> {
     let objects = bundle.assembly.objects.iter();
     let others = objects.filter_map(|desired| {
         let instance = view.records.get(&desired.key)?.instance.as_deref()?;

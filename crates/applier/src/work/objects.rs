@@ -10,7 +10,7 @@ use tracing::Instrument;
 use crate::{
     desired::Desired,
     error::Error,
-    judge,
+    follow, judge,
     live::{Drift, Record, Verdict},
     object::ObjectKey,
     plan::{Effect, Outcome, Task},
@@ -21,8 +21,12 @@ use crate::{
 /// Attempts without an answer after which the status tells of it.
 const LASTING: u32 = 3;
 
+/// Attempts after which a kind is taken as one that the cluster will not serve: a definition that is established is
+/// served a moment later.
+const PATIENT: u32 = 8;
+
 /// Has the API server judge objects that the cheap comparison could not.
-pub async fn inspect(shared: &Shared, _uid: &Uid, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
+pub async fn inspect(shared: &Shared, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
     let inspections: Vec<_> = objects.iter().map(|desired| inspect_one(shared, desired).boxed()).collect();
     let mut inspections = stream::iter(inspections).buffer_unordered(shared.writes);
     while let Some(outcome) = inspections.next().await {
@@ -65,9 +69,10 @@ async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Ver
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
 pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
-    let Some(Plan { tasks, options, dry_run, namespace, again }) = plan(shared, uid, places) else {
+    let Some(Plan { tasks, options, dry_run, namespace, attempts }) = plan(shared, uid, places) else {
         return Ok(());
     };
+    learn_kinds(shared, &tasks).await;
     let applies = tasks.iter().any(|(_, task)| matches!(task.effect, Effect::Apply(_)));
     if applies && !dry_run && options.create_namespace() && !namespace.is_empty() {
         match shared.cluster.ensure_namespace(&namespace).await {
@@ -80,7 +85,7 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
             other => other?,
         }
     }
-    let pruning = Pruning { propagation: options.prune_propagation(), dry_run, again };
+    let pruning = Pruning { propagation: options.prune_propagation(), dry_run, again: attempts > 0 };
     let job = |(place, task): &(usize, Task)| {
         let (place, task) = (*place, task.clone());
         async move { (place, do_task(shared, &task, pruning).await) }.boxed()
@@ -93,6 +98,7 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
         match outcome {
             Ok(message) => conclude(shared, uid, place, message),
             Err(error) if error.is_passing() => unanswered = Some(error),
+            Err(error @ Error::UnknownKind { .. }) if attempts < PATIENT => unanswered = Some(error),
             Err(error) => {
                 conclude(
                     shared,
@@ -127,8 +133,8 @@ struct Plan {
     dry_run: bool,
     /// Of the application's destination.
     namespace: String,
-    /// Something got no answer the last time.
-    again: bool,
+    /// How often in a row something got no answer.
+    attempts: u32,
 }
 
 /// How objects are deleted.
@@ -151,8 +157,20 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
         options: options.unwrap_or_default(),
         dry_run: run.is_dry(),
         namespace: app.owner.namespace.clone(),
-        again: app.failures > 0,
+        attempts: app.failures,
     })
+}
+
+/// Asks the cluster again what it serves where objects are of a kind that was not there before: its definition may
+/// have been applied a moment ago.
+async fn learn_kinds(shared: &Shared, tasks: &[(usize, Task)]) {
+    let unknown = tasks.iter().any(|(_, task)| match &task.effect {
+        Effect::Apply(desired) => shared.cluster.served(&desired.kind()).is_none(),
+        Effect::Prune => false,
+    });
+    if unknown {
+        follow::rediscover(shared).await;
+    }
 }
 
 async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outcome, Error> {

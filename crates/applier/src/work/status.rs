@@ -43,6 +43,7 @@ pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Err
     let ended = run.as_ref().filter(|_| change.ends_run);
     if let Some(run) = ended {
         set_run(shared, uid, None);
+        follow::forget_operation(shared, uid);
         tell(shared, &after, run);
     }
     let old = before.status.unwrap_or_default();

@@ -68,7 +68,9 @@ impl Track {
         self.epoch += 1;
         self.outcome = None;
         self.seen = now;
-        self.fresh_from = now.checked_sub(FRESH).unwrap_or(now);
+        // Who operates means what a branch is at that moment.
+        let leeway = if self.request_key.is_empty() { FRESH } else { Duration::ZERO };
+        self.fresh_from = now.checked_sub(leeway).unwrap_or(now);
         self.again = self.is_evaluating;
     }
 
