@@ -1,9 +1,10 @@
 //! Delete: an Application goes, with its objects where it has the finalizer, and without them otherwise.
 
 use anyhow::ensure;
+use ithaca_tests::wait_until;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
 
 const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
@@ -98,6 +99,65 @@ async fn without_the_finalizer_its_objects_stay() -> anyhow::Result<()> {
     ensure!(settings["metadata"]["deletionTimestamp"].is_null(), "{settings}");
     scene.event("delete-orphan", "ResourceDeleted", "left in place").await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_refused_is_told_of_and_tried_again() -> anyhow::Result<()> {
+    let scene = Scene::new("delete-refused").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut app = scene.application("delete-refused", "app", &automated());
+    app["metadata"]["finalizers"] = json!([FINALIZER]);
+    scene.post(APPLICATIONS, &app).await?;
+    scene.synced("delete-refused", &commit).await?;
+    let binding = forbid_deletion(&scene, "delete-refused").await?;
+    let name = application("delete-refused");
+    scene.delete(&name).await?;
+    let refused = |app: &Value| {
+        let condition = &app["status"]["conditions"][0];
+        condition["type"] == "DeletionError"
+            && condition["message"].to_string().contains("kept for the audit")
+    };
+    scene.wait(&name, "says why it is still there", refused).await?;
+    scene.delete(&binding).await?;
+    scene.gone(&name).await
+}
+
+/// Has the API server refuse to delete ConfigMaps in a namespace, until what is returned is deleted.
+async fn forbid_deletion(scene: &Scene<'_>, namespace: &str) -> anyhow::Result<String> {
+    let group = "/apis/admissionregistration.k8s.io/v1";
+    let deletions = json!({
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["configmaps"],
+    });
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": namespace},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [deletions],
+            },
+            "validations": [{"expression": "false", "message": "it is kept for the audit"}],
+        },
+    });
+    scene.post(&format!("{group}/validatingadmissionpolicies"), &policy).await?;
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": namespace},
+        "spec": {"policyName": namespace, "validationActions": ["Deny"]},
+    });
+    scene.post(&format!("{group}/validatingadmissionpolicybindings"), &binding).await?;
+    let settings = config_map(namespace, "settings");
+    wait_until("deletions are refused", DEADLINE, async || {
+        let answer = scene.try_delete(&settings).await;
+        let refused = answer.as_ref().is_err_and(|error| format!("{error:#}").contains("for the audit"));
+        ensure!(refused, "the API server says {answer:?}");
+        Ok(())
+    })
+    .await?;
+    Ok(format!("{group}/validatingadmissionpolicybindings/{namespace}"))
 }
 
 #[tokio::test]

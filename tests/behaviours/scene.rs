@@ -80,6 +80,11 @@ impl<'a> Scene<'a> {
         self.send(http::Request::delete(path), &json!({})).await.map(drop)
     }
 
+    /// Asks whether an object may be deleted.
+    pub async fn try_delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(http::Request::delete(path), &json!({"dryRun": ["All"]})).await.map(drop)
+    }
+
     /// An object; `None` where there is none.
     pub async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
         match self.client.request::<Value>(http::Request::get(path).body(Vec::new())?).await {

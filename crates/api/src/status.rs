@@ -201,3 +201,12 @@ pub struct Condition {
     #[serde(default, skip_serializing_if = "is_default")]
     pub last_transition_time: Option<Time>,
 }
+
+/// What Argo CD's statuses have in two fields, one for a single source and one for several.
+pub fn one_or_several(one: &str, several: &[String]) -> Vec<String> {
+    if several.is_empty() {
+        [one].into_iter().filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    } else {
+        several.to_vec()
+    }
+}

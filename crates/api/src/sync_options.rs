@@ -78,21 +78,6 @@ impl SyncOptions {
         self.deletion("Delete")
     }
 
-    /// `Validate=false`: take objects with fields that their kind does not have.
-    pub fn validate(&self) -> bool {
-        !self.is("Validate", "false")
-    }
-
-    /// `SkipDryRunOnMissingResource=true`: do not try objects whose kind does not exist yet.
-    pub fn skip_dry_run_on_missing_resource(&self) -> bool {
-        self.is("SkipDryRunOnMissingResource", "true")
-    }
-
-    /// `ApplyOutOfSyncOnly=true`: leave objects that match alone.
-    pub fn apply_out_of_sync_only(&self) -> bool {
-        self.is("ApplyOutOfSyncOnly", "true")
-    }
-
     /// `PruneLast=true`: prune after all else.
     pub fn prune_last(&self) -> bool {
         self.is("PruneLast", "true")
@@ -105,40 +90,6 @@ impl SyncOptions {
             Some("orphan") => Propagation::Orphan,
             _ => Propagation::Foreground,
         }
-    }
-
-    /// `Replace=true`: replace in place of applying.
-    pub fn replace(&self) -> bool {
-        self.is("Replace", "true")
-    }
-
-    /// `Force=true`: delete and create what cannot be changed in place.
-    pub fn force(&self) -> bool {
-        self.is("Force", "true")
-    }
-
-    /// `ServerSideApply`: what the user says about it, if anything.
-    pub fn server_side_apply(&self) -> Option<bool> {
-        match self.get("ServerSideApply") {
-            Some("true") => Some(true),
-            Some("false") => Some(false),
-            _ => None,
-        }
-    }
-
-    /// `ClientSideApplyMigration=false`: leave client-side managers' fields to them.
-    pub fn client_side_apply_migration(&self) -> bool {
-        !self.is("ClientSideApplyMigration", "false")
-    }
-
-    /// `RespectIgnoreDifferences=true`: apply the live values of ignored fields.
-    pub fn respect_ignore_differences(&self) -> bool {
-        self.is("RespectIgnoreDifferences", "true")
-    }
-
-    /// `FailOnSharedResource=true`: fail where another Application manages an object.
-    pub fn fail_on_shared_resource(&self) -> bool {
-        self.is("FailOnSharedResource", "true")
     }
 
     fn is(&self, key: &str, value: &str) -> bool {
@@ -160,32 +111,30 @@ mod tests {
 
     #[test]
     fn options_are_read_from_lists_and_annotations() {
-        let list = SyncOptions::from_list(["CreateNamespace=true", "Validate=false", "nonsense"]);
+        let list = SyncOptions::from_list(["CreateNamespace=true", "PruneLast=true", "nonsense"]);
         assert!(list.create_namespace());
-        assert!(!list.validate());
-        let annotation = SyncOptions::from_annotation("Prune=confirm, Delete=false ,Replace=true");
+        assert!(list.prune_last());
+        let annotation = SyncOptions::from_annotation("Prune=confirm, Delete=false ,PruneLast=true");
         assert_eq!(annotation.prune(), Deletion::Confirmed);
         assert_eq!(annotation.delete(), Deletion::Forbidden);
-        assert!(annotation.replace());
+        assert!(annotation.prune_last());
     }
 
     #[test]
     fn absent_options_have_argo_cds_defaults() {
         let none = SyncOptions::default();
         assert!(!none.create_namespace());
-        assert!(none.validate());
-        assert!(none.client_side_apply_migration());
+        assert!(!none.prune_last());
         assert_eq!(none.prune(), Deletion::Allowed);
         assert_eq!(none.prune_propagation(), Propagation::Foreground);
-        assert_eq!(none.server_side_apply(), None);
     }
 
     #[test]
     fn an_objects_options_win_over_its_applications() {
-        let application = SyncOptions::from_list(["ServerSideApply=true", "PruneLast=true"]);
-        let object = SyncOptions::from_annotation("ServerSideApply=false");
+        let application = SyncOptions::from_list(["Prune=false", "PruneLast=true"]);
+        let object = SyncOptions::from_annotation("Prune=true");
         let both = application.overlaid_with(&object);
-        assert_eq!(both.server_side_apply(), Some(false));
+        assert_eq!(both.prune(), Deletion::Allowed);
         assert!(both.prune_last());
     }
 }

@@ -92,14 +92,30 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 None => Box::pin(status::write(shared, uid, *change)).await?,
             },
             Action::Delete(objects, propagation) => {
-                objects::delete(shared, uid, &objects, propagation).await?;
-                return Ok(());
+                let deleted = objects::delete(shared, uid, &objects, propagation).await;
+                if let Some(refused) = deleted.as_ref().err().filter(|error| !error.is_passing()) {
+                    tell_refused(shared, uid, refused).await?;
+                }
+                return deleted;
             }
             Action::Release(finalizers) => {
                 Box::pin(status::release(shared, uid, &finalizers)).await?;
                 return Ok(());
             }
         }
+    }
+}
+
+/// Tells of objects that could not be deleted with their application.
+async fn tell_refused(shared: &Arc<Shared>, uid: &Uid, error: &Error) -> Result<(), Error> {
+    let told = {
+        let state = shared.state();
+        let view = state.view(uid, &shared.namespace, Timestamp::now());
+        view.map(|view| plan::undeleted(view, &error.to_string()))
+    };
+    match told {
+        Some(Action::Write(change)) => Box::pin(status::write(shared, uid, *change)).await,
+        _ => Ok(()),
     }
 }
 

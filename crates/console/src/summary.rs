@@ -89,7 +89,7 @@ impl Summary {
             revisions: status
                 .sync
                 .as_ref()
-                .map(|sync| text::one_or_several(&sync.revision, &sync.revisions))
+                .map(|sync| ithaca_api::status::one_or_several(&sync.revision, &sync.revisions))
                 .unwrap_or_default(),
             sources: application.spec.sources().iter().map(text::source_in_short).collect(),
             destination: text::destination(&application.spec.destination),

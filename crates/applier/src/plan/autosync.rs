@@ -5,7 +5,7 @@ use std::time::Duration;
 use ithaca_api::{
     Application, ApplicationSource, Operation, OperationPhase,
     operation::{Initiator, SyncOperation, SyncResource},
-    status::{OperationState, SyncOperationResult},
+    status::{OperationState, SyncOperationResult, one_or_several},
     sync_policy::Retry,
 };
 use jiff::Timestamp;
@@ -102,12 +102,8 @@ fn attempted(last: &OperationState, bundle: &Bundle) -> bool {
     let Some(result) = &last.sync_result else { return false };
     let sources = bundle.sources.iter().map(|source| &source.source);
     last.phase.is_completed()
-        && revisions(result) == bundle.revisions()
+        && one_or_several(&result.revision, &result.revisions) == bundle.revisions()
         && sources_of(result).into_iter().eq(sources)
-}
-
-fn revisions(result: &SyncOperationResult) -> Vec<String> {
-    if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() }
 }
 
 fn sources_of(result: &SyncOperationResult) -> Vec<&ApplicationSource> {

@@ -48,9 +48,14 @@ pub(super) fn decide(view: View<'_>) -> Action {
                 named(&unconfirmed),
                 annotation::DELETION_APPROVED
             );
-            write_or(view, status::told(view, ConditionType::DeletionError, &message), None)
+            undeleted(view, &message)
         }
     }
+}
+
+/// What there is to say when objects could not be deleted.
+pub fn undeleted(view: View<'_>, reason: &str) -> Action {
+    write_or(view, status::told(view, ConditionType::DeletionError, reason), None)
 }
 
 /// The objects that go.

@@ -4,7 +4,7 @@
 
 use ithaca_api::{
     ApplicationStatus, ConditionType, HealthStatusCode, SyncStatusCode,
-    status::{OperationState, ResourceResult},
+    status::{OperationState, ResourceResult, one_or_several},
 };
 use ithaca_proto::v1::{self, event::Fact};
 use jiff::Timestamp;
@@ -88,8 +88,7 @@ fn sync_status(before: &ApplicationStatus, after: &ApplicationStatus) -> Option<
         |status: &ApplicationStatus| status.sync.as_ref().map_or(SyncStatusCode::Unknown, |sync| sync.status);
     let (from, to) = (code(before), code(after));
     let sync = after.sync.as_ref()?;
-    let revisions =
-        if sync.revisions.is_empty() { vec![sync.revision.clone()] } else { sync.revisions.clone() };
+    let revisions = one_or_several(&sync.revision, &sync.revisions);
     (from != to).then(|| {
         Fact::SyncStatusChanged(v1::SyncStatusChanged {
             from: from.to_string(),
@@ -164,7 +163,7 @@ fn object_result(result: &ResourceResult) -> v1::ObjectResult {
 
 fn revisions(state: &OperationState) -> Vec<String> {
     let Some(result) = &state.sync_result else { return Vec::new() };
-    if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() }
+    one_or_several(&result.revision, &result.revisions)
 }
 
 fn initiator(state: &OperationState) -> String {

@@ -12,6 +12,7 @@ mod run;
 mod status;
 
 pub use decide::{Action, View, decide};
+pub use deletion::undeleted;
 pub use facts::facts;
 pub use run::{Effect, Outcome, Run, Task};
 pub use status::Change;

@@ -8,15 +8,6 @@ pub fn short(revision: &str) -> &str {
     if is_commit { &revision[..7] } else { revision }
 }
 
-/// What Argo CD's statuses have in two fields, one for a single source and one for several.
-pub fn one_or_several(one: &str, several: &[String]) -> Vec<String> {
-    if several.is_empty() {
-        [one].into_iter().filter(|text| !text.is_empty()).map(str::to_owned).collect()
-    } else {
-        several.to_vec()
-    }
-}
-
 /// `repo/apps/web`, or a chart's name, with the revision where it is not `HEAD`.
 pub fn source_in_short(source: &ApplicationSource) -> String {
     let what = if source.chart.is_empty() {

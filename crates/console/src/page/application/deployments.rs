@@ -3,7 +3,7 @@
 use ithaca_api::status::RevisionHistory;
 use maud::{Markup, html};
 
-use crate::page::{applications::revisions, badge, text};
+use crate::page::{applications::revisions, badge};
 
 pub fn deployments(history: &[RevisionHistory]) -> Markup {
     html! {
@@ -21,7 +21,7 @@ pub fn deployments(history: &[RevisionHistory]) -> Markup {
                         @for deployment in history.iter().rev() {
                             @let by = &deployment.initiated_by;
                             tr {
-                                td.revision { (revisions(&text::one_or_several(&deployment.revision, &deployment.revisions))) }
+                                td.revision { (revisions(&ithaca_api::status::one_or_several(&deployment.revision, &deployment.revisions))) }
                                 td { (badge::moment(deployment.deployed_at)) }
                                 td.dim { (if by.automated || by.username.is_empty() { "automation" } else { &by.username }) }
                             }

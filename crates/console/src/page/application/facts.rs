@@ -12,7 +12,9 @@ pub fn facts(application: &Application, status: &ApplicationStatus) -> Markup {
     let spec = &application.spec;
     let sources = spec.sources();
     let sync = status.sync.as_ref();
-    let compared = sync.map(|sync| text::one_or_several(&sync.revision, &sync.revisions)).unwrap_or_default();
+    let compared = sync
+        .map(|sync| ithaca_api::status::one_or_several(&sync.revision, &sync.revisions))
+        .unwrap_or_default();
     html! {
         dl.facts.card {
             div.wide {

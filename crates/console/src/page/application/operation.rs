@@ -23,8 +23,9 @@ pub fn operation(application: &Application, state: Option<&OperationState>) -> M
 
 fn ran(state: &OperationState) -> Markup {
     let result = state.sync_result.as_ref();
-    let applied =
-        result.map(|result| text::one_or_several(&result.revision, &result.revisions)).unwrap_or_default();
+    let applied = result
+        .map(|result| ithaca_api::status::one_or_several(&result.revision, &result.revisions))
+        .unwrap_or_default();
     let by = &state.operation.initiated_by;
     let is_dry_run = state.operation.sync.as_ref().is_some_and(|sync| sync.dry_run);
     let took = state.finished_at.map(|end| end.0.as_second() - state.started_at.0.as_second());
