@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use ithaca_tests::{SERVICES, Stack};
+use ithaca_tests::{SERVICES, Stack, wait_until};
+use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
 
 #[tokio::test]
 async fn a_service_that_comes_back_writes_nothing_again() -> anyhow::Result<()> {
@@ -32,6 +33,35 @@ async fn a_service_that_comes_back_writes_nothing_again() -> anyhow::Result<()> 
         let after = versions(&scene).await?;
         ensure!(before == after, "after the restart of {service}: {before:?} became {after:?}");
     }
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn what_was_done_is_told_before_a_service_ends() -> anyhow::Result<()> {
+    let stack = Stack::fresh().await?;
+    let scene = Scene::on(&stack, "restart-told").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "good"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("restart-told", "app", automated()).await?;
+    scene.synced("restart-told", &commit).await?;
+    let (bus, applier) = (stack.process("nats-server")?, stack.process("applier")?);
+    bus.freeze()?;
+    let settings = config_map("restart-told", "settings");
+    scene.patch(&settings, json!({"data": {"value": "edited"}})).await?;
+    let healed = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["operation"]["sync"]["autoHealAttemptsCount"] == 1 && state["phase"] == "Succeeded"
+    };
+    scene.wait(&application("restart-told"), "is healed", healed).await?;
+    applier.terminate()?;
+    wait_until("the applier has heard it", DEADLINE, async || {
+        let log = applier.log_tail(20);
+        ensure!(log.contains("stopping"), "{log}");
+        Ok(())
+    })
+    .await?;
+    bus.thaw()?;
+    scene.event("restart-told", "DriftDetected", "settings").await?;
     stack.stop().await
 }
 

@@ -146,8 +146,28 @@ impl Process {
     /// # Errors
     /// When the kernel refuses.
     pub fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Lets the program stand still (SIGSTOP): it answers nobody, and nobody is told.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         if let Some(pid) = self.pid().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)) {
-            kill_process(pid, Signal::TERM)?;
+            kill_process(pid, signal)?;
         }
         Ok(())
     }

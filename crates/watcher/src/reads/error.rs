@@ -23,6 +23,12 @@ pub enum ReadError {
         /// The path as written.
         path: String,
     },
+    /// A kustomization refers to what is not in the repository.
+    #[error("{path:?} is not in the repository, and nothing else is fetched: put it into the repository")]
+    Elsewhere {
+        /// The reference as written.
+        path: String,
+    },
     /// A link leads out of the repository.
     #[error("link {link:?} leads out of the repository, to {target:?}")]
     LinkEscape {

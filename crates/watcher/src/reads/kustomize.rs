@@ -67,8 +67,12 @@ fn refer(
     folders: &mut Vec<String>,
 ) -> Result<(), ReadError> {
     let is_inline = reference.contains('\n') || reference.trim_start().starts_with(['{', '[']);
-    if reference.is_empty() || is_inline || is_remote(reference) || reference.starts_with('/') {
+    if reference.is_empty() || is_inline || reference.starts_with('/') {
         return Ok(());
+    }
+    // The program would fetch it from wherever it can reach.
+    if is_remote(reference) {
+        return Err(ReadError::Elsewhere { path: reference.to_owned() });
     }
     let at = path::join(folder, reference).ok_or_else(|| ReadError::Escape { path: reference.to_owned() })?;
     let kind = match (reader.files(index).entry)(&at) {

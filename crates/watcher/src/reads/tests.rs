@@ -155,7 +155,7 @@ fn an_overlay_reads_its_bases_and_what_they_refer_to() {
     let repo = Repo::new(&[
         (
             "apps/web/prod/kustomization.yaml",
-            "resources: [../base, deploy.yaml, 'https://x/y', 'github.com/a/b//c?ref=v1']\n\
+            "resources: [../base, deploy.yaml]\n\
           components: [../../../components/tls]\n\
           patches: [{path: ../../shared/patch.yaml}, {patch: 'a: b'}]\n\
           configMapGenerator: [{name: a, files: [key=../../../files/conf.ini]}]",
@@ -204,6 +204,8 @@ fn what_leads_out_of_the_repository_is_refused() {
         ("b/x.yaml", "-> /etc/passwd"),
         ("c/kustomization.yaml", "resources: [../../../other]"),
         ("d/Chart.yaml", ""),
+        ("f/kustomization.yaml", "resources: ['http://127.0.0.1:8222/varz']"),
+        ("g/kustomization.yaml", "components: ['github.com/a/b//c?ref=v1']"),
         ("e/one.yaml", "-> two.yaml"),
         ("e/two.yaml", "-> one.yaml"),
     ]);
@@ -214,6 +216,8 @@ fn what_leads_out_of_the_repository_is_refused() {
         (json!({"repoURL": "r", "path": "c"}), "path \"../../../other\" leads out"),
         (json!({"repoURL": "r", "path": "d", "helm": {"valueFiles": ["../../x.yaml"]}}), "leads out"),
         (json!({"repoURL": "r", "path": "e"}), "leads to too many others"),
+        (json!({"repoURL": "r", "path": "f"}), "\"http://127.0.0.1:8222/varz\" is not in the repository"),
+        (json!({"repoURL": "r", "path": "g"}), "\"github.com/a/b//c?ref=v1\" is not in the repository"),
     ] {
         let message = refusal(&repo, source);
         assert!(message.contains(reason), "{message}");
