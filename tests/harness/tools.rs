@@ -1,6 +1,6 @@
 //! The programs of `tests/tools`: built once per list of versions, found by name.
 //!
-//! In: `go.mod` and `go.sum`. Out: a folder of programs below `target/tools`.
+//! In: `go.mod` and `go.sum` of a module. Out: a folder of its programs below `target/tools`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,25 +17,44 @@ const LINKER_FLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitMajor=1 \
     -X k8s.io/component-base/version.gitMinor=37";
 
-/// The folder of the built programs.
+/// The compose parser's package is called `cmd`, and so is the program that Go makes of it.
+const RENAMED: (&str, &str) = ("cmd", "compose-go");
+
+/// The folder of the built programs of one module.
 #[derive(Clone, Debug)]
 pub struct Tools {
     folder: PathBuf,
 }
 
 impl Tools {
-    /// Builds what the list of versions asks for, or finds it built.
+    /// The control plane, NATS, helm and kustomize: built, or found built.
     ///
     /// # Errors
     /// When Go is missing or a program does not build; the message ends with what the compiler said.
     pub fn build(progress: &Progress) -> anyhow::Result<Self> {
-        let module = repository_root().join("tests/tools");
+        Self::of("tests/tools", "the control plane, NATS, helm and kustomize", progress)
+    }
+
+    /// The programs that check what is in `deploy`: built, or found built.
+    ///
+    /// # Errors
+    /// As [`Tools::build`].
+    pub fn checks(progress: &Progress) -> anyhow::Result<Self> {
+        Self::of("tests/tools/checks", "Prometheus, kubeconform and the compose parser", progress)
+    }
+
+    fn of(module: &str, programs: &str, progress: &Progress) -> anyhow::Result<Self> {
+        let module = repository_root().join(module);
         let folder = target_folder().join("tools").join(key(&module)?);
         if !folder.is_dir() {
-            progress.step("building the control plane, NATS, helm and kustomize with Go");
+            progress.step(&format!("building {programs} with Go"));
             // A build that was interrupted must not look finished, and two builds must not mix.
             let unfinished = folder.with_extension(format!("{}.tmp", std::process::id()));
             install(&module, &unfinished, progress)?;
+            let (made, name) = RENAMED;
+            if unfinished.join(made).is_file() {
+                std::fs::rename(unfinished.join(made), unfinished.join(name))?;
+            }
             if std::fs::rename(&unfinished, &folder).is_err() {
                 // Another build was faster.
                 std::fs::remove_dir_all(&unfinished)?;

@@ -11,7 +11,7 @@ use anyhow::ensure;
 struct Prerequisite {
     command: &'static [&'static str],
     /// What its answer has to say at least: a prefix, and the version after it.
-    least: Option<(&'static str, u32, u32)>,
+    least: Option<(&'static str, [u32; 3])>,
     missing: &'static str,
 }
 
@@ -23,8 +23,8 @@ const TO_BUILD: &[Prerequisite] = &[
     },
     Prerequisite {
         command: &["go", "version"],
-        least: Some(("go", 1, 26)),
-        missing: "go is missing or too old: install Go 1.26 or later, which builds Kubernetes, NATS, Helm and Kustomize",
+        least: Some(("go", [1, 26, 7])),
+        missing: "go is missing or too old: install Go 1.26.7 or later, which builds Kubernetes, NATS, Helm and Kustomize",
     },
     Prerequisite {
         command: &["cc", "--version"],
@@ -82,12 +82,12 @@ impl Prerequisite {
 }
 
 /// Whether one of the words is `prefix` and a version that is no older.
-fn is_recent(text: &str, (prefix, major, minor): (&str, u32, u32)) -> bool {
+fn is_recent(text: &str, (prefix, least): (&str, [u32; 3])) -> bool {
     let version = |word: &str| {
-        let mut parts = word.strip_prefix(prefix)?.split('.');
-        Some((parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?))
+        let parts = word.strip_prefix(prefix)?.split('.');
+        parts.map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>()
     };
-    text.split_whitespace().filter_map(version).any(|version| version >= (major, minor))
+    text.split_whitespace().filter_map(version).any(|version| version.as_slice() >= least.as_slice())
 }
 
 #[cfg(test)]
@@ -96,9 +96,10 @@ mod tests {
 
     #[test]
     fn an_old_version_is_as_good_as_none() {
-        let go = ("go", 1, 26);
-        assert!(is_recent("go version go1.26.5 linux/amd64", go));
+        let go = ("go", [1, 26, 7]);
+        assert!(is_recent("go version go1.26.7 linux/amd64", go));
         assert!(is_recent("go version go2.0 linux/amd64", go));
+        assert!(!is_recent("go version go1.26.5 linux/amd64", go));
         assert!(!is_recent("go version go1.19.8 linux/amd64", go));
         assert!(!is_recent("", go));
     }

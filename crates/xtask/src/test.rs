@@ -20,6 +20,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     prerequisites::to_test()?;
     let progress = Progress::shown();
     let tools = Tools::build(&progress)?;
+    Tools::checks(&progress)?;
     let binary = build::development(&progress)?;
     progress.step("running the tests");
     progress.finish();

@@ -1,0 +1,4 @@
+//! What an operator gets from `deploy/` and `compose.yaml`, each tried by the program that will read it.
+//!
+//! In: the built binary, the programs of `tests/tools` and `tests/tools/checks`. Out: verdicts.
+//! No container runs here: what can be proven without one is.
