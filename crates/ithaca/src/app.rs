@@ -4,7 +4,6 @@ mod cluster;
 mod describe;
 mod list;
 mod near;
-mod output;
 mod readiness;
 mod text;
 mod wait;
@@ -14,7 +13,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::Subcommand;
 use ithaca_api::duration::parse_duration;
 
-use output::Format;
+use crate::output::{self, Format};
 
 /// Arguments of `ithaca app`.
 #[derive(clap::Args)]
@@ -115,12 +114,9 @@ pub fn run(args: Args) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return output::ended(Err(error.into())),
     };
-    match runtime.block_on(dispatch(args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    output::ended(runtime.block_on(dispatch(args)))
 }
 
 async fn dispatch(Args { command, access }: Args) -> anyhow::Result<()> {
@@ -130,9 +126,4 @@ async fn dispatch(Args { command, access }: Args) -> anyhow::Result<()> {
         Command::Get { name, output } => describe::run(&cluster, &name, output).await,
         Command::Wait { name, wanted, timeout } => wait::run(&cluster, &name, &wanted, timeout).await,
     }
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("ithaca: {error:#}");
-    ExitCode::FAILURE
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::app;
+use crate::{app, bootstrap, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +28,7 @@ struct Cli {
 enum Command {
     /// Look at Applications, with the rights of your kubeconfig
     App(app::Args),
+    Bootstrap(bootstrap::Args),
     /// Print the version
     Version,
     /// Service: observes Git and Applications
@@ -46,6 +47,7 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::App(args) => app::run(args),
+        Command::Bootstrap(args) => output::ended(bootstrap::run(args)),
         Command::Version => {
             println!("ithaca {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

@@ -3,7 +3,9 @@
 //! In: arguments and the environment. Out: an exit code. What is said here is only which memory allocator all use.
 
 mod app;
+mod bootstrap;
 mod command;
+mod output;
 
 use std::process::ExitCode;
 

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use super::{
     cluster::{Cluster, parse},
-    output::{self, Format},
     text,
 };
+use crate::output::{self, Format};
 
 /// Shows one Application.
 pub async fn run(cluster: &Cluster, name: &str, format: Format) -> anyhow::Result<()> {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     cluster::{Cluster, parse},
-    output::{self, Format},
     text,
 };
+use crate::output::{self, Format};
 
 /// Lists the Applications. One that cannot be read is named on standard error and left out of the table.
 pub async fn run(cluster: &Cluster, all_namespaces: bool, format: Format) -> anyhow::Result<()> {

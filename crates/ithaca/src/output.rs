@@ -1,4 +1,6 @@
-//! How results are written. Pure.
+//! How results and failures are written.
+
+use std::process::ExitCode;
 
 use anyhow::Context;
 use kube::api::DynamicObject;
@@ -31,6 +33,17 @@ pub fn encode(value: &Value, as_yaml: bool) -> anyhow::Result<String> {
     let mut text = serde_json::to_string_pretty(value).context("failed to write JSON")?;
     text.push('\n');
     Ok(text)
+}
+
+/// The exit code of a command, with its error told.
+pub fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ithaca: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Writes to standard output; a reader that has gone (`| head`) is no failure.
