@@ -67,12 +67,8 @@ impl Stack {
     /// # Errors
     /// When it cannot be started.
     pub async fn fresh() -> anyhow::Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let stacks = target_folder().join("stacks");
-        remove_abandoned(&stacks);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let options = Options {
-            dir: stacks.join(format!("{}-{number}", std::process::id())),
+            dir: fresh_folder()?,
             nodes: 3,
             kubeconfig: None,
             binary: Some(binary()?),
@@ -80,7 +76,6 @@ impl Stack {
         };
         let progress = Progress::silent();
         let tools = Tools::build(&progress)?;
-        empty(&options.dir)?;
         let stack = Self::start(options, tools, &progress).await?;
         stack.record().write(&stack.dir)?;
         Ok(stack)
@@ -261,8 +256,22 @@ fn rehearsal(collector: &Collector) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
+/// An empty folder that no other test has, below the target folder.
+pub fn fresh_folder() -> anyhow::Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let stacks = target_folder().join("stacks");
+    remove_abandoned(&stacks);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let dir = stacks.join(format!("{}-{number}", std::process::id()));
+    empty(&dir)?;
+    Ok(dir)
+}
+
 /// The binary that tests run: `ITHACA_BINARY`, or what `cargo build` made.
-fn binary() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> anyhow::Result<PathBuf> {
     let binary =
         std::env::var_os("ITHACA_BINARY").map_or_else(|| target_folder().join("debug/ithaca"), PathBuf::from);
     anyhow::ensure!(

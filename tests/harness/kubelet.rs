@@ -1,0 +1,193 @@
+//! Runs the containers of Ithaca's own pods as processes, since the nodes of the control plane only pretend to.
+//!
+//! In: the Deployments of an installed chart. Out: for each a process with exactly the arguments and environment that
+//! its container is given, under a token of its ServiceAccount.
+//! Only what a pod has of its own is translated: addresses (every pod has its own 8080), folders of its mounts, and the
+//! names that a cluster's DNS would resolve. A pod without a token gets no cluster at all.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::{EmptyCluster, Process, Program, Ready, SERVICES, port};
+
+/// What users and tests ask.
+#[derive(Clone, Copy)]
+struct Ports {
+    grpc: u16,
+    webhook: u16,
+    console: u16,
+}
+
+/// Plays the node of a chart's pods.
+pub struct Kubelet<'a> {
+    on: &'a EmptyCluster,
+    binary: PathBuf,
+    namespace: String,
+    ports: Ports,
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+struct Running {
+    template: Value,
+    generation: u32,
+    process: std::sync::Arc<Process>,
+}
+
+impl<'a> Kubelet<'a> {
+    /// Starts all services of the chart in a namespace.
+    ///
+    /// # Errors
+    /// When a container is given what cannot be translated, or a process does not get ready.
+    pub async fn start(on: &'a EmptyCluster, binary: PathBuf, namespace: &str) -> anyhow::Result<Self> {
+        let ports = Ports { grpc: port::free()?, webhook: port::free()?, console: port::free()? };
+        let kubelet = Self { on, binary, namespace: namespace.to_owned(), ports, running: Mutex::default() };
+        kubelet.follow().await?;
+        on.git.set_webhook(Some(kubelet.webhook()));
+        Ok(kubelet)
+    }
+
+    /// Where Git hosts tell about pushes.
+    #[must_use]
+    pub fn webhook(&self) -> String {
+        format!("http://127.0.0.1:{}/api/webhook", self.ports.webhook)
+    }
+
+    /// The web page.
+    #[must_use]
+    pub fn console(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.console)
+    }
+
+    /// A service's process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process(&self, name: &str) -> anyhow::Result<std::sync::Arc<Process>> {
+        let running = self.running();
+        running.get(name).map(|running| running.process.clone()).with_context(|| format!("no {name} runs"))
+    }
+
+    /// Replaces the processes whose pod template has changed, as a rolling update does: the new one is ready before the
+    /// old one is asked to go. Services that share a fixed port are asked first.
+    ///
+    /// # Errors
+    /// As [`Kubelet::start`].
+    pub async fn follow(&self) -> anyhow::Result<Vec<String>> {
+        let mut replaced = Vec::new();
+        for name in SERVICES {
+            let template = self.template(name).await?;
+            let (same, generation) = {
+                let running = self.running();
+                let known = running.get(name);
+                (known.is_some_and(|known| known.template == template), known.map_or(0, |known| known.generation))
+            };
+            if same {
+                continue;
+            }
+            let old = self.running().remove(name);
+            let listens = matches!(name, "watcher" | "console");
+            if let Some(old) = old.as_ref().filter(|_| listens) {
+                old.process.stop().await?;
+            }
+            let program = self.program(name, &template, generation + 1).await?;
+            let process = std::sync::Arc::new(Process::start(program).await?);
+            if let Some(old) = old {
+                old.process.stop().await?;
+                replaced.push(name.to_owned());
+            }
+            self.running().insert(name.to_owned(), Running { template, generation: generation + 1, process });
+        }
+        Ok(replaced)
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pod template of a service's Deployment.
+    async fn template(&self, name: &str) -> anyhow::Result<Value> {
+        let selector = format!("app.kubernetes.io%2Fpart-of%3Dithaca,app.kubernetes.io%2Fcomponent%3D{name}");
+        let path = format!("/apis/apps/v1/namespaces/{}/deployments?labelSelector={selector}", self.namespace);
+        let found = self.on.cluster.get(&path).await?.context("no Deployments")?;
+        let items = found["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        ensure!(items.len() == 1, "{} Deployments for {name} in {}", items.len(), self.namespace);
+        Ok(items[0]["spec"]["template"].clone())
+    }
+
+    async fn program(&self, name: &str, template: &Value, generation: u32) -> anyhow::Result<Program> {
+        let container = &template["spec"]["containers"][0];
+        let arguments = container["args"].as_array().into_iter().flatten();
+        let arguments: Vec<_> = arguments.filter_map(Value::as_str).map(str::to_owned).collect();
+        let http = port::free()?;
+        let mut environment = vec![("ITHACA_HTTP_LISTEN".to_owned(), format!("127.0.0.1:{http}"))];
+        for variable in container["env"].as_array().into_iter().flatten() {
+            environment.push(self.variable(name, variable)?);
+        }
+        let listens = match name {
+            "watcher" => vec![("ITHACA_GRPC_LISTEN", self.ports.grpc), ("ITHACA_WEBHOOK_LISTEN", self.ports.webhook)],
+            "console" => vec![("ITHACA_CONSOLE_LISTEN", self.ports.console)],
+            _ => Vec::new(),
+        };
+        let address = |(name, port): (&str, u16)| (name.to_owned(), format!("127.0.0.1:{port}"));
+        environment.extend(listens.into_iter().map(address));
+        if template["spec"]["automountServiceAccountToken"] == true {
+            let kubeconfig = self.kubeconfig(name, template).await?;
+            environment.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
+        }
+        if name == "renderer" {
+            // The image has helm and kustomize in its PATH.
+            environment.push(("PATH".to_owned(), self.on.tools.folder().display().to_string()));
+        }
+        Ok(Program {
+            name: format!("{name}-{generation}"),
+            path: self.binary.clone(),
+            arguments,
+            environment,
+            log: self.on.dir.join(format!("logs/{name}.log")),
+            ready: Ready::Answers(format!("http://127.0.0.1:{http}/readyz")),
+            metrics: Some(format!("http://127.0.0.1:{http}/metrics")),
+        })
+    }
+
+    fn variable(&self, service: &str, variable: &Value) -> anyhow::Result<(String, String)> {
+        let name = variable["name"].as_str().context("a variable without name")?;
+        let value = match name {
+            "ITHACA_NATS_URL" => self.on.nats.url.clone(),
+            "ITHACA_WATCHER_URL" => format!("http://127.0.0.1:{}", self.ports.grpc),
+            "ITHACA_CACHE_DIR" | "ITHACA_WORK_DIR" => self.on.dir.join(service).display().to_string(),
+            _ if variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace" => self.namespace.clone(),
+            _ => {
+                let value = variable["value"].as_str();
+                value.with_context(|| format!("{service}: {name} comes from where no value is known"))?.to_owned()
+            }
+        };
+        Ok((name.to_owned(), value))
+    }
+
+    /// The cluster's kubeconfig with a token of the pod's ServiceAccount.
+    async fn kubeconfig(&self, name: &str, template: &Value) -> anyhow::Result<PathBuf> {
+        let account = template["spec"]["serviceAccountName"].as_str().context("a pod without account")?;
+        let path = self.on.dir.join(format!("{name}.kubeconfig"));
+        let text = self.account(account).await?;
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// A kubeconfig for a ServiceAccount of the namespace, by TokenRequest.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub async fn account(&self, account: &str) -> anyhow::Result<String> {
+        let cluster = &self.on.cluster;
+        let create = ["create", "token", account, "--namespace", &self.namespace, "--duration=24h"];
+        let token = cluster.kubectl(&create).await?;
+        let view = cluster.kubectl(&["config", "view", "--raw", "--minify", "--output=json"]).await?;
+        let mut config: Value = serde_json::from_str(&view)?;
+        config["users"][0]["user"] = json!({"token": token.trim()});
+        Ok(config.to_string())
+    }
+}
