@@ -2,3 +2,12 @@
 //!
 //! In: the built binary, the programs of `tests/tools` and `tests/tools/checks`. Out: verdicts.
 //! No container runs here: what can be proven without one is.
+
+mod bootstrap;
+mod install;
+mod refuses;
+mod rights;
+mod schemas;
+mod self_management;
+mod template;
+mod values;

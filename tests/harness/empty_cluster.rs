@@ -43,14 +43,7 @@ impl EmptyCluster {
         let control_plane = control_plane?;
         let cluster = Cluster::new(control_plane.kubeconfig.clone(), tools.clone());
         cluster.apply(STORAGE).await?;
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            tools,
-            cluster,
-            nats: nats?,
-            git,
-            _control_plane: control_plane,
-        })
+        Ok(Self { dir: dir.to_path_buf(), tools, cluster, nats: nats?, git, _control_plane: control_plane })
     }
 
     /// One for a test, in a folder of its own.

@@ -60,7 +60,8 @@ impl<'a> HelmController<'a> {
         let path = |path: &Path| path.display().to_string();
         let (archive, values) = (path(&archive), path(&values));
         let namespace = text("targetNamespace")?;
-        let arguments = ["upgrade", "--install", name, &archive, "--namespace", namespace, "--values", &values];
+        let arguments =
+            ["upgrade", "--install", name, &archive, "--namespace", namespace, "--values", &values];
         self.on.helm(&arguments).await?;
         Ok(())
     }

@@ -83,7 +83,10 @@ impl<'a> Kubelet<'a> {
             let (same, generation) = {
                 let running = self.running();
                 let known = running.get(name);
-                (known.is_some_and(|known| known.template == template), known.map_or(0, |known| known.generation))
+                (
+                    known.is_some_and(|known| known.template == template),
+                    known.map_or(0, |known| known.generation),
+                )
             };
             if same {
                 continue;
@@ -111,7 +114,8 @@ impl<'a> Kubelet<'a> {
     /// The pod template of a service's Deployment.
     async fn template(&self, name: &str) -> anyhow::Result<Value> {
         let selector = format!("app.kubernetes.io%2Fpart-of%3Dithaca,app.kubernetes.io%2Fcomponent%3D{name}");
-        let path = format!("/apis/apps/v1/namespaces/{}/deployments?labelSelector={selector}", self.namespace);
+        let path =
+            format!("/apis/apps/v1/namespaces/{}/deployments?labelSelector={selector}", self.namespace);
         let found = self.on.cluster.get(&path).await?.context("no Deployments")?;
         let items = found["items"].as_array().map(Vec::as_slice).unwrap_or_default();
         ensure!(items.len() == 1, "{} Deployments for {name} in {}", items.len(), self.namespace);
@@ -128,7 +132,9 @@ impl<'a> Kubelet<'a> {
             environment.push(self.variable(name, variable)?);
         }
         let listens = match name {
-            "watcher" => vec![("ITHACA_GRPC_LISTEN", self.ports.grpc), ("ITHACA_WEBHOOK_LISTEN", self.ports.webhook)],
+            "watcher" => {
+                vec![("ITHACA_GRPC_LISTEN", self.ports.grpc), ("ITHACA_WEBHOOK_LISTEN", self.ports.webhook)]
+            }
             "console" => vec![("ITHACA_CONSOLE_LISTEN", self.ports.console)],
             _ => Vec::new(),
         };
@@ -140,7 +146,8 @@ impl<'a> Kubelet<'a> {
         }
         if name == "renderer" {
             // The image has helm and kustomize in its PATH.
-            environment.push(("PATH".to_owned(), self.on.tools.folder().display().to_string()));
+            environment
+                .push(("PATH".to_owned(), format!("{}:/usr/bin:/bin", self.on.tools.folder().display())));
         }
         Ok(Program {
             name: format!("{name}-{generation}"),
@@ -159,10 +166,15 @@ impl<'a> Kubelet<'a> {
             "ITHACA_NATS_URL" => self.on.nats.url.clone(),
             "ITHACA_WATCHER_URL" => format!("http://127.0.0.1:{}", self.ports.grpc),
             "ITHACA_CACHE_DIR" | "ITHACA_WORK_DIR" => self.on.dir.join(service).display().to_string(),
-            _ if variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace" => self.namespace.clone(),
+            _ if variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace" => {
+                self.namespace.clone()
+            }
             _ => {
-                let value = variable["value"].as_str();
-                value.with_context(|| format!("{service}: {name} comes from where no value is known"))?.to_owned()
+                ensure!(
+                    variable["valueFrom"].is_null(),
+                    "{service}: {name} comes from where no value is known"
+                );
+                variable["value"].as_str().unwrap_or_default().to_owned()
             }
         };
         Ok((name.to_owned(), value))

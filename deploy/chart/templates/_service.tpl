@@ -18,6 +18,7 @@ metadata:
 spec:
   replicas: {{ $settings.replicas }}
   revisionHistoryLimit: 3
+  progressDeadlineSeconds: {{ $root.Values.progressDeadlineSeconds }}
   strategy:
     type: RollingUpdate
     rollingUpdate:

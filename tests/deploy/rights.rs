@@ -1,0 +1,82 @@
+//! The services run under the accounts, arguments and environment that the chart gives them: nothing that they need is
+//! missing, and what they must not do is refused by the API server.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use ithaca_tests::{Cluster, EmptyCluster, Kubelet, binary, sample, wait_until};
+
+use crate::template::chart;
+
+/// What each account must not do, as kubectl says it.
+const FORBIDDEN: [(&str, &[&str]); 16] = [
+    ("watcher", &["create", "namespace", "forbidden"]),
+    ("watcher", &["annotate", "application/root", "-n", "argocd", "a=b"]),
+    ("watcher", &["get", "secret/other", "-n", "argocd"]),
+    ("watcher", &["get", "secrets", "-n", "argocd"]),
+    ("watcher", &["get", "deployments", "-n", "website"]),
+    ("watcher", &["delete", "crd/applications.argoproj.io"]),
+    ("renderer", &["get", "applications", "-n", "argocd"]),
+    ("renderer", &["get", "configmap/argocd-cm", "-n", "argocd"]),
+    ("renderer", &["get", "namespaces"]),
+    ("notifier", &["get", "applications", "-n", "argocd"]),
+    ("notifier", &["get", "secrets", "-n", "argocd"]),
+    ("notifier", &["delete", "events", "--all", "-n", "argocd"]),
+    ("notifier", &["create", "configmap", "a", "-n", "argocd"]),
+    ("console", &["annotate", "application/root", "-n", "argocd", "a=b"]),
+    ("console", &["get", "secrets", "-n", "argocd"]),
+    ("console", &["delete", "application/root", "-n", "argocd"]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_syncs_under_the_rights_of_the_chart_and_no_more_is_granted() -> anyhow::Result<()> {
+    let cluster = EmptyCluster::fresh().await?;
+    cluster.helm(&["install", "ithaca", &chart(), "--create-namespace", "--namespace=argocd"]).await?;
+    let kubelet = Kubelet::start(&cluster, binary()?, "argocd").await?;
+    let repository = cluster.repository("sample").await?;
+    sample::publish(&repository).await?;
+    cluster.cluster.apply(&sample::root_application(&repository)?).await?;
+    for name in ["root", "gateway", "notes", "website"] {
+        synced(&cluster.cluster, name).await?;
+    }
+    wait_until("the notifier has written Events", Duration::from_secs(30), async || {
+        let events = cluster.cluster.get("/api/v1/namespaces/argocd/events").await?.context("no events")?;
+        let ours = events["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|event| event["source"]["component"] == "ithaca");
+        ensure!(ours.count() > 0, "there is none");
+        Ok(())
+    })
+    .await?;
+
+    for service in ["watcher", "renderer", "notifier", "console"] {
+        let account = kubelet.account(&format!("ithaca-{service}")).await?;
+        let kubeconfig = cluster.dir.join(format!("as-{service}.kubeconfig"));
+        std::fs::write(&kubeconfig, account)?;
+        let as_service = Cluster::new(kubeconfig, cluster.tools.clone());
+        for (_, words) in FORBIDDEN.iter().filter(|(of, _)| *of == service) {
+            let refused = as_service.kubectl(words).await.err();
+            let refused = refused.with_context(|| format!("{service} may {words:?}"))?.to_string();
+            ensure!(
+                refused.contains("(Forbidden)") || refused.contains("forbidden:"),
+                "{service} {words:?}: {refused}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Waits until an Application is what Git says, and well.
+pub async fn synced(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    let path = format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{name}");
+    wait_until(&format!("{name} is Synced and Healthy"), Duration::from_secs(60), async || {
+        let application = cluster.get(&path).await?.context("it is not there")?;
+        let status = &application["status"];
+        let state = (status["sync"]["status"].as_str(), status["health"]["status"].as_str());
+        ensure!(state == (Some("Synced"), Some("Healthy")), "it is {state:?}: {}", status["conditions"]);
+        Ok(())
+    })
+    .await
+}
