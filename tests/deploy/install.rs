@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use ithaca_tests::EmptyCluster;
-use serde_json::Value;
 
 use crate::template::chart;
 
@@ -119,6 +118,6 @@ impl Release<'_> {
         let variables = applier["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned();
         let log = variables.into_iter().flatten().find(|variable| variable["name"] == "ITHACA_LOG");
         let level = log.as_ref().and_then(|variable| variable["value"].as_str().map(str::to_owned));
-        level.with_context(|| format!("no level in {}", Value::from(applier["spec"].clone())))
+        level.with_context(|| format!("no level in {}", applier["spec"]))
     }
 }

@@ -31,7 +31,8 @@ const FORBIDDEN: [(&str, &[&str]); 16] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_syncs_under_the_rights_of_the_chart_and_no_more_is_granted() -> anyhow::Result<()> {
     let cluster = EmptyCluster::fresh().await?;
-    cluster.helm(&["install", "ithaca", &chart(), "--create-namespace", "--namespace=argocd"]).await?;
+    let below = "--set=server.ingress.enabled=true,server.ingress.path=/cd";
+    cluster.helm(&["install", "ithaca", &chart(), "--create-namespace", "--namespace=argocd", below]).await?;
     let kubelet = Kubelet::start(&cluster, binary()?, "argocd").await?;
     let repository = cluster.repository("sample").await?;
     sample::publish(&repository).await?;
@@ -39,6 +40,15 @@ async fn the_sample_syncs_under_the_rights_of_the_chart_and_no_more_is_granted()
     for name in ["root", "gateway", "notes", "website"] {
         synced(&cluster.cluster, name).await?;
     }
+    ensure!(
+        kubelet.webhook()?.ends_with("/cd/api/webhook"),
+        "webhooks are not below the path of the Ingress"
+    );
+    let page = reqwest::get(kubelet.console()?).await?;
+    ensure!(
+        page.status() == 200 && page.text().await?.contains("website"),
+        "no page below the path of the Ingress"
+    );
     wait_until("the notifier has written Events", Duration::from_secs(30), async || {
         let events = cluster.cluster.get("/api/v1/namespaces/argocd/events").await?.context("no events")?;
         let ours = events["items"]

@@ -46,20 +46,32 @@ impl<'a> Kubelet<'a> {
         let ports = Ports { grpc: port::free()?, webhook: port::free()?, console: port::free()? };
         let kubelet = Self { on, binary, namespace: namespace.to_owned(), ports, running: Mutex::default() };
         kubelet.follow().await?;
-        on.git.set_webhook(Some(kubelet.webhook()));
+        on.git.set_webhook(Some(kubelet.webhook()?));
         Ok(kubelet)
     }
 
-    /// Where Git hosts tell about pushes.
-    #[must_use]
-    pub fn webhook(&self) -> String {
-        format!("http://127.0.0.1:{}/api/webhook", self.ports.webhook)
+    /// Where an Ingress leads pushes of Git hosts.
+    ///
+    /// # Errors
+    /// When no watcher runs.
+    pub fn webhook(&self) -> anyhow::Result<String> {
+        let base = self.variable_of("watcher", "ITHACA_WEBHOOK_BASE_PATH")?;
+        Ok(format!("http://127.0.0.1:{}{base}/api/webhook", self.ports.webhook))
     }
 
-    /// The web page.
-    #[must_use]
-    pub fn console(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.console)
+    /// Where an Ingress leads people.
+    ///
+    /// # Errors
+    /// When no console runs.
+    pub fn console(&self) -> anyhow::Result<String> {
+        let base = self.variable_of("console", "ITHACA_CONSOLE_BASE_PATH")?;
+        Ok(format!("http://127.0.0.1:{}{base}/", self.ports.console))
+    }
+
+    fn variable_of(&self, service: &str, name: &str) -> anyhow::Result<String> {
+        let process = self.process(service)?;
+        let variable = process.program().environment.iter().find(|(known, _)| known == name);
+        Ok(variable.map(|(_, value)| value.clone()).unwrap_or_default())
     }
 
     /// A service's process.

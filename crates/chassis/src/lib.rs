@@ -10,7 +10,7 @@ mod process;
 mod serve;
 mod telemetry;
 
-pub use args::{Args, LogFormat};
+pub use args::{Args, LogFormat, base_path};
 pub use health::{Health, ReadyFlag};
 pub use process::{Process, run};
 pub use telemetry::{SECONDS, Timer, seconds};

@@ -22,6 +22,9 @@ pub struct Args {
     /// Address that takes webhooks, at /api/webhook
     #[arg(long, env = "ITHACA_WEBHOOK_LISTEN", default_value = "0.0.0.0:8082", help_heading = "Watcher")]
     pub webhook_listen: SocketAddr,
+    /// Path below which a reverse proxy shows the webhooks too, such as /ithaca
+    #[arg(long, env = "ITHACA_WEBHOOK_BASE_PATH", default_value = "", value_parser = ithaca_chassis::base_path, help_heading = "Watcher")]
+    pub webhook_base_path: String,
     /// Largest webhook that is read, in MiB
     #[arg(long, env = "ITHACA_WEBHOOK_MAX_MIB", default_value_t = 50, help_heading = "Watcher")]
     pub webhook_max_mib: usize,

@@ -74,7 +74,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         () = capabilities::watch(client, events_tx.clone()) => Err("the watch ended"),
         () = tell_incarnations(&bus, events_tx) => Err("the bus ended"),
         () = serve_content(grpc, content, process.shutdown.clone()) => Err("the gRPC server ended"),
-        () = serve_webhooks(webhook, webhooks) => Err("the webhook server ended"),
+        () = serve_webhooks(webhook, router(webhooks, &args.webhook_base_path)) => Err("the webhook server ended"),
         _ = &mut publisher => Err("publishing ended"),
     };
     if ended.is_ok() {
@@ -103,8 +103,8 @@ async fn serve_content(listener: TcpListener, content: Content, shutdown: Cancel
     }
 }
 
-async fn serve_webhooks(listener: TcpListener, webhooks: Webhooks) {
-    if let Err(error) = axum::serve(listener, router(webhooks)).await {
+async fn serve_webhooks(listener: TcpListener, router: axum::Router) {
+    if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "failed to serve webhooks");
     }
 }

@@ -28,6 +28,8 @@ use crate::settings::WebhookSecret;
 const AT_ONCE: usize = 4;
 /// How long a sender may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As Git hosts know it from Argo CD.
+const PATH: &str = "/api/webhook";
 
 /// What the endpoint works with.
 #[derive(Clone)]
@@ -66,10 +68,14 @@ impl Refusal {
     }
 }
 
-/// The endpoint.
-pub fn router(webhooks: Webhooks) -> Router {
+/// The endpoint, and the same below a base path where there is one.
+pub fn router(webhooks: Webhooks, base_path: &str) -> Router {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
-    Router::new().route("/api/webhook", post(receive)).with_state((webhooks, permits))
+    let mut router = Router::new().route(PATH, post(receive));
+    if !base_path.is_empty() {
+        router = router.route(&format!("{base_path}{PATH}"), post(receive));
+    }
+    router.with_state((webhooks, permits))
 }
 
 async fn receive(
