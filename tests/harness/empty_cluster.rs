@@ -36,8 +36,21 @@ impl EmptyCluster {
     /// When a part fails, with the end of its log.
     pub async fn start(dir: &Path, progress: &Progress) -> anyhow::Result<Self> {
         let tools = Tools::build(progress)?;
-        progress.step("starting the control plane, NATS and the Git server");
         let git = GitServer::start(&dir.join("git"))?;
+        Self::beside(git, dir, tools, progress).await
+    }
+
+    /// What is there after the whole cluster is lost: another one, and the same Git server.
+    ///
+    /// # Errors
+    /// As [`EmptyCluster::start`].
+    pub async fn lost(self, dir: &Path, progress: &Progress) -> anyhow::Result<Self> {
+        let Self { tools, git, .. } = self;
+        Self::beside(git, dir, tools, progress).await
+    }
+
+    async fn beside(git: GitServer, dir: &Path, tools: Tools, progress: &Progress) -> anyhow::Result<Self> {
+        progress.step("starting an empty cluster and NATS");
         let (control_plane, nats) =
             tokio::join!(ControlPlane::start(dir, &tools, 3), Nats::start(dir, &tools));
         let control_plane = control_plane?;

@@ -9,13 +9,16 @@ mod floor;
 mod latency;
 mod process;
 mod quiet;
+mod recover;
 mod report;
 mod workload;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use ithaca_tests::target_folder;
+use serde::Serialize;
 
 pub use workload::Kind;
 
@@ -30,6 +33,28 @@ pub struct Args {
 enum Scenario {
     /// Create applications of 4 objects each, change them, make them drift, leave them alone
     Apply(ApplyArgs),
+    /// Lose a whole cluster, and bring it back from Git with its bootstrap file
+    Recover(RecoverArgs),
+}
+
+/// Options of `bench recover`.
+#[derive(clap::Args)]
+pub struct RecoverArgs {
+    /// How many applications of 4 objects
+    #[arg(long, default_value_t = 100)]
+    apps: usize,
+    /// What their sources are
+    #[arg(long, value_enum, default_value_t = Kind::Dir)]
+    source: Kind,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Holds all state and logs, and is emptied first
+    #[arg(long, default_value_os_t = target_folder().join("bench"))]
+    dir: PathBuf,
+    /// Measure this binary instead of building the release
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
 }
 
 /// Options of `bench apply`.
@@ -63,10 +88,15 @@ pub struct ApplyArgs {
 
 /// Runs the scenario and prints its report.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Scenario::Apply(args) = args.scenario;
-    let report = apply::run(&args).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+    match args.scenario {
+        Scenario::Apply(args) => print(&apply::run(&args).await?, args.json),
+        Scenario::Recover(args) => print(&recover::run(&args).await?, args.json),
+    }
+}
+
+fn print(report: &(impl Display + Serialize), json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         println!("{report}");
     }
