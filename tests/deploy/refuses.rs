@@ -1,7 +1,9 @@
 //! What an install refuses: each time with the reason and what to do.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
-use ithaca_tests::EmptyCluster;
+use ithaca_tests::{EmptyCluster, Process, Program, Ready, binary, wait_until};
 
 use crate::template::chart;
 
@@ -65,5 +67,44 @@ async fn an_install_that_would_fight_or_fail_is_refused_and_says_what_to_do() ->
     refused("other", "elsewhere", &[told], &words).await?;
     refused("other", "argocd", &[told], &words).await?;
     install("other", "elsewhere", &[told, "--set=allowSecondInstall=true"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_and_people_are_told_of_missing_definitions() -> anyhow::Result<()> {
+    let cluster = EmptyCluster::fresh().await?;
+    let kubeconfig = ("KUBECONFIG".to_owned(), cluster.cluster.kubeconfig().display().to_string());
+    for service in ["watcher", "applier", "console"] {
+        let arguments =
+            [service, "--http-listen=127.0.0.1:0", "--nats-url", &cluster.nats.url].map(str::to_owned);
+        let own = match service {
+            "watcher" => vec!["--grpc-listen=127.0.0.1:0", "--webhook-listen=127.0.0.1:0"],
+            "console" => vec!["--console-listen=127.0.0.1:0"],
+            _ => Vec::new(),
+        };
+        let process = Process::start(Program {
+            name: service.to_owned(),
+            path: binary()?,
+            arguments: arguments.into_iter().chain(own.into_iter().map(str::to_owned)).collect(),
+            environment: vec![kubeconfig.clone()],
+            log: cluster.dir.join(format!("logs/{service}.log")),
+            ready: Ready::Started,
+            metrics: None,
+        })
+        .await?;
+        wait_until(&format!("{service} says what to do"), Duration::from_secs(20), async || {
+            let log = process.log_tail(20);
+            ensure!(log.contains("apply the folder crds"), "{log}");
+            Ok(())
+        })
+        .await?;
+    }
+    let list = tokio::process::Command::new(binary()?)
+        .args(["app", "list"])
+        .env("KUBECONFIG", cluster.cluster.kubeconfig())
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&list.stderr).into_owned();
+    ensure!(!list.status.success() && said.contains("apply the folder crds"), "{said}");
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! Absent is omitted when writing; unknown fields are ignored when reading. Where Kubernetes has
 //! no difference between an absent and an empty string or list, neither have these types.
 
+mod access;
 pub mod annotation;
 pub mod application;
 pub mod crd;
@@ -24,6 +25,7 @@ pub mod tracking;
 mod object;
 mod schema;
 
+pub use access::unreadable;
 pub use application::{Application, ApplicationSpec};
 pub use crd::crds;
 pub use destination::Destination;

@@ -78,7 +78,10 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
                 settle(&shared, before.iter().filter(|uid| !listed.contains(*uid)));
                 ready.set(true);
             }
-            Err(error) => tracing::warn!(%error, "the watch of Applications was interrupted"),
+            Err(error) => {
+                let why = ithaca_api::unreadable(&error);
+                tracing::warn!(why, %error, "failed to watch Applications, trying again");
+            }
         }
     }
 }

@@ -48,7 +48,8 @@ pub async fn follow(client: Client, namespace: String, board: Arc<Board>, ready:
             Err(error) if is_told => tracing::debug!(%error, "failed to watch the Applications"),
             Err(error) => {
                 is_told = true;
-                tracing::warn!(%error, "failed to watch the Applications, trying again");
+                let why = ithaca_api::unreadable(&error);
+                tracing::warn!(why, %error, "failed to watch Applications, trying again");
             }
         }
     }

@@ -22,7 +22,10 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
     let api: Api<WatchedObject> = Api::namespaced(client, namespace);
     let config = watcher::Config::default().page_size(PAGE);
     let mut stream = watcher(api, config)
-        .inspect_err(|error| tracing::warn!(%error, "failed to watch Applications, trying again"))
+        .inspect_err(|error| {
+            let why = ithaca_api::unreadable(error);
+            tracing::warn!(why, %error, "failed to watch Applications, trying again");
+        })
         .backoff(patience())
         .boxed();
     let mut listed: BTreeSet<Arc<str>> = BTreeSet::new();

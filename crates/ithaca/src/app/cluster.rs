@@ -104,13 +104,6 @@ fn key(object: &DynamicObject) -> (Option<&str>, Option<&str>) {
 }
 
 fn explained(error: kube::Error) -> anyhow::Error {
-    let hint = match &error {
-        kube::Error::Api(status) if status.code == 404 => {
-            "the cluster has no Applications: their CRD is missing"
-        }
-        kube::Error::Api(status) if status.code == 403 => "your account may not read Applications there",
-        kube::Error::Api(_) => "the API server refused",
-        _ => "the cluster did not answer",
-    };
-    anyhow::Error::from(error).context(format!("failed to read the Applications: {hint}"))
+    let why = ithaca_api::unreadable(&error);
+    anyhow::Error::from(error).context(format!("failed to read the Applications: {why}"))
 }
