@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{app, bootstrap, output};
+use crate::{app, bootstrap, output, probe};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +29,8 @@ enum Command {
     /// Look at Applications, with the rights of your kubeconfig
     App(app::Args),
     Bootstrap(bootstrap::Args),
+    /// Ask addresses whether they answer: the health check of images without a shell
+    Probe(probe::Args),
     /// Print the version
     Version,
     /// Service: observes Git and Applications
@@ -48,6 +50,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::App(args) => app::run(args),
         Command::Bootstrap(args) => output::ended(bootstrap::run(args)),
+        Command::Probe(args) => probe::run(args),
         Command::Version => {
             println!("ithaca {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

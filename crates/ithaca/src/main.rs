@@ -6,6 +6,7 @@ mod app;
 mod bootstrap;
 mod command;
 mod output;
+mod probe;
 
 use std::process::ExitCode;
 
