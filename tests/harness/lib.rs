@@ -39,5 +39,5 @@ pub use progress::Progress;
 pub use repository::Repository;
 pub use services::{SERVICES, Services};
 pub use stack::{Options, Record, RecordedProcess, Stack, binary, empty};
-pub use tools::{Tools, repository_root, target_folder};
+pub use tools::{LINKER_FLAGS, Tools, repository_root, target_folder};
 pub use wait::wait_until;

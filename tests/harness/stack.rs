@@ -81,6 +81,17 @@ impl Stack {
         Ok(stack)
     }
 
+    /// As [`Stack::fresh`] with one node and without Ithaca's services, for tests that start them in another way.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn without_services() -> anyhow::Result<Self> {
+        let dir = fresh_folder()?;
+        let options = Options { dir, nodes: 1, kubeconfig: None, binary: None, for_tests: true };
+        let progress = Progress::silent();
+        Self::start(options, Tools::build(&progress)?, &progress).await
+    }
+
     /// Starts everything in a folder that [`empty`] has prepared. The caller writes the record, once all is ready.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Progress;
 
-/// Without them Kubernetes' programs and their clients believe in v0.0.0.
-const LINKER_FLAGS: &str = "-s -w \
+/// What the programs are linked with. Without it Kubernetes' programs and their clients believe in v0.0.0.
+pub const LINKER_FLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.37.2 \
     -X k8s.io/component-base/version.gitMajor=1 \
     -X k8s.io/component-base/version.gitMinor=37";
