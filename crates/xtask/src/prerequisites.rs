@@ -49,6 +49,16 @@ const TO_TEST: &[Prerequisite] = &[
         least: None,
         missing: "chromedriver is missing: install the Debian package chromium-driver",
     },
+    Prerequisite {
+        command: &["umoci", "--version"],
+        least: None,
+        missing: "umoci is missing: install the Debian package umoci, which packs the images for the tests",
+    },
+    Prerequisite {
+        command: &["runc", "--version"],
+        least: None,
+        missing: "runc is missing: install the Debian package runc, which runs the images for the tests",
+    },
 ];
 
 /// What `up` and `bench` need.

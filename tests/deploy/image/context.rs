@@ -20,7 +20,13 @@ fn cargo_finds_the_whole_workspace_in_the_build_context() -> anyhow::Result<()> 
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(&folder).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // What the builds read beside the workspace.
-    for path in ["tests/tools/go.mod", "tests/tools/go.sum", "deploy/image/root.sh", "deploy/chart/crds"] {
+    for path in [
+        "tests/tools/go.mod",
+        "tests/tools/go.sum",
+        "deploy/image/root.sh",
+        "deploy/chart/crds",
+        "deploy/chart/grafana/alerts.yaml",
+    ] {
         ensure!(folder.join(path).exists(), ".dockerignore keeps {path} from the builder");
     }
     for path in [".git", "target", "tests/harness"] {
@@ -48,6 +54,8 @@ fn copy(path: &str, folder: &Path) -> anyhow::Result<()> {
         let target = folder.join(entry.path().strip_prefix(&root)?);
         if entry.file_type().is_dir() {
             std::fs::create_dir_all(target)?;
+        } else if entry.path_is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path())?, target)?;
         } else {
             std::fs::create_dir_all(target.parent().context("a file without a folder")?)?;
             std::fs::copy(entry.path(), target)?;
