@@ -4,6 +4,7 @@
 //! No container runs here: what can be proven without one is.
 
 mod bootstrap;
+mod bus;
 mod image;
 mod install;
 mod refuses;

@@ -51,15 +51,41 @@ async fn create(
     what: &'static str,
     config: stream::Config,
 ) -> Result<stream::Stream, Error> {
-    jetstream
+    let replicas = config.num_replicas;
+    let stream = jetstream
         .get_or_create_stream(config)
         .await
+        .map_err(|source| Error::Prepare { what, source: source.into() })?;
+    keep_copies(jetstream, what, &stream.cached_info().config, replicas).await?;
+    Ok(stream)
+}
+
+/// Raises the number of copies to what is asked for. It is never lowered here: while a release rolls out, processes of
+/// the one before still ask for fewer.
+async fn keep_copies(
+    jetstream: &jetstream::Context,
+    what: &'static str,
+    found: &stream::Config,
+    replicas: usize,
+) -> Result<(), Error> {
+    if found.num_replicas >= replicas {
+        return Ok(());
+    }
+    tracing::info!(stream = what, from = found.num_replicas, to = replicas, "keeping more copies");
+    jetstream
+        .update_stream(stream::Config { num_replicas: replicas, ..found.clone() })
+        .await
+        .map(drop)
         .map_err(|source| Error::Prepare { what, source: source.into() })
 }
 
 async fn ensure_contents(jetstream: &jetstream::Context, replicas: usize) -> Result<(), Error> {
     if jetstream.get_object_store(subject::CONTENTS).await.is_ok() {
-        return Ok(());
+        // NATS keeps a bucket of objects in a stream of this name.
+        let stream = jetstream.get_stream(format!("OBJ_{}", subject::CONTENTS)).await;
+        let stream =
+            stream.map_err(|source| Error::Prepare { what: subject::CONTENTS, source: source.into() })?;
+        return keep_copies(jetstream, subject::CONTENTS, &stream.cached_info().config, replicas).await;
     }
     let config = object_store::Config {
         bucket: subject::CONTENTS.to_owned(),

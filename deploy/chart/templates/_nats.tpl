@@ -9,7 +9,7 @@ jetstream {
   store_dir: /data
 }
 lame_duck_grace_period: 5s
-lame_duck_duration: 20s
+lame_duck_duration: 30s
 {{- if gt (int .Values.nats.replicas) 1 }}
 cluster {
   name: {{ $name }}
