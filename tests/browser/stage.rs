@@ -94,6 +94,7 @@ impl Stage {
         let args = ithaca_bus::Args {
             nats_url: self.stack.nats.url.clone(),
             nats_credentials: None,
+            nats_token: None,
             nats_replicas: 1,
         };
         let bus = Bus::connect(&args, "browser test").await?;

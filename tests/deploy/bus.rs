@@ -11,11 +11,13 @@ use serde_json::Value;
 use crate::template::{object, objects};
 
 const SERVERS: usize = 3;
+const TOKEN: &str = "mellon";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_copies_are_kept_of_what_was_there_once_more_are_asked_for() -> anyhow::Result<()> {
     let cluster = EmptyCluster::fresh().await?;
     let servers = Servers::start(&cluster).await?;
+    servers.refuse_strangers().await?;
     let once = servers.connect(1).await?;
     ensure!(servers.copies().await?.iter().all(|(_, copies)| *copies == 1), "{:?}", servers.copies().await?);
     let thrice = servers.connect(SERVERS).await?;
@@ -40,7 +42,7 @@ struct Servers {
 
 impl Servers {
     async fn start(cluster: &EmptyCluster) -> anyhow::Result<Self> {
-        let objects = objects("nats: {replicas: 3}")?;
+        let objects = objects("nats: {replicas: 3, tokenSecret: bus}")?;
         let config = object(&objects, "ConfigMap", "ithaca-nats")?["data"]["nats.conf"].as_str();
         let config = config.context("no configuration")?.to_owned();
         let ports = || (0..SERVERS).map(|_| free_port()).collect::<anyhow::Result<Vec<_>>>();
@@ -82,9 +84,28 @@ impl Servers {
         .await
     }
 
+    /// A service that does not know the token never gets ready.
+    async fn refuse_strangers(&self) -> anyhow::Result<()> {
+        for token in [None, Some("friend")] {
+            let args = self.args(token, 1);
+            let connected =
+                tokio::time::timeout(Duration::from_secs(2), Bus::connect(&args, "stranger")).await;
+            ensure!(!matches!(connected, Ok(Ok(_))), "the bus takes anybody");
+        }
+        Ok(())
+    }
+
+    fn args(&self, token: Option<&str>, replicas: usize) -> ithaca_bus::Args {
+        ithaca_bus::Args {
+            nats_url: self.url.clone(),
+            nats_credentials: None,
+            nats_token: token.map(str::to_owned),
+            nats_replicas: replicas,
+        }
+    }
+
     async fn connect(&self, replicas: usize) -> anyhow::Result<Bus> {
-        let args =
-            ithaca_bus::Args { nats_url: self.url.clone(), nats_credentials: None, nats_replicas: replicas };
+        let args = self.args(Some(TOKEN), replicas);
         Ok(Bus::connect(&args, "test").await?)
     }
 
@@ -114,7 +135,9 @@ fn server(cluster: &EmptyCluster, name: &str, config: &std::path::Path, monitor:
         name: name.to_owned(),
         path: cluster.tools.path("nats-server"),
         arguments: vec!["--config".to_owned(), config.display().to_string()],
-        environment: vec![("POD_NAME".to_owned(), name.to_owned())],
+        environment: [("POD_NAME", name), ("TOKEN", TOKEN)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec(),
         log: cluster.dir.join(format!("logs/{name}.log")),
         // As the chart's probes ask.
         ready: Ready::Answers(format!("http://127.0.0.1:{monitor}/healthz?js-server-only=true")),

@@ -17,6 +17,15 @@ pub struct Args {
     /// File with NATS credentials (.creds)
     #[arg(long, env = "ITHACA_NATS_CREDENTIALS", help_heading = "Bus")]
     pub nats_credentials: Option<std::path::PathBuf>,
+    /// Token that the NATS server asks for; better given in the environment, where nobody lists it
+    #[arg(
+        long,
+        env = "ITHACA_NATS_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "nats_credentials",
+        help_heading = "Bus"
+    )]
+    pub nats_token: Option<String>,
     /// Copies that JetStream keeps of each stream; as many NATS servers are needed
     #[arg(long, env = "ITHACA_NATS_REPLICAS", default_value_t = 1, help_heading = "Bus")]
     pub nats_replicas: usize,
@@ -75,6 +84,9 @@ async fn open(args: &Args, name: &str, connected: watch::Sender<u64>) -> Result<
     let mut options = async_nats::ConnectOptions::new();
     if let Some(path) = &args.nats_credentials {
         options = options.credentials_file(path).await.map_err(|e| failed(e.into()))?;
+    }
+    if let Some(token) = &args.nats_token {
+        options = options.token(token.clone());
     }
     let servers = args.nats_url.split(',').map(str::trim).collect::<Vec<_>>();
     options

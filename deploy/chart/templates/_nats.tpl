@@ -8,6 +8,11 @@ http: 0.0.0.0:8222
 jetstream {
   store_dir: /data
 }
+{{- if .Values.nats.tokenSecret }}
+authorization {
+  token: $TOKEN
+}
+{{- end }}
 lame_duck_grace_period: 5s
 lame_duck_duration: 30s
 {{- if gt (int .Values.nats.replicas) 1 }}

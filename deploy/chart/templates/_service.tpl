@@ -90,6 +90,10 @@ spec:
 {{- if $root.Values.nats.credentialsSecret }}
 - {name: ITHACA_NATS_CREDENTIALS, value: /etc/ithaca/nats/nats.creds}
 {{- end }}
+{{- with $root.Values.nats.tokenSecret }}
+- name: ITHACA_NATS_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
+{{- end }}
 - {name: ITHACA_LOG_FORMAT, value: {{ $root.Values.logFormat }}}
 - {name: ITHACA_LOG, value: {{ $root.Values.log | quote }}}
 {{- with default (index $root.Values.configs.params "otlp.address") $root.Values.otlpEndpoint }}

@@ -73,8 +73,12 @@ pub struct Stage {
 impl Stage {
     pub async fn start() -> Self {
         let nats = Nats::start();
-        let bus_args =
-            ithaca_bus::Args { nats_url: nats.url.clone(), nats_credentials: None, nats_replicas: 1 };
+        let bus_args = ithaca_bus::Args {
+            nats_url: nats.url.clone(),
+            nats_credentials: None,
+            nats_token: None,
+            nats_replicas: 1,
+        };
         let bus = Bus::connect(&bus_args, "test").await.expect("the bus answers");
         let watcher = Watcher::default();
         let address = free_address();
