@@ -33,12 +33,13 @@ impl Health {
     }
 
     /// The parts that are waited for; none when the process is ready.
+    /// Until a first part has registered, the service itself is waited for: it answers before it has begun.
     pub fn missing(&self) -> Vec<&'static str> {
-        self.lock()
-            .iter()
-            .filter(|(_, ready)| !ready.load(Ordering::Relaxed))
-            .map(|(name, _)| *name)
-            .collect()
+        let parts = self.lock();
+        if parts.is_empty() {
+            return vec!["the service"];
+        }
+        parts.iter().filter(|(_, ready)| !ready.load(Ordering::Relaxed)).map(|(name, _)| *name).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Part>> {
@@ -49,6 +50,12 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A health check that came early was told "ready" by a process that had not begun.
+    #[test]
+    fn a_process_of_which_nothing_is_known_is_not_ready() {
+        assert_eq!(Health::default().missing(), ["the service"]);
+    }
 
     #[test]
     fn a_process_is_ready_when_every_part_is() {
