@@ -3,15 +3,15 @@
 //! In: `deploy/image`. Out: every service ready and at work as an unprivileged user on a read-only root filesystem.
 //! Not proven here: that BuildKit runs the build stages, and the image for arm64.
 
-mod container;
+pub mod container;
 mod context;
-mod dockerfile;
-mod packed;
+pub mod dockerfile;
+pub mod packed;
 mod versions;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use walkdir::WalkDir;
 
 use container::Container;
 use packed::{Packed, TARGETS};
+
+/// Where tests give containers files of their own.
+const MOUNTED: &str = "/etc/ithaca";
 
 #[tokio::test]
 async fn images_hold_programs_and_their_libraries_and_nothing_else() -> anyhow::Result<()> {
@@ -35,7 +38,7 @@ async fn images_hold_programs_and_their_libraries_and_nothing_else() -> anyhow::
         let expected: BTreeSet<_> = programs.into_iter().chain(system).map(str::to_owned).collect();
         let files: BTreeSet<_> = files(&root)?.into_iter().filter(|path| !path.starts_with("lib")).collect();
         // Made by a runtime, as the place for what a test mounts.
-        let files: BTreeSet<_> = files.into_iter().filter(|path| path != "etc/ithaca/kubeconfig").collect();
+        let files: BTreeSet<_> = files.into_iter().filter(|path| !path.starts_with(&MOUNTED[1..])).collect();
         ensure!(files == expected, "{target} holds {files:?}");
         let libraries = root.join("lib64").read_dir().or_else(|_| root.join("lib").read_dir());
         ensure!(libraries?.next().is_some(), "{target} holds no loader");
@@ -106,7 +109,7 @@ struct Pod<'a> {
     packed: &'a Packed,
     stack: &'a Stack,
     grpc: u16,
-    kubeconfig: std::path::PathBuf,
+    kubeconfig: PathBuf,
 }
 
 impl<'a> Pod<'a> {
@@ -123,6 +126,8 @@ impl<'a> Pod<'a> {
         let mut environment = vec![
             variable("ITHACA_NATS_URL", self.stack.nats.url.clone()),
             variable("ITHACA_HTTP_LISTEN", listen(http)),
+            // The renderer knows no cluster, whatever it is told.
+            variable("KUBECONFIG", format!("{MOUNTED}/kubeconfig")),
         ];
         let own = match name {
             "watcher" => vec![
@@ -135,23 +140,32 @@ impl<'a> Pod<'a> {
         };
         environment.extend(own);
         Container {
-            target: if name == "renderer" { "ithaca-renderer" } else { "ithaca" },
+            target: if name == "renderer" { "ithaca-renderer" } else { "ithaca" }.to_owned(),
             name: name.to_owned(),
             arguments: vec![name.to_owned()],
             environment,
             // Where the watcher keeps what it fetched, and the renderer what it renders.
-            writable: if ["watcher", "renderer"].contains(&name) { vec!["/tmp"] } else { Vec::new() },
-            kubeconfig: (name != "renderer").then(|| self.kubeconfig.clone()),
+            writable: if ["watcher", "renderer"].contains(&name) {
+                vec!["/tmp".to_owned()]
+            } else {
+                Vec::new()
+            },
+            mounts: if name == "renderer" { Vec::new() } else { self.cluster() },
         }
+    }
+
+    fn cluster(&self) -> Vec<(PathBuf, String)> {
+        vec![(self.kubeconfig.clone(), format!("{MOUNTED}/kubeconfig"))]
     }
 
     /// Runs a command of users to its end.
     async fn run(&self, name: &str, arguments: &[String]) -> anyhow::Result<Output> {
         let container = Container {
-            target: "ithaca",
+            target: "ithaca".to_owned(),
             name: format!("command-{name}"),
             arguments: arguments.to_vec(),
-            kubeconfig: Some(self.kubeconfig.clone()),
+            environment: vec![("KUBECONFIG".to_owned(), format!("{MOUNTED}/kubeconfig"))],
+            mounts: self.cluster(),
             ..Container::default()
         };
         container.run(self.packed, &self.stack.dir).await

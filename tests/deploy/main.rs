@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod bus;
+mod compose;
 mod image;
 mod install;
 mod refuses;

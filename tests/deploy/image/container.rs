@@ -13,14 +13,11 @@ use serde_json::{Value, json};
 
 use super::packed::Packed;
 
-/// Where a container finds the cluster.
-pub const KUBECONFIG: &str = "/etc/ithaca/kubeconfig";
-
 /// What is started.
 #[derive(Clone, Debug, Default)]
 pub struct Container {
     /// The image.
-    pub target: &'static str,
+    pub target: String,
     /// Unique in a test.
     pub name: String,
     /// After the image's entry point.
@@ -28,9 +25,9 @@ pub struct Container {
     /// On top of the image's own.
     pub environment: Vec<(String, String)>,
     /// Folders in memory.
-    pub writable: Vec<&'static str>,
-    /// A file of the test that it sees as [`KUBECONFIG`].
-    pub kubeconfig: Option<PathBuf>,
+    pub writable: Vec<String>,
+    /// Files and folders of the test, and where it sees them; read-only.
+    pub mounts: Vec<(PathBuf, String)>,
 }
 
 impl Container {
@@ -65,8 +62,8 @@ impl Container {
     }
 
     fn config(&self, packed: &Packed) -> anyhow::Result<Value> {
-        let mut config = packed.config(self.target)?;
-        config["root"] = json!({"path": packed.root(self.target), "readonly": true});
+        let mut config = packed.config(&self.target)?;
+        config["root"] = json!({"path": packed.root(&self.target), "readonly": true});
         let process = config["process"].as_object_mut().context("the image says nothing of a process")?;
         process.insert("terminal".to_owned(), json!(false));
         process.insert("capabilities".to_owned(), json!({}));
@@ -74,9 +71,6 @@ impl Container {
         append(process.get_mut("args"), self.arguments.iter().map(|argument| json!(argument)))?;
         let variables = self.environment.iter().map(|(name, value)| json!(format!("{name}={value}")));
         append(process.get_mut("env"), variables)?;
-        if self.kubeconfig.is_some() {
-            append(process.get_mut("env"), [json!(format!("KUBECONFIG={KUBECONFIG}"))])?;
-        }
         config["mounts"] = self.mounts();
         config["linux"] = json!({"namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}]});
         config.as_object_mut().context("no configuration")?.remove("hostname");
@@ -93,8 +87,8 @@ impl Container {
         mounts.push(json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
             "options": ["nosuid", "strictatime", "mode=755", "size=64k"]}));
         mounts.extend(self.writable.iter().map(|folder| memory(folder, "1777")));
-        mounts.extend(self.kubeconfig.iter().map(|path| {
-            json!({"destination": KUBECONFIG, "type": "bind", "source": path, "options": ["bind", "ro"]})
+        mounts.extend(self.mounts.iter().map(|(source, destination)| {
+            json!({"destination": destination, "type": "bind", "source": source, "options": ["bind", "ro"]})
         }));
         json!(mounts)
     }
