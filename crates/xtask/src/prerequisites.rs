@@ -59,6 +59,21 @@ const TO_TEST: &[Prerequisite] = &[
         least: None,
         missing: "runc is missing: install the Debian package runc, which runs the images for the tests",
     },
+    Prerequisite {
+        command: &["lighttpd", "-v"],
+        least: None,
+        missing: "lighttpd is missing: install the Debian package lighttpd, which is the Git server of compose.yaml",
+    },
+    Prerequisite {
+        command: &["curl", "--version"],
+        least: None,
+        missing: "curl is missing: install the Debian package curl, with which that Git server calls webhooks",
+    },
+    Prerequisite {
+        command: &["openssl", "version"],
+        least: None,
+        missing: "openssl is missing: install the Debian package openssl, with which it signs them",
+    },
 ];
 
 /// What `up` and `bench` need.
