@@ -14,3 +14,8 @@ mod schemas;
 mod self_management;
 mod template;
 mod values;
+mod alerts;
+mod dashboards;
+mod grafana;
+mod happenings;
+mod measured;

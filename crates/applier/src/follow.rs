@@ -91,7 +91,11 @@ fn put_application(shared: &Shared, value: serde_json::Value) -> Option<Uid> {
     match serde_json::from_value::<Application>(value) {
         Ok(application) => {
             let uid = application.metadata.uid.as_deref().map(Uid::from);
-            let changed = shared.state().put_application(application, &shared.namespace);
+            let mut state = shared.state();
+            if uid.as_ref().is_some_and(|uid| !state.apps.contains_key(uid)) {
+                shared.metrics.meet(&application);
+            }
+            let changed = state.put_application(application, &shared.namespace);
             changed.iter().for_each(|uid| shared.queue.dirty(uid));
             uid
         }

@@ -6,7 +6,7 @@ use ithaca_api::{Application, OperationPhase, destination::IN_CLUSTER_SERVER, wi
 use ithaca_chassis::{SECONDS, Timer, seconds};
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Histogram},
+    metrics::{Counter, Gauge, Histogram},
 };
 
 use crate::{plan::Run, service::Shared, state::Uid};
@@ -20,13 +20,14 @@ pub struct Metrics {
     prune: Counter<u64>,
     commit_to_applied: Histogram<f64>,
     drift: Counter<u64>,
+    queue: Gauge<u64>,
 }
 
 impl Metrics {
     /// Creates them on the process's meter.
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("ithaca");
-        Self {
+        let metrics = Self {
             // Argo CD's name has no unit at its end.
             reconcile: meter
                 .f64_histogram("argocd_app_reconcile")
@@ -49,7 +50,27 @@ impl Metrics {
                 .u64_counter("ithaca_apply_drift_corrected")
                 .with_description("objects put right")
                 .build(),
+            queue: meter
+                .u64_gauge("ithaca_apply_queue")
+                .with_description("applications that wait for a worker or have one")
+                .build(),
+        };
+        metrics.prune.add(0, &[]);
+        metrics
+    }
+
+    /// An Application is seen for the first time. Its counters begin at 0, so that a first failure shows as an
+    /// increase.
+    pub fn meet(&self, application: &Application) {
+        for phase in [OperationPhase::Succeeded, OperationPhase::Failed, OperationPhase::Error] {
+            self.sync.add(0, &outcome(application, phase, false));
         }
+        self.drift.add(0, &names(application));
+    }
+
+    /// So many applications wait for a worker or have one.
+    pub fn queued(&self, applications: usize) {
+        self.queue.record(applications as u64, &[]);
     }
 
     /// Starts to measure a reconciliation.
@@ -90,15 +111,13 @@ impl Metrics {
 
     /// An operation ended.
     pub fn synced(&self, application: &Application, phase: OperationPhase, run: &Run) {
-        let mut labels = names(application);
-        labels.push(KeyValue::new("phase", phase.as_str()));
-        labels.push(KeyValue::new("dry_run", run.is_dry().to_string()));
-        self.sync.add(1, &labels);
-        self.drift.add(run.drift.len() as u64, &[]);
+        self.sync.add(1, &outcome(application, phase, run.is_dry()));
+        self.drift.add(run.drift.len() as u64, &names(application));
         let first = run.operation.initiated_by.automated && !run.is_selective() && run.retries == 0;
         let micros = jiff::Timestamp::now().as_microsecond() - run.bundle.observed_at;
         if first && phase == OperationPhase::Succeeded && micros > 0 {
-            self.commit_to_applied.record(micros as f64 / 1e6, &[]);
+            let project = KeyValue::new("project", application.spec.project().to_owned());
+            self.commit_to_applied.record(micros as f64 / 1e6, &[project]);
         }
     }
 }
@@ -148,6 +167,13 @@ fn info(application: &Application) -> Vec<KeyValue> {
         KeyValue::new("autosync_enabled", automated.to_string()),
         KeyValue::new("operation", operation),
     ]);
+    labels
+}
+
+fn outcome(application: &Application, phase: OperationPhase, is_dry: bool) -> Vec<KeyValue> {
+    let mut labels = names(application);
+    labels.push(KeyValue::new("phase", phase.as_str()));
+    labels.push(KeyValue::new("dry_run", is_dry.to_string()));
     labels
 }
 

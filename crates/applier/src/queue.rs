@@ -65,8 +65,14 @@ impl Queue {
 
 impl Dispatcher {
     /// Hands out work to at most `workers` at once, until `stop` resolves; then waits for those that are at it.
-    pub async fn run<W, F>(mut self, workers: usize, stop: impl Future<Output = ()>, work: W)
-    where
+    /// `tell` learns how many applications wait or are worked on, whenever that may have changed.
+    pub async fn run<W, F>(
+        mut self,
+        workers: usize,
+        stop: impl Future<Output = ()>,
+        tell: impl Fn(usize),
+        work: W,
+    ) where
         W: Fn(Uid) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
@@ -85,6 +91,7 @@ impl Dispatcher {
                     drop(done);
                 });
             }
+            tell(self.waiting.len() + self.running.len());
             let due = self.timers.first().map(|(at, _)| *at);
             tokio::select! {
                 () = &mut stop => break,
@@ -173,7 +180,9 @@ mod tests {
             }
         };
         let (stop_tx, stop) = tokio::sync::oneshot::channel::<()>();
-        let dispatch = tokio::spawn(dispatcher.run(2, async { drop(stop.await) }, work));
+        let (depth_tx, mut depth) = tokio::sync::watch::channel(0);
+        let tell = move |applications| depth_tx.send_modify(|most| *most = applications.max(*most));
+        let dispatch = tokio::spawn(dispatcher.run(2, async { drop(stop.await) }, tell, work));
         let (a, b): (Uid, Uid) = ("a".into(), "b".into());
         queue.dirty(&a);
         assert_eq!(begun.recv().await.as_ref(), Some(&a));
@@ -182,6 +191,7 @@ mod tests {
         assert_eq!(begun.recv().await.as_ref(), Some(&b), "two workers were at a");
         end.add_permits(1);
         assert_eq!(begun.recv().await.as_ref(), Some(&a), "a was dirtied while it was worked on");
+        assert_eq!(*depth.borrow_and_update(), 2, "a and b");
         end.add_permits(2);
         drop(stop_tx);
         dispatch.await.expect("no panic");

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use ithaca_bus::Bus;
-use ithaca_chassis::Process;
+use ithaca_chassis::{CountRequests, Process};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -82,8 +82,10 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let ready_list = process.health.part("the list of Applications");
     let bus = Bus::connect(&args.bus, "ithaca-applier").await?;
     ready_bus.set(true);
-    let client =
-        kube::Client::try_default().await.context("failed to find a Kubernetes cluster; set KUBECONFIG")?;
+    let config =
+        kube::Config::infer().await.context("failed to find a Kubernetes cluster; set KUBECONFIG")?;
+    let requests = CountRequests::new("ithaca_kubernetes_requests");
+    let client = kube::client::ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let (queue, dispatcher) = queue::queue();
     let (publisher, facts) = publish::publisher();
     let shared = Arc::new(Shared {
@@ -106,8 +108,10 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();
+    let measured = shared.clone();
     let worker = move |uid| work::work(shared.clone(), uid);
-    let dispatch = dispatcher.run(args.workers, async move { stop.cancelled().await }, worker);
+    let depth = move |applications| measured.metrics.queued(applications);
+    let dispatch = dispatcher.run(args.workers, async move { stop.cancelled().await }, depth, worker);
     tokio::select! {
         () = dispatch => {}
         Some(ended) = tasks.join_next() => anyhow::bail!("a task of the applier ended: {ended:?}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use tokio::sync::watch;
 
-use crate::{Error, streams};
+use crate::{Error, metrics, streams};
 
 /// Where the bus is.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,6 +81,7 @@ async fn open(args: &Args, name: &str, connected: watch::Sender<u64>) -> Result<
         url: redacted(&args.nats_url),
         source,
     };
+    let connection = metrics::Connection::new();
     let mut options = async_nats::ConnectOptions::new();
     if let Some(path) = &args.nats_credentials {
         options = options.credentials_file(path).await.map_err(|e| failed(e.into()))?;
@@ -95,12 +96,16 @@ async fn open(args: &Args, name: &str, connected: watch::Sender<u64>) -> Result<
         .ping_interval(Duration::from_secs(20))
         .reconnect_delay_callback(|attempts| Duration::from_millis(20 * attempts.clamp(1, 50) as u64))
         .event_callback(move |event| {
-            let connected = connected.clone();
+            let (connected, connection) = (connected.clone(), connection.clone());
             async move {
                 match event {
-                    async_nats::Event::Connected => connected.send_modify(|n| *n += 1),
+                    async_nats::Event::Connected => {
+                        connection.made();
+                        connected.send_modify(|n| *n += 1);
+                    }
                     async_nats::Event::Disconnected => {
-                        tracing::warn!("disconnected from NATS, waiting for it")
+                        connection.lost();
+                        tracing::warn!("disconnected from NATS, waiting for it");
                     }
                     other => tracing::debug!(event = %other, "NATS"),
                 }

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt};
 use opentelemetry::Context;
 use prost::Message;
 
-use crate::{Bus, trace};
+use crate::{Bus, metrics::Pending, trace};
 
 /// How long the server waits for an answer before it delivers again; `progress` starts the time anew.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -81,7 +81,9 @@ where
             Some((session.take_until(Box::pin(lost)), ()))
         }
     });
-    Box::pin(sessions.flatten().filter_map(async |raw| decode(raw).await))
+    let pending = Pending::new();
+    let seen = sessions.flatten().inspect(move |raw| pending.delivered(raw));
+    Box::pin(seen.filter_map(async |raw| decode(raw).await))
 }
 
 async fn open(

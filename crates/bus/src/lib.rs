@@ -10,6 +10,7 @@ mod contents;
 mod delivery;
 mod error;
 mod events;
+mod metrics;
 mod revisions;
 mod streams;
 mod trace;

@@ -7,10 +7,12 @@
 mod args;
 mod health;
 mod process;
+mod requests;
 mod serve;
 mod telemetry;
 
 pub use args::{Args, LogFormat, base_path};
 pub use health::{Health, ReadyFlag};
 pub use process::{Process, run};
+pub use requests::{CountRequests, Counted};
 pub use telemetry::{SECONDS, Timer, seconds};

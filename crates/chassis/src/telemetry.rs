@@ -71,6 +71,7 @@ impl Telemetry {
         let registry = registry()?;
         let meters = meters(&registry, resource.clone(), args.otlp_endpoint.as_deref())?;
         opentelemetry::global::set_meter_provider(meters.clone());
+        name_process(name);
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let tracers =
             args.otlp_endpoint.as_deref().map(|endpoint| tracers(endpoint, resource)).transpose()?;
@@ -89,6 +90,15 @@ impl Telemetry {
         }
         let _ = self.meters.shutdown();
     }
+}
+
+/// Which process and version this is: other series are joined to it by where they were scraped.
+fn name_process(name: &'static str) {
+    opentelemetry::global::meter("ithaca")
+        .u64_gauge("ithaca_build_info")
+        .with_description("the process and its version; always 1")
+        .build()
+        .record(1, &[KeyValue::new("process", name), KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
 }
 
 fn registry() -> anyhow::Result<prometheus::Registry> {

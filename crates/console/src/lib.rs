@@ -21,7 +21,7 @@ mod watch;
 use std::sync::Arc;
 
 use anyhow::Context;
-use ithaca_chassis::Process;
+use ithaca_chassis::{CountRequests, Process};
 use tokio::net::TcpListener;
 
 pub use args::Args;
@@ -36,7 +36,9 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let listener = TcpListener::bind(console_listen)
         .await
         .with_context(|| format!("failed to listen on {console_listen}; choose another --console-listen"))?;
-    let client = kube::Client::try_default().await.context("failed to find the Kubernetes API server")?;
+    let config = kube::Config::infer().await.context("failed to find the Kubernetes API server")?;
+    let requests = CountRequests::new("ithaca_kubernetes_requests");
+    let client = kube::client::ClientBuilder::try_from(config)?.with_layer(&requests).build();
 
     let board = Arc::new(Board::default());
     let events = Arc::new(Events::default());

@@ -15,7 +15,7 @@ pub struct Metrics {
 impl Metrics {
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("ithaca_console");
-        Self {
+        let metrics = Self {
             requests: meter
                 .u64_counter("ithaca_console_requests")
                 .with_description("Requests by route and status")
@@ -24,7 +24,9 @@ impl Metrics {
                 .i64_up_down_counter("ithaca_console_streams")
                 .with_description("Open streams of server-sent events")
                 .build(),
-        }
+        };
+        metrics.streams.add(0, &[]);
+        metrics
     }
 
     /// Counts an answered request. `route` is the pattern, not the path.

@@ -17,7 +17,7 @@ mod wording;
 
 use anyhow::Context;
 use ithaca_bus::Bus;
-use ithaca_chassis::Process;
+use ithaca_chassis::{CountRequests, Process};
 use tokio::task::JoinSet;
 
 pub use args::Args;
@@ -33,7 +33,9 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         Some(path) => webhook::load(path)?,
         None => Vec::new(),
     };
-    let client = kube::Client::try_default().await.context("failed to find the Kubernetes API server")?;
+    let config = kube::Config::infer().await.context("failed to find the Kubernetes API server")?;
+    let requests = CountRequests::new("ithaca_kubernetes_requests");
+    let client = kube::client::ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let connected = process.health.part("bus");
     let bus = tokio::select! {
         bus = Bus::connect(&bus, process.name) => bus?,

@@ -31,6 +31,14 @@ impl Metrics {
         }
     }
 
+    /// Lets the series of a sink begin at 0, so that its first failure shows as an increase.
+    pub(crate) fn begin(&self, sink: &str) {
+        for result in ["sent", "skipped", "retried", "rejected"] {
+            let attributes = [KeyValue::new("sink", sink.to_owned()), KeyValue::new("result", result)];
+            self.deliveries.add(0, &attributes);
+        }
+    }
+
     /// Counts one attempt of a sink.
     pub(crate) fn count(&self, sink: &str, result: &'static str) {
         let attributes = [KeyValue::new("sink", sink.to_owned()), KeyValue::new("result", result)];

@@ -48,6 +48,7 @@ pub(crate) trait Sink: Send + 'static {
 
 /// Delivers events to a sink until the process shall end.
 pub(crate) async fn drain(mut sink: impl Sink, bus: Bus, metrics: Metrics, shutdown: CancellationToken) {
+    metrics.begin(sink.name());
     let durable = format!("notifier-{}", sink.name());
     let mut events = bus.events(&durable, 1);
     let mut recent = VecDeque::with_capacity(REMEMBERED);

@@ -23,7 +23,7 @@ impl Metrics {
         let meter = opentelemetry::global::meter("ithaca");
         let counter = |name, description| meter.u64_counter(name).with_description(description).build();
         let queue = meter.i64_up_down_counter("ithaca_render_queue");
-        Self {
+        let metrics = Self {
             duration: seconds(
                 &meter,
                 "ithaca_render_duration",
@@ -38,7 +38,16 @@ impl Metrics {
                 "ithaca_render_failures",
                 "Revisions without new content, by whose failure it was",
             ),
+        };
+        // Series that begin at 0 show the first of what they count as an increase.
+        metrics.queue.add(0, &[]);
+        for place in ["bundle", "memory"] {
+            metrics.cache_hits.add(0, &[KeyValue::new("place", place)]);
         }
+        for whose in ["input", "retry"] {
+            metrics.failures.add(0, &[KeyValue::new("whose", whose)]);
+        }
+        metrics
     }
 
     /// A revision is held until the guard goes.

@@ -35,7 +35,7 @@ impl Metrics {
         let meter = opentelemetry::global::meter("ithaca");
         let counter = |name, description| meter.u64_counter(name).with_description(description).build();
         let gauge = |name, description| meter.u64_gauge(name).with_description(description).build();
-        Self {
+        let metrics = Self {
             ls_remote: seconds(&meter, "ithaca_watch_ls_remote", "Time to list a remote's references"),
             fetch: seconds(&meter, "ithaca_watch_fetch", "Time to fetch missing commits, by outcome"),
             observe: seconds(&meter, "ithaca_watch_observe", "Time from the reason to the published fact"),
@@ -46,7 +46,11 @@ impl Metrics {
             queue: gauge("ithaca_watch_queue", "Facts that wait to be acknowledged"),
             applications: gauge("ithaca_watch_applications", "Applications watched"),
             repositories: gauge("ithaca_watch_repositories", "Repositories observed"),
-        }
+        };
+        // A series that begins at 0 shows its first failure as an increase.
+        metrics.failures.add(0, &[]);
+        metrics.queue.record(0, &[]);
+        metrics
     }
 
     /// A remote's references were listed.

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use ithaca_bus::Bus;
-use ithaca_chassis::Process;
+use ithaca_chassis::{CountRequests, Process};
 use ithaca_proto::v1::source_service_server::SourceServiceServer;
-use kube::Client;
+use kube::{Config, client::ClientBuilder};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,9 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let webhook = bind(args.webhook_listen, "--webhook-listen").await?;
     std::fs::create_dir_all(&args.cache_dir)
         .with_context(|| format!("failed to create the cache folder {}", args.cache_dir.display()))?;
-    let client = Client::try_default().await.context("failed to find the Kubernetes API server")?;
+    let config = Config::infer().await.context("failed to find the Kubernetes API server")?;
+    let requests = CountRequests::new("ithaca_kubernetes_requests");
+    let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let bus = Bus::connect(&args.bus, process.name).await.context("failed to connect to the bus")?;
     bus_ready.set(true);
 
