@@ -3,19 +3,19 @@
 //! In: the built binary, the programs of `tests/tools` and `tests/tools/checks`. Out: verdicts.
 //! No container runs here: what can be proven without one is.
 
+mod alerts;
 mod bootstrap;
 mod bus;
 mod compose;
+mod dashboards;
+mod grafana;
+mod happenings;
 mod image;
 mod install;
+mod measured;
 mod refuses;
 mod rights;
 mod schemas;
 mod self_management;
 mod template;
 mod values;
-mod alerts;
-mod dashboards;
-mod grafana;
-mod happenings;
-mod measured;

@@ -50,6 +50,11 @@ const TO_TEST: &[Prerequisite] = &[
         missing: "chromedriver is missing: install the Debian package chromium-driver",
     },
     Prerequisite {
+        command: &["npm", "--version"],
+        least: None,
+        missing: "npm is missing: install Node 20 or later with npm, which holds dashboards against Grafana's types",
+    },
+    Prerequisite {
         command: &["umoci", "--version"],
         least: None,
         missing: "umoci is missing: install the Debian package umoci, which packs the images for the tests",
