@@ -84,14 +84,14 @@ fn programs(file: &Dockerfile<'_>, copy: &CopyInstruction<'_>) -> anyhow::Result
 
 /// The last command that a stage runs.
 fn command<'a>(stage: &Stage<'a, '_>) -> anyhow::Result<&'a str> {
-    let commands = stage.instructions.iter().filter_map(|instruction| match instruction {
+    let mut commands = stage.instructions.iter().filter_map(|instruction| match instruction {
         Instruction::Run(run) => match &run.arguments {
             Command::Shell(text) => Some(text.value),
             _ => None,
         },
         _ => None,
     });
-    commands.last().context("the stage runs nothing")
+    commands.next_back().context("the stage runs nothing")
 }
 
 fn words(text: &str) -> anyhow::Result<Vec<String>> {

@@ -40,8 +40,8 @@ fn labels_tell_the_version_and_the_license_of_the_workspace() -> anyhow::Result<
         let labels = Image::of(target)?.labels;
         let label = |name: &str| {
             let prefix = format!("org.opencontainers.image.{name}=");
-            let values = labels.iter().filter_map(|label| label.strip_prefix(&prefix));
-            values.last().map(str::to_owned).with_context(|| format!("{target} has no label {name}"))
+            let mut values = labels.iter().filter_map(|label| label.strip_prefix(&prefix));
+            values.next_back().map(str::to_owned).with_context(|| format!("{target} has no label {name}"))
         };
         ensure!(label("version")? == env!("CARGO_PKG_VERSION"), "{labels:?}");
         ensure!(label("licenses")? == env!("CARGO_PKG_LICENSE"), "{labels:?}");
