@@ -128,7 +128,7 @@ fn the_dashboards_link_to_each_other() -> anyhow::Result<()> {
         for to in dashboards.iter().filter(|to| to["uid"] != from["uid"]) {
             let url = format!("/d/{}", to["uid"].as_str().unwrap_or_default());
             let links = from["links"].as_array().into_iter().flatten();
-            let mut links = links.filter(|link| link["url"] == Value::from(url.clone()));
+            let mut links = links.filter(|link| link["url"] == url.clone());
             ensure!(links.next().is_some(), "{} has no link to {url}", from["title"]);
         }
     }
