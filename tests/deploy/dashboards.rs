@@ -9,7 +9,6 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use ithaca_tests::{repository_root, target_folder};
-use serde_json::Value;
 
 use crate::grafana::{self, DASHBOARDS};
 
@@ -128,7 +127,7 @@ fn the_dashboards_link_to_each_other() -> anyhow::Result<()> {
         for to in dashboards.iter().filter(|to| to["uid"] != from["uid"]) {
             let url = format!("/d/{}", to["uid"].as_str().unwrap_or_default());
             let links = from["links"].as_array().into_iter().flatten();
-            let mut links = links.filter(|link| link["url"] == url.clone());
+            let mut links = links.filter(|link| link["url"] == url);
             ensure!(links.next().is_some(), "{} has no link to {url}", from["title"]);
         }
     }

@@ -181,7 +181,7 @@ mod tests {
         };
         let (stop_tx, stop) = tokio::sync::oneshot::channel::<()>();
         let (depth_tx, mut depth) = tokio::sync::watch::channel(0);
-        let tell = move |applications| depth_tx.send_modify(|most| *most = applications.max(*most));
+        let tell = move |applications: usize| depth_tx.send_modify(|most| *most = applications.max(*most));
         let dispatch = tokio::spawn(dispatcher.run(2, async { drop(stop.await) }, tell, work));
         let (a, b): (Uid, Uid) = ("a".into(), "b".into());
         queue.dirty(&a);
