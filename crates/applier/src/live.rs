@@ -44,6 +44,8 @@ pub struct Drift {
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
 pub struct Record {
+    /// The resource version; those of one API server are numbers that grow. Where it is none, nothing is called older.
+    pub version: Option<u64>,
     /// Of all but status and bookkeeping: equal fingerprints mean an equal object.
     pub fingerprint: u64,
     /// The hash of what was wanted when the verdict was given; 0 when nobody wanted it.
@@ -74,8 +76,10 @@ impl Record {
             (_, None) => Verdict::Undecided,
         };
         let text = |name: &str| object::annotation(live, name);
+        let version = live.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
         Self {
+            version: version.and_then(|version| version.parse().ok()),
             fingerprint,
             judged_for: wanted,
             verdict,
@@ -147,6 +151,16 @@ impl Records {
             self.untrack(&key, other.instance.as_deref());
         }
         before
+    }
+
+    /// Remembers an object that the API server gave as an answer, unless the watch has told of a newer state of it
+    /// since: the watch does not tell twice, so what it said would be lost until the object changes again.
+    pub fn put_answer(&mut self, key: ObjectKey, record: Record) {
+        let known = self.records.get(&key).and_then(|known| known.version);
+        let is_older = matches!((record.version, known), (Some(answered), Some(known)) if answered < known);
+        if !is_older {
+            self.put(key, record);
+        }
     }
 
     /// Notes that an object is being deleted, before the watch tells.
@@ -241,5 +255,43 @@ impl Records {
                 self.by_instance.remove(instance);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An Ingress as it was written, or with the address that its controller has announced since.
+    fn ingress(version: &str, addresses: &Value) -> (ObjectKey, Record) {
+        let key = ObjectKey::new("networking.k8s.io", "Ingress", "web", "web");
+        let metadata = json!({"name": "web", "namespace": "web", "resourceVersion": version});
+        let live = json!({"metadata": metadata, "status": {"loadBalancer": {"ingress": addresses}}});
+        let record = Record::of(&key, &live, None, None);
+        (key, record)
+    }
+
+    /// Was seen as an application that stayed Progressing: the answer to the apply came after the watch had told of
+    /// the address.
+    #[test]
+    fn an_answer_does_not_undo_what_the_watch_has_told_since() {
+        let (key, announced) = ingress("387", &json!([{"ip": "10.0.0.1"}]));
+        let (_, applied) = ingress("378", &json!([]));
+        let mut records = Records::default();
+        records.put(key.clone(), announced.clone());
+        records.put_answer(key.clone(), applied);
+        assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
+    }
+
+    #[test]
+    fn an_answer_that_is_newer_is_remembered() {
+        let (key, applied) = ingress("378", &json!([]));
+        let (_, announced) = ingress("387", &json!([{"ip": "10.0.0.1"}]));
+        let mut records = Records::default();
+        records.put_answer(key.clone(), applied);
+        records.put_answer(key.clone(), announced.clone());
+        assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
     }
 }

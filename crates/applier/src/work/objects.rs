@@ -44,7 +44,7 @@ async fn inspect_one(shared: &Shared, desired: &Desired) -> Result<(), Error> {
     if record.verdict == Verdict::Undecided {
         record.verdict = convict(shared, desired, &live).await?;
     }
-    shared.state().records.put(desired.key.clone(), record);
+    shared.state().records.put_answer(desired.key.clone(), record);
     Ok(())
 }
 
@@ -184,7 +184,7 @@ async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outco
             let live = live?;
             if !dry_run {
                 let mut state = shared.state();
-                state.records.put(desired.key.clone(), Record::applied(&desired.key, &live, desired));
+                state.records.put_answer(desired.key.clone(), Record::applied(&desired.key, &live, desired));
             }
             let message = format!("{} serverside-applied{suffix}", resource_name(&desired.key));
             Ok(Outcome { code: ResultCode::Synced, message })
