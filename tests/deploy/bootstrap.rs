@@ -4,8 +4,6 @@ use anyhow::{Context, ensure};
 use ithaca_tests::{EmptyCluster, HelmController, Kubelet, Repository, binary, sample};
 use tokio::process::Command;
 
-use crate::rights::synced;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bare_cluster_and_one_file_become_what_git_says() -> anyhow::Result<()> {
     let cluster = EmptyCluster::fresh().await?;
@@ -20,17 +18,22 @@ async fn a_bare_cluster_and_one_file_become_what_git_says() -> anyhow::Result<()
     k3s.take(&file).await?;
     let _kubelet = Kubelet::start(&cluster, binary()?, "argocd").await?;
     for name in ["root", "gateway", "notes", "website"] {
-        synced(&cluster.cluster, name).await?;
+        cluster.synced(name).await?;
     }
     let secret = "/api/v1/namespaces/argocd/secrets/root-repository";
     let secret = cluster.cluster.get(secret).await?.context("no repository Secret")?;
     ensure!(secret["data"]["password"] == "aHVzaA==", "{secret}");
 
     // K3s reads its folder again at every start: nothing may change.
-    let before = cluster.helm(&["history", "ithaca", "-n", "argocd", "--output=json"]).await?;
+    let generations =
+        ["get", "deployments,statefulsets", "-n", "argocd", "-o=jsonpath={.items[*].metadata.generation}"];
+    let before = cluster.cluster.kubectl(&generations).await?;
     k3s.take(&file).await?;
-    ensure!(before.contains("deployed"), "{before}");
-    synced(&cluster.cluster, "root").await
+    let after = cluster.cluster.kubectl(&generations).await?;
+    let history = cluster.helm(&["history", "ithaca", "-n", "argocd", "--output=json"]).await?;
+    ensure!(history.contains("deployed"), "{history}");
+    ensure!(before == after && !before.is_empty(), "generations were {before}, are {after}");
+    cluster.synced("root").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,7 @@ async fn the_sample_syncs_under_the_rights_of_the_chart_and_no_more_is_granted()
     sample::publish(&repository).await?;
     cluster.cluster.apply(&sample::root_application(&repository)?).await?;
     for name in ["root", "gateway", "notes", "website"] {
-        synced(&cluster.cluster, name).await?;
+        cluster.synced(name).await?;
     }
     ensure!(
         kubelet.webhook()?.ends_with("/cd/api/webhook"),
@@ -76,17 +76,4 @@ async fn the_sample_syncs_under_the_rights_of_the_chart_and_no_more_is_granted()
         }
     }
     Ok(())
-}
-
-/// Waits until an Application is what Git says, and well.
-pub async fn synced(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
-    let path = format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{name}");
-    wait_until(&format!("{name} is Synced and Healthy"), Duration::from_secs(60), async || {
-        let application = cluster.get(&path).await?.context("it is not there")?;
-        let status = &application["status"];
-        let state = (status["sync"]["status"].as_str(), status["health"]["status"].as_str());
-        ensure!(state == (Some("Synced"), Some("Healthy")), "it is {state:?}: {}", status["conditions"]);
-        Ok(())
-    })
-    .await
 }

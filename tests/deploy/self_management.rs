@@ -6,7 +6,6 @@ use anyhow::{Context, ensure};
 use ithaca_tests::{EmptyCluster, Kubelet, Repository, binary, sample, wait_until};
 use serde_json::Value;
 
-use crate::rights::synced;
 use crate::template::{chart, helm};
 
 /// The user's wrapper around the chart, as they would have one around another.
@@ -38,8 +37,8 @@ async fn a_commit_configures_upgrades_and_breaks_it_and_a_revert_mends_it() -> a
     let home = Home { repository: cluster.repository("home").await?, on: &cluster };
     home.start().await?;
     cluster.cluster.apply(&sample::root_application_of(&home.repository.url, "apps")).await?;
-    synced(&cluster.cluster, "root").await?;
-    synced(&cluster.cluster, "ithaca").await?;
+    cluster.synced("root").await?;
+    cluster.synced("ithaca").await?;
     // Taking over what helm installed restarts nothing but what the commit says.
     kubelet.follow().await?;
 
@@ -89,7 +88,7 @@ async fn a_commit_configures_upgrades_and_breaks_it_and_a_revert_mends_it() -> a
     let commit = home.repository.revert().await?;
     home.repository.push().await?;
     follow_until_synced(&home, &kubelet, &commit).await?;
-    synced(&cluster.cluster, "ithaca").await
+    cluster.synced("ithaca").await
 }
 
 /// Does what a node does until the commit is applied and every process is the one that it asks for.

@@ -5,11 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-use crate::{Cluster, ControlPlane, GitServer, Nats, Progress, Repository, Tools};
+use crate::{Cluster, ControlPlane, GitServer, Nats, Progress, Repository, Tools, wait_until};
 
 /// A default class and volumes for it, as K3s's provisioner would make them.
 const STORAGE: &str = include_str!("empty_cluster/storage.yaml");
@@ -73,6 +74,22 @@ impl EmptyCluster {
     /// When Git fails.
     pub async fn repository(&self, name: &str) -> anyhow::Result<Repository> {
         Repository::create(&self.git, &self.dir.join("clones"), name).await
+    }
+
+    /// Waits until an Application in the namespace argocd is what Git says, and well.
+    ///
+    /// # Errors
+    /// When it is not within a minute, with what it is.
+    pub async fn synced(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{name}");
+        wait_until(&format!("{name} is Synced and Healthy"), Duration::from_secs(60), async || {
+            let application = self.cluster.get(&path).await?.context("it is not there")?;
+            let status = &application["status"];
+            let state = (status["sync"]["status"].as_str(), status["health"]["status"].as_str());
+            ensure!(state == (Some("Synced"), Some("Healthy")), "it is {state:?}: {}", status["conditions"]);
+            Ok(())
+        })
+        .await
     }
 
     /// Runs helm on the cluster and returns its standard output.

@@ -17,9 +17,10 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use ithaca_tests::target_folder;
+use ithaca_tests::{Progress, target_folder};
 use serde::Serialize;
 
+use crate::build;
 pub use workload::Kind;
 
 /// Options of `bench`.
@@ -34,12 +35,12 @@ enum Scenario {
     /// Create applications of 4 objects each, change them, make them drift, leave them alone
     Apply(ApplyArgs),
     /// Lose a whole cluster, and bring it back from Git with its bootstrap file
-    Recover(RecoverArgs),
+    Recover(SharedArgs),
 }
 
-/// Options of `bench recover`.
+/// Options of every scenario.
 #[derive(clap::Args)]
-pub struct RecoverArgs {
+pub struct SharedArgs {
     /// How many applications of 4 objects
     #[arg(long, default_value_t = 100)]
     apps: usize,
@@ -57,15 +58,21 @@ pub struct RecoverArgs {
     binary: Option<PathBuf>,
 }
 
+impl SharedArgs {
+    /// The binary that is measured, built where none was named.
+    fn binary(&self, progress: &Progress) -> anyhow::Result<PathBuf> {
+        match &self.binary {
+            Some(binary) => Ok(std::path::absolute(binary)?),
+            None => build::release(progress),
+        }
+    }
+}
+
 /// Options of `bench apply`.
 #[derive(clap::Args)]
 pub struct ApplyArgs {
-    /// How many applications of 4 objects
-    #[arg(long, default_value_t = 100)]
-    apps: usize,
-    /// What their sources are
-    #[arg(long, value_enum, default_value_t = Kind::Dir)]
-    source: Kind,
+    #[command(flatten)]
+    shared: SharedArgs,
     /// How many commits are timed, one after the other
     #[arg(long, default_value_t = 20)]
     commits: usize,
@@ -75,21 +82,12 @@ pub struct ApplyArgs {
     /// How long nothing happens, seconds
     #[arg(long, default_value_t = 60)]
     idle: u64,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Holds all state and logs, and is emptied first
-    #[arg(long, default_value_os_t = target_folder().join("bench"))]
-    dir: PathBuf,
-    /// Measure this binary instead of building the release
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
 }
 
 /// Runs the scenario and prints its report.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.scenario {
-        Scenario::Apply(args) => print(&apply::run(&args).await?, args.json),
+        Scenario::Apply(args) => print(&apply::run(&args).await?, args.shared.json),
         Scenario::Recover(args) => print(&recover::run(&args).await?, args.json),
     }
 }

@@ -14,8 +14,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{RecoverArgs, workload};
-use crate::{build, prerequisites};
+use super::{SharedArgs, workload};
+use crate::prerequisites;
 
 const DEADLINE: Duration = Duration::from_secs(1800);
 const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
@@ -38,14 +38,11 @@ struct Steps {
 }
 
 /// Runs the scenario.
-pub async fn run(args: &RecoverArgs) -> anyhow::Result<Report> {
+pub async fn run(args: &SharedArgs) -> anyhow::Result<Report> {
     prerequisites::to_build()?;
     ensure!(args.apps > 0, "at least one application is needed");
     let progress = Progress::shown();
-    let binary = match &args.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => build::release(&progress)?,
-    };
+    let binary = args.binary(&progress)?;
     ithaca_tests::empty(&args.dir)?;
     let cluster = EmptyCluster::start(&args.dir.join("first"), &progress).await?;
     let repository = publish(args, &cluster).await?;
@@ -100,12 +97,9 @@ async fn all_synced(cluster: &EmptyCluster, apps: usize) -> anyhow::Result<BTree
 }
 
 /// The root Application's folder and the folders of all others.
-async fn publish(args: &RecoverArgs, cluster: &EmptyCluster) -> anyhow::Result<Repository> {
+async fn publish(args: &SharedArgs, cluster: &EmptyCluster) -> anyhow::Result<Repository> {
     let repository = cluster.repository("bench").await?;
-    let apps = (0..args.apps).flat_map(|number| workload::files(args.source, number, 0));
-    for (path, text) in workload::shared_files(args.source).into_iter().chain(apps) {
-        repository.write(&path, &text)?;
-    }
+    workload::write(args.source, args.apps, &repository)?;
     for number in 0..args.apps {
         let application = workload::application(args.source, number, &repository.url);
         repository.write(&format!("bootstrap/{}.json", workload::name(number)), &application.to_string())?;

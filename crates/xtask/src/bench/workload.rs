@@ -3,6 +3,7 @@
 //! In: a number and a version. Out: files, objects and manifests; equal input gives equal output.
 //! Each has a ServiceAccount, a Service, a Deployment without replicas and an Ingress.
 
+use ithaca_tests::Repository;
 use serde_json::{Value, json};
 
 /// The namespace that all of them live in.
@@ -41,7 +42,7 @@ pub fn image(version: usize) -> String {
 }
 
 /// The files that all applications of a kind share.
-pub fn shared_files(kind: Kind) -> Vec<(String, String)> {
+fn shared_files(kind: Kind) -> Vec<(String, String)> {
     if kind != Kind::Kustomize {
         return Vec::new();
     }
@@ -72,6 +73,15 @@ pub fn files(kind: Kind, number: usize, version: usize) -> Vec<(String, String)>
             ),
         )],
     }
+}
+
+/// Writes the files of so many applications into a working clone.
+pub fn write(kind: Kind, apps: usize, repository: &Repository) -> anyhow::Result<()> {
+    let own = (0..apps).flat_map(|number| files(kind, number, 0));
+    for (path, text) in shared_files(kind).into_iter().chain(own) {
+        repository.write(&path, &text)?;
+    }
+    Ok(())
 }
 
 /// The Application that follows the files.
