@@ -4,6 +4,8 @@
 //! Out: a running [`Stack`] (control plane, NATS, Git server, services) and short verbs for behaviour tests.
 //! It fakes nothing: API server, NATS, Git, Helm and Kustomize are the programs that users run.
 
+mod ansible;
+mod built;
 mod chance;
 mod cluster;
 mod collector;
@@ -25,6 +27,7 @@ mod stack;
 mod tools;
 mod wait;
 
+pub use ansible::Ansible;
 pub use chance::Chance;
 pub use cluster::Cluster;
 pub use collector::{Collector, Span};

@@ -2,14 +2,13 @@
 //!
 //! In: `go.mod` and `go.sum` of a module. Out: a folder of its programs below `target/tools`.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-use crate::Progress;
+use crate::{Progress, built};
 
 /// What the programs are linked with. Without it Kubernetes' programs and their clients believe in v0.0.0.
 pub const LINKER_FLAGS: &str = "-s -w \
@@ -46,21 +45,10 @@ impl Tools {
     fn of(module: &str, programs: &str, progress: &Progress) -> anyhow::Result<Self> {
         let module = repository_root().join(module);
         let folder = target_folder().join("tools").join(key(&module)?);
-        if !folder.is_dir() {
+        built::once(&folder, |unfinished| {
             progress.step(&format!("building {programs} with Go"));
-            // A build that was interrupted must not look finished, and two builds must not mix.
-            let unfinished = folder.with_extension(format!("{}.tmp", std::process::id()));
-            install(&module, &unfinished, progress)?;
-            let (made, name) = RENAMED;
-            if unfinished.join(made).is_file() {
-                std::fs::rename(unfinished.join(made), unfinished.join(name))?;
-            }
-            if std::fs::rename(&unfinished, &folder).is_err() {
-                // Another build was faster.
-                std::fs::remove_dir_all(&unfinished)?;
-            }
-            ensure!(folder.is_dir(), "failed to put the tools into {}", folder.display());
-        }
+            install(&module, unfinished, progress).context("failed to build the tools")
+        })?;
         Ok(Self { folder })
     }
 
@@ -103,33 +91,15 @@ fn key(module: &Path) -> anyhow::Result<String> {
 }
 
 fn install(module: &Path, folder: &Path, progress: &Progress) -> anyhow::Result<()> {
-    let mut go = Command::new("go")
-        .args(["install", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "tool"])
+    let mut go = Command::new("go");
+    go.args(["install", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "tool"])
         .current_dir(module)
         .env("GOBIN", folder)
-        .env("CGO_ENABLED", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("failed to start go: install Go 1.26 or later")?;
-    let output = go.stderr.take().context("go has no output")?;
-    let mut packages = 0;
-    let mut last_lines = Vec::new();
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        packages += 1;
-        progress.detail(&format!("{packages} packages, {line}"));
-        last_lines.push(line);
-        if last_lines.len() > 20 {
-            last_lines.remove(0);
-        }
+        .env("CGO_ENABLED", "1");
+    built::run(&mut go, progress).context("Go 1.26 or later is needed")?;
+    let (made, name) = RENAMED;
+    if folder.join(made).is_file() {
+        std::fs::rename(folder.join(made), folder.join(name))?;
     }
-    let status = go.wait()?;
-    ensure!(
-        status.success(),
-        "failed to build the tools: go install ended with {status}\n{}",
-        last_lines.join("\n")
-    );
     Ok(())
 }

@@ -38,7 +38,17 @@ const TO_BUILD: &[Prerequisite] = &[
     },
 ];
 
+/// Debian's Python has venv without its package, but no pip to fill an environment with.
+const VENV_VERSION: &str =
+    "import ensurepip, sys, venv; print('python' + '.'.join(map(str, sys.version_info[:3])))";
+
 const TO_TEST: &[Prerequisite] = &[
+    Prerequisite {
+        command: &["python3", "-c", VENV_VERSION],
+        least: Some(("python", [3, 11, 0])),
+        missing: "python3 with venv is missing or too old: install the Debian package python3-venv (Python 3.11 or later), \
+                  in which the tests run Ansible",
+    },
     Prerequisite {
         command: &["chromium", "--version"],
         least: None,

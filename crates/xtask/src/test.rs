@@ -3,7 +3,7 @@
 //! In: arguments for `cargo test`. Out: its own output and verdict.
 
 use anyhow::{Context, ensure};
-use ithaca_tests::{Progress, Tools, repository_root};
+use ithaca_tests::{Ansible, Progress, Tools, repository_root};
 
 use crate::{build, prerequisites};
 
@@ -15,12 +15,13 @@ pub struct Args {
     cargo: Vec<String>,
 }
 
-/// Builds the tools and the binary, then runs the tests of the workspace.
+/// Builds the tools, Ansible and the binary, then runs the tests of the workspace.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     prerequisites::to_test()?;
     let progress = Progress::shown();
     let tools = Tools::build(&progress)?;
     Tools::checks(&progress)?;
+    Ansible::build(&progress)?;
     let binary = build::development(&progress)?;
     progress.step("running the tests");
     progress.finish();
