@@ -1,6 +1,6 @@
 //! The alerting rules: each says what it means and where to read on, and fires when it should.
 //!
-//! In: `deploy/grafana/alerts.yaml` and its handbook. Out: what promtool and the handbook have to say.
+//! In: `deploy/grafana/alerts.yaml` and its runbooks in `deploy/README.md`. Out: what promtool and they have to say.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,8 +32,7 @@ fn each_alert_is_put_to_the_test() -> anyhow::Result<()> {
 
 #[test]
 fn each_alert_says_what_to_do() -> anyhow::Result<()> {
-    let handbook = grafana::text("README.md")?;
-    let chapter = handbook.split("\n## Alerts\n").nth(1).context("the handbook has a chapter Alerts")?;
+    let runbooks = runbooks()?;
     for rule in grafana::rules()? {
         let name = &rule.alert;
         let severity = rule.labels["severity"].as_str().unwrap_or_default();
@@ -43,10 +42,10 @@ fn each_alert_says_what_to_do() -> anyhow::Result<()> {
             ensure!(!said.is_empty(), "{name} has no {annotation}");
         }
         // A heading's anchor is its text in lower case.
-        let wanted = format!("/blob/main/deploy/grafana/README.md#{}", name.to_lowercase());
+        let wanted = format!("/blob/main/deploy/README.md#{}", name.to_lowercase());
         let url = rule.annotations["runbook_url"].as_str().unwrap_or_default();
         ensure!(url.ends_with(&wanted), "the runbook of {name} is {url}");
-        ensure!(chapter.contains(&format!("\n### {name}\n")), "the handbook does not tell of {name}");
+        ensure!(runbooks.contains(&format!("\n### {name}\n")), "the handbook does not tell of {name}");
     }
     Ok(())
 }
@@ -54,7 +53,7 @@ fn each_alert_says_what_to_do() -> anyhow::Result<()> {
 #[test]
 fn the_handbook_tells_of_no_alert_that_is_gone() -> anyhow::Result<()> {
     let known: Vec<_> = grafana::rules()?.into_iter().map(|rule| rule.alert).collect();
-    for heading in grafana::text("README.md")?.lines().filter_map(|line| line.strip_prefix("### ")) {
+    for heading in runbooks()?.lines().filter_map(|line| line.strip_prefix("### ")) {
         ensure!(known.iter().any(|alert| alert == heading), "there is no alert {heading}");
     }
     Ok(())
@@ -71,6 +70,13 @@ fn the_scrape_configuration_of_the_handbook_is_one() -> anyhow::Result<()> {
     std::fs::write(&file, configuration)?;
     // The rules lie elsewhere here.
     promtool(&["check", "config", "--syntax-only"], &file)
+}
+
+/// The operators' chapter about alerts, the last one.
+fn runbooks() -> anyhow::Result<String> {
+    let handbook = std::fs::read_to_string(repository_root().join("deploy/README.md"))?;
+    let (_, chapter) = handbook.split_once("\n## Alerts\n").context("the handbook has a chapter Alerts")?;
+    Ok(chapter.to_owned())
 }
 
 fn promtool(arguments: &[&str], file: &Path) -> anyhow::Result<()> {

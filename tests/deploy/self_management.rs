@@ -19,6 +19,21 @@ const VALUES: &str = "ithaca:
   fullnameOverride: ithaca
   progressDeadlineSeconds: 5
 ";
+/// The applier's new pod does not start before somebody lets it.
+const UPGRADE: &str = "ithaca:
+  fullnameOverride: ithaca
+  log: debug
+  image: {tag: 0.2.0}
+  applier: {podAnnotations: {ithaca.dev/plays: hangs}}
+";
+/// What the user's wrapper adds, in a later wave.
+const AFTER: &str = "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: after
+  annotations: {argocd.argoproj.io/sync-wave: '1'}
+";
+const AFTER_PATH: &str = "/api/v1/namespaces/argocd/configmaps/after";
 const APPLICATION: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/ithaca";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,9 +72,24 @@ async fn a_commit_configures_upgrades_and_breaks_it_and_a_revert_mends_it() -> a
         ended["status"]["operationState"]
     );
 
-    // The applier is replaced in the middle of its own upgrade.
-    let commit = home.commit(&format!("{VALUES}  log: debug\n  image: {{tag: 0.2.0}}\n"), "Upgrade").await?;
+    // The applier is replaced in the middle of its own upgrade: the wave that has its Deployment waits for the new pod,
+    // and what comes after is left to the new applier.
+    home.repository.write("gitops/templates/after.yaml", AFTER)?;
+    let commit = home.commit(UPGRADE, "Upgrade").await?;
+    wait_until("the new applier runs", Duration::from_secs(60), async || {
+        ensure!(kubelet.follow().await?.contains(&"applier".to_owned()), "it is the old one");
+        Ok(())
+    })
+    .await?;
+    let running = home.application().await?;
+    let phase = &running["status"]["operationState"]["phase"];
+    ensure!(phase == "Running", "nothing waited for the new pod: {phase}");
+    ensure!(cluster.cluster.get(AFTER_PATH).await?.is_none(), "the second wave did not wait");
+    let starts =
+        ["annotate", "pods", "-n=argocd", "-l=app.kubernetes.io/component=applier", "ithaca.dev/plays-"];
+    cluster.cluster.kubectl(&starts).await?;
     follow_until_synced(&home, &kubelet, &commit).await?;
+    ensure!(cluster.cluster.get(AFTER_PATH).await?.is_some(), "the second wave was lost");
     let ended = home.application().await?;
     ensure!(
         ended["status"]["operationState"]["phase"] == "Succeeded",
