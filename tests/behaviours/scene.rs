@@ -155,6 +155,26 @@ impl<'a> Scene<'a> {
         self.patch(&application(name), patch).await
     }
 
+    /// Waits for pods that hang in a namespace, and lets them begin.
+    pub async fn let_play(&self, namespace: &str) -> anyhow::Result<()> {
+        let pods = format!("/api/v1/namespaces/{namespace}/pods");
+        let hangs = |pod: &&Value| pod["metadata"]["annotations"]["ithaca.dev/plays"] == "hangs";
+        let hanging = wait_until("a pod hangs", DEADLINE, async || {
+            let found = self.expect(&pods).await?;
+            let hanging: Vec<_> =
+                found["items"].as_array().into_iter().flatten().filter(hangs).cloned().collect();
+            ensure!(!hanging.is_empty(), "none hangs");
+            Ok(hanging)
+        })
+        .await?;
+        for pod in hanging {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            let plays = json!({"metadata": {"annotations": {"ithaca.dev/plays": null}}});
+            self.patch(&format!("{pods}/{name}"), plays).await?;
+        }
+        Ok(())
+    }
+
     /// Waits for a Kubernetes Event on an Application whose message holds `word`.
     pub async fn event(&self, application: &str, reason: &str, word: &str) -> anyhow::Result<Value> {
         let path =
@@ -216,6 +236,30 @@ pub fn deployment(name: &str, plays: Option<&str>) -> String {
     });
     // JSON is YAML.
     deployment.to_string()
+}
+
+/// A manifest of a Job of one pod, which behaves as kwok is told or does its work without. `annotations` are the Job's.
+pub fn job(name: &str, annotations: Value, plays: Option<&str>) -> String {
+    let played = plays.map(|plays| json!({"ithaca.dev/plays": plays})).unwrap_or_default();
+    let containers = json!([{"name": "work", "image": "registry.example.com/player"}]);
+    let job = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {
+            "backoffLimit": 0,
+            "template": {
+                "metadata": {"annotations": played},
+                "spec": {"restartPolicy": "Never", "containers": containers},
+            },
+        },
+    });
+    job.to_string()
+}
+
+/// The annotation of a hook.
+pub fn hook(phases: &str) -> Value {
+    json!({"argocd.argoproj.io/hook": phases})
 }
 
 /// A `spec` with automated sync, with pruning and self-heal.

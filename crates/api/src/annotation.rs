@@ -16,6 +16,8 @@ pub const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 pub const HOOK: &str = "argocd.argoproj.io/hook";
 /// On a hook: when it is deleted.
 pub const HOOK_DELETE_POLICY: &str = "argocd.argoproj.io/hook-delete-policy";
+/// On a hook's object: the attempt and phase that it was created for. Ithaca's own.
+pub const HOOK_OF: &str = "ithaca.dev/hook-of";
 /// On any managed object: sync options, separated by commas; see [`crate::SyncOptions`].
 pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 /// On any managed object or Application: how it is compared.
@@ -53,6 +55,10 @@ pub const FOREGROUND_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io/f
 pub const BACKGROUND_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io/background";
 /// On an Application with pre-delete hooks.
 pub const PRE_DELETE_FINALIZER: &str = "pre-delete-finalizer.argocd.argoproj.io";
+/// On an Application with pre-delete hooks, until their objects are cleaned up.
+pub const PRE_DELETE_CLEANUP_FINALIZER: &str = "pre-delete-finalizer.argocd.argoproj.io/cleanup";
+/// On an Application with post-delete hooks, until their objects are cleaned up.
+pub const POST_DELETE_CLEANUP_FINALIZER: &str = "post-delete-finalizer.argocd.argoproj.io/cleanup";
 /// On an Application with post-delete hooks.
 pub const POST_DELETE_FINALIZER: &str = "post-delete-finalizer.argocd.argoproj.io";
 /// On a hook object until its hook is done.

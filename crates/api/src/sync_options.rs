@@ -33,6 +33,65 @@ pub enum Propagation {
     Orphan,
 }
 
+/// Where options are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On an Application, or in an operation.
+    Application,
+    /// On an object.
+    Object,
+}
+
+/// An option that is known: its key, its values, and where it has an effect.
+struct Known(&'static str, &'static [&'static str], &'static [Place]);
+
+const SWITCH: &[&str] = &["true", "false"];
+const DELETION: &[&str] = &["true", "false", "confirm"];
+const BOTH: &[Place] = &[Place::Application, Place::Object];
+const APPLICATION: &[Place] = &[Place::Application];
+const OBJECT: &[Place] = &[Place::Object];
+
+/// Compat 1.6.
+const KNOWN: &[Known] = &[
+    Known("ApplyOutOfSyncOnly", SWITCH, APPLICATION),
+    Known("ClientSideApplyMigration", SWITCH, APPLICATION),
+    Known("CreateNamespace", SWITCH, APPLICATION),
+    Known("Delete", DELETION, BOTH),
+    Known("FailOnSharedResource", SWITCH, APPLICATION),
+    Known("Force", SWITCH, OBJECT),
+    Known("Prune", DELETION, BOTH),
+    Known("PruneLast", SWITCH, BOTH),
+    Known("PrunePropagationPolicy", &["foreground", "background", "orphan"], APPLICATION),
+    Known("Replace", SWITCH, BOTH),
+    Known("RespectIgnoreDifferences", SWITCH, APPLICATION),
+    // Objects are always applied server-side.
+    Known("ServerSideApply", &["true"], BOTH),
+    Known("SkipDryRunOnMissingResource", SWITCH, BOTH),
+    Known("Validate", SWITCH, BOTH),
+];
+
+/// What of a list of options has no effect where it is written, and why; for people.
+pub fn unsupported<T: AsRef<str>>(options: impl IntoIterator<Item = T>, place: Place) -> Vec<String> {
+    let options = options.into_iter().filter(|option| !option.as_ref().trim().is_empty());
+    options.filter_map(|option| without_effect(option.as_ref().trim(), place)).collect()
+}
+
+fn without_effect(option: &str, place: Place) -> Option<String> {
+    let Some((key, value)) = option.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
+        return Some(format!("{option:?} is no sync option: options are written Key=value"));
+    };
+    let Some(Known(_, values, places)) = KNOWN.iter().find(|known| known.0 == key) else {
+        let keys: Vec<_> = KNOWN.iter().map(|known| known.0).collect();
+        return Some(format!("there is no sync option {key}; known are {}", keys.join(", ")));
+    };
+    if !places.contains(&place) {
+        let place = if place == Place::Object { "an object" } else { "an Application" };
+        return Some(format!("sync option {key} has no effect on {place}"));
+    }
+    (!values.contains(&value))
+        .then(|| format!("sync option {key}={value} has no effect; known values are {}", values.join(", ")))
+}
+
 impl SyncOptions {
     /// Reads a list of options. Texts without `=` are left out: no option has that form.
     pub fn from_list<T: AsRef<str>>(options: impl IntoIterator<Item = T>) -> Self {
@@ -83,6 +142,31 @@ impl SyncOptions {
         self.is("PruneLast", "true")
     }
 
+    /// `ApplyOutOfSyncOnly=true`: what is as wanted is not even listed in the result.
+    pub fn apply_out_of_sync_only(&self) -> bool {
+        self.is("ApplyOutOfSyncOnly", "true")
+    }
+
+    /// `Replace=true`: replace the object as a whole instead of applying it.
+    pub fn replace(&self) -> bool {
+        self.is("Replace", "true")
+    }
+
+    /// `Force=true`: delete the object and make it anew where it cannot be changed.
+    pub fn force(&self) -> bool {
+        self.is("Force", "true")
+    }
+
+    /// `FailOnSharedResource=true`: touch nothing where an object belongs to another Application.
+    pub fn fail_on_shared_resource(&self) -> bool {
+        self.is("FailOnSharedResource", "true")
+    }
+
+    /// `SkipDryRunOnMissingResource=true`: an object of a kind that is not there yet holds nothing up before its turn.
+    pub fn skips_missing_kinds(&self) -> bool {
+        self.is("SkipDryRunOnMissingResource", "true")
+    }
+
     /// `PrunePropagationPolicy`: what happens to the dependents of pruned objects.
     pub fn prune_propagation(&self) -> Propagation {
         match self.get("PrunePropagationPolicy") {
@@ -118,6 +202,24 @@ mod tests {
         assert_eq!(annotation.prune(), Deletion::Confirmed);
         assert_eq!(annotation.delete(), Deletion::Forbidden);
         assert!(annotation.prune_last());
+    }
+
+    #[test]
+    fn options_without_effect_are_named() {
+        let told = unsupported(
+            ["CreateNamespace=true", "Prunelast=true", "Prune=maybe", "Force=true", "now"],
+            Place::Application,
+        );
+        assert!(told[0].starts_with("there is no sync option Prunelast; known are ApplyOutOfSyncOnly, "));
+        assert_eq!(
+            told[1..],
+            [
+                "sync option Prune=maybe has no effect; known values are true, false, confirm",
+                "sync option Force has no effect on an Application",
+                "\"now\" is no sync option: options are written Key=value",
+            ]
+        );
+        assert!(unsupported("Prune=confirm, Replace=true".split(','), Place::Object).is_empty());
     }
 
     #[test]

@@ -7,25 +7,30 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use ithaca_api::{annotation, tracking};
-use serde_json::{Map, Value, value::RawValue};
+use ithaca_api::{SyncOptions, annotation, sync_options, sync_policy::ManagedNamespaceMetadata, tracking};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
+    hook::Hook,
     object::{GroupKind, Kind, ObjectKey},
     order::{self, Role},
 };
 
 /// Whom the objects belong to, and where those without a namespace go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Owner {
     /// The Application's name in tracking ids.
     pub instance: String,
     /// spec.destination.namespace.
     pub namespace: String,
+    /// What the destination's namespace carries, where it is made and kept by the Application.
+    pub namespace_metadata: Option<ManagedNamespaceMetadata>,
+    /// Objects of kinds that are not there yet hold up nothing before their turn.
+    pub skips_missing_kinds: bool,
 }
 
 /// An object as Git wants it.
@@ -45,6 +50,10 @@ pub struct Desired {
     pub images: Vec<String>,
     /// Does not count for the application's health.
     pub ignores_health: bool,
+    /// Its own sync options.
+    pub options: SyncOptions,
+    /// It is the destination's namespace, which the sources do not hold: not tracked, and never deleted.
+    pub is_destination: bool,
 }
 
 impl Desired {
@@ -69,8 +78,14 @@ pub struct Assembly {
     pub invalid: Vec<String>,
     /// Objects that the sources hold more than once; the last one counts.
     pub repeated: Vec<ObjectKey>,
-    /// Hooks, which do not run yet.
-    pub hooks: Vec<ObjectKey>,
+    /// What runs in the phases of an operation.
+    pub hooks: Vec<Arc<Hook>>,
+    /// Objects that Git has and does not want applied. Those that live are left alone.
+    pub skipped: Vec<ObjectKey>,
+    /// What is written and has no effect, with what to do about it.
+    pub unsupported: Vec<String>,
+    /// Whether the kind of some object lives in namespaces was guessed, for the cluster does not know it yet.
+    pub guessed: bool,
 }
 
 impl Assembly {
@@ -78,6 +93,16 @@ impl Assembly {
     /// longer wanted may be just that one.
     pub fn is_whole(&self) -> bool {
         self.unknown.is_empty() && self.invalid.is_empty()
+    }
+
+    /// Whether it would come out the same if the cluster served other kinds.
+    pub fn is_settled(&self) -> bool {
+        self.unknown.is_empty() && !self.guessed
+    }
+
+    /// Whether the sources hold no object at all.
+    pub fn is_empty(&self) -> bool {
+        self.objects.iter().all(|desired| desired.is_destination)
     }
 }
 
@@ -98,7 +123,17 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
         let namespaced = known.or_else(|| own_scopes.get(&kind.group_kind()).copied());
         settle_namespace(&mut manifest, namespaced.unwrap_or(true), &owner.namespace);
         let Some(key) = ObjectKey::of(&kind.group_kind(), &manifest) else { continue };
-        if namespaced.is_none() {
+        let own_options = sync_options_of(&manifest);
+        assembly
+            .unsupported
+            .extend(own_options.map(|text| unsupported_options(&key, text)).unwrap_or_default());
+        let may_be_missing = || {
+            let options = own_options.map(SyncOptions::from_annotation).unwrap_or_default();
+            owner.skips_missing_kinds || options.skips_missing_kinds()
+        };
+        if namespaced.is_none() && may_be_missing() {
+            assembly.guessed = true;
+        } else if namespaced.is_none() {
             let reason =
                 format!("the cluster does not serve {kind}; is its CustomResourceDefinition missing?");
             assembly.unknown.push((key, reason));
@@ -110,11 +145,35 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
                 .push(format!("{key} has no namespace, and neither has spec.destination.namespace"));
             continue;
         }
-        if !classify(&manifest, &key, &mut assembly) {
+        let role = order::role(annotations_of(&manifest));
+        if let Role::Skipped = role {
+            assembly.skipped.push(key);
             continue;
         }
-        match finish(manifest, kind, key.clone(), owner) {
-            Ok(desired) => match places.get(&key) {
+        let generate_name = generate_name(&manifest);
+        let asked = annotations_of(&manifest).get(annotation::HOOK).map(Value::to_string);
+        let desired = match finish(manifest, kind, key.clone(), owner) {
+            Ok(desired) => desired,
+            Err(reason) => {
+                assembly.invalid.push(format!("{key}: {reason}"));
+                continue;
+            }
+        };
+        match role {
+            // Tests and rollbacks of Helm run in no phase, and nobody expects them to.
+            Role::Hook { phases, .. } if phases.is_empty() => {
+                assembly.unsupported.extend(asked.map(|asked| no_such_phase(&key, &asked)));
+            }
+            Role::Hook { .. } if key.name.is_empty() && generate_name.is_empty() => {
+                assembly.invalid.push(format!("{key} has neither a name nor a generateName"));
+            }
+            Role::Hook { phases, delete } => {
+                assembly.hooks.push(Arc::new(Hook { manifest: desired, generate_name, phases, delete }));
+            }
+            _ if key.name.is_empty() => {
+                assembly.invalid.push(format!("{key} has no name; metadata.generateName is for hooks alone"));
+            }
+            _ => match places.get(&key) {
                 Some(place) => {
                     assembly.objects[*place] = Arc::new(desired);
                     assembly.repeated.push(key);
@@ -124,26 +183,67 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
                     assembly.objects.push(Arc::new(desired));
                 }
             },
-            Err(reason) => assembly.invalid.push(format!("{key}: {reason}")),
         }
     }
+    let destination = destination_namespace(owner).filter(|namespace| !places.contains_key(&namespace.key));
+    assembly.objects.extend(destination.map(Arc::new));
     assembly
 }
 
-/// Whether the object is one to hold the cluster to. Hooks and skipped objects are not.
-fn classify(manifest: &Value, key: &ObjectKey, assembly: &mut Assembly) -> bool {
-    let empty = Map::new();
-    let annotations = manifest.pointer("/metadata/annotations").and_then(Value::as_object).unwrap_or(&empty);
-    match order::role(annotations) {
-        Role::Ordinary => true,
-        Role::Hook { phases, .. } => {
-            if !phases.is_empty() {
-                assembly.hooks.push(key.clone());
-            }
-            false
-        }
-        Role::Skipped => false,
-    }
+/// The destination's namespace as `CreateNamespace=true` with `managedNamespaceMetadata` wants it.
+fn destination_namespace(owner: &Owner) -> Option<Desired> {
+    let wanted = owner.namespace_metadata.as_ref().filter(|_| !owner.namespace.is_empty())?;
+    let key = ObjectKey::new("", "Namespace", "", &owner.namespace);
+    let metadata = json!({
+        "name": owner.namespace,
+        "labels": wanted.labels,
+        "annotations": wanted.annotations,
+    });
+    let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+    let json: Arc<RawValue> = serde_json::value::to_raw_value(&manifest).ok()?.into();
+    Some(Desired {
+        key,
+        version: "v1".to_owned(),
+        hash: hash(&json),
+        json,
+        wave: 0,
+        images: Vec::new(),
+        ignores_health: false,
+        options: SyncOptions::default(),
+        is_destination: true,
+    })
+}
+
+fn hash(json: &RawValue) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    json.get().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn sync_options_of(manifest: &Value) -> Option<&str> {
+    annotations_of(manifest).get(annotation::SYNC_OPTIONS)?.as_str()
+}
+
+fn unsupported_options(key: &ObjectKey, text: &str) -> Vec<String> {
+    let unsupported = sync_options::unsupported(text.split(','), sync_options::Place::Object);
+    unsupported.into_iter().map(|reason| format!("{key}: {reason}")).collect()
+}
+
+fn no_such_phase(key: &ObjectKey, asked: &str) -> String {
+    format!(
+        "{key} is a hook that never runs: {} is {asked}, known are PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete and Skip",
+        annotation::HOOK
+    )
+}
+
+fn generate_name(manifest: &Value) -> String {
+    let prefix = manifest.pointer("/metadata/generateName").and_then(Value::as_str);
+    prefix.unwrap_or_default().to_owned()
+}
+
+fn annotations_of(manifest: &Value) -> &Map<String, Value> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    manifest.pointer("/metadata/annotations").and_then(Value::as_object).unwrap_or(&NONE)
 }
 
 fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Result<Desired, String> {
@@ -153,23 +253,24 @@ fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Res
     if kind.kind != "CustomResourceDefinition" {
         track(&mut manifest, &key, owner)?;
     }
-    let empty = Map::new();
-    let annotations = manifest.pointer("/metadata/annotations").and_then(Value::as_object).unwrap_or(&empty);
+    let annotations = annotations_of(&manifest);
     let text = |name: &str| annotations.get(name).and_then(Value::as_str);
     let wave = order::wave(annotations)?;
     let ignores_health = text(annotation::IGNORE_HEALTHCHECK) == Some("true");
+    let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
     let images = images(&manifest);
     let json = serde_json::value::to_raw_value(&manifest).map_err(|error| error.to_string())?;
-    let mut hasher = DefaultHasher::new();
-    json.get().hash(&mut hasher);
+    let json: Arc<RawValue> = json.into();
     Ok(Desired {
         key,
         version: kind.version,
-        hash: hasher.finish(),
-        json: json.into(),
+        hash: hash(&json),
+        json,
         wave,
         images,
         ignores_health,
+        options,
+        is_destination: false,
     })
 }
 
@@ -260,7 +361,7 @@ mod tests {
     use super::*;
 
     fn assembled(manifests: Value) -> Assembly {
-        let owner = Owner { instance: "shop".to_owned(), namespace: "web".to_owned() };
+        let owner = Owner { instance: "shop".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
         let scopes = |kind: &Kind| match kind.kind.as_str() {
             "ConfigMap" => Some(true),
             "Namespace" | "CustomResourceDefinition" => Some(false),

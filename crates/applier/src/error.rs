@@ -30,6 +30,12 @@ pub enum Error {
         /// The version that was asked for.
         api_version: String,
     },
+    /// Another object has the name of one that is to be created.
+    #[error("failed to create {key}: another object of that name is there still")]
+    InTheWay {
+        /// The object.
+        key: ObjectKey,
+    },
     /// A bundle's content is not what its digest promised.
     #[error("failed to read the content of the bundle: {reason}")]
     Content {
@@ -67,10 +73,15 @@ impl Error {
     /// Whether another try may succeed without anybody changing anything.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Bus(_) => true,
+            Self::Unreachable { .. } | Self::Bus(_) | Self::InTheWay { .. } => true,
             Self::Rejected { code, .. } => *code == 409,
             Self::UnknownKind { .. } | Self::Content { .. } => false,
         }
+    }
+
+    /// Whether the object as it lives cannot become the one that is wanted, which says nothing against the wanted one.
+    pub fn is_unchangeable(&self) -> bool {
+        matches!(self, Self::Rejected { code: 422, .. })
     }
 
     /// Whether the object is not there.

@@ -18,7 +18,7 @@ use kube::{
 use crate::{
     cluster::{self, Event, Served},
     error::Error,
-    live::{Record, Verdict},
+    live::{self, Record, Verdict},
     object::{GroupKind, Kind, ObjectKey},
     service::Shared,
     state::Uid,
@@ -208,12 +208,12 @@ async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
             Ok(Event::Apply(passing)) => drop(judge(&shared, &kind, &passing.value)),
             Ok(Event::Delete(passing)) => {
                 if let Some(key) = ObjectKey::of(&kind, &passing.value) {
-                    remove(&shared, &key);
+                    remove(&shared, &key, live::version(&passing.value));
                 }
             }
             Ok(Event::InitDone) => {
                 let known = shared.state().records.of_kind(&kind);
-                known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&shared, key));
+                known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&shared, key, None));
                 seen = HashSet::new();
                 shared.state().records.set_watched(kind.clone(), true);
                 shared.dirty_all();
@@ -270,6 +270,7 @@ fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> Option<
             || before.health != record.health
             || before.deleting != record.deleting
             || before.instance != record.instance
+            || before.hook != record.hook
             || (record.verdict == Verdict::Undecided && before.fingerprint != record.fingerprint)
     });
     let instances = [before.and_then(|before| before.instance.clone()), record.instance.clone()];
@@ -282,9 +283,9 @@ fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> Option<
     Some(key)
 }
 
-fn remove(shared: &Shared, key: &ObjectKey) {
+fn remove(shared: &Shared, key: &ObjectKey, version: Option<u64>) {
     let mut state = shared.state();
-    let instance = state.records.remove(key).and_then(|record| record.instance);
+    let instance = state.records.remove_at(key, version).and_then(|record| record.instance);
     let wanted = state.wanted(key).map(|(uid, _)| uid);
     let tracked = instance.iter().filter_map(|instance| state.by_instance(instance));
     wanted.into_iter().chain(tracked).for_each(|uid| shared.queue.dirty(uid));

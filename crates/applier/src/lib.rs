@@ -9,6 +9,7 @@ mod desired;
 mod error;
 mod follow;
 mod health;
+mod hook;
 mod judge;
 mod live;
 mod metrics;

@@ -14,8 +14,10 @@ use serde_json::Value;
 use crate::{
     desired::Desired,
     health::{self, Health},
+    hook::Mark,
     judge::{self, Author, Comparison},
     object::{self, GroupKind, ObjectKey},
+    order,
 };
 
 /// Whether a live object is as Git wants it.
@@ -62,6 +64,10 @@ pub struct Record {
     pub options: SyncOptions,
     /// Helm's word that it stays when its application goes.
     pub kept: bool,
+    /// Its wave.
+    pub wave: i64,
+    /// Where it is a hook: which attempt it belongs to.
+    pub hook: Option<Box<Mark>>,
 }
 
 impl Record {
@@ -76,10 +82,9 @@ impl Record {
             (_, None) => Verdict::Undecided,
         };
         let text = |name: &str| object::annotation(live, name);
-        let version = live.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
         Self {
-            version: version.and_then(|version| version.parse().ok()),
+            version: version(live),
             fingerprint,
             judged_for: wanted,
             verdict,
@@ -87,8 +92,15 @@ impl Record {
             instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
             deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
             kept: text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
+            wave: wave(live),
+            hook: Mark::of(live).map(Box::new),
             options,
         }
+    }
+
+    /// Whether it is a hook that carries the finalizer.
+    pub fn is_held_hook(&self) -> bool {
+        self.hook.as_ref().is_some_and(|hook| hook.held)
     }
 
     /// The object is what the API server returned for applying `desired`.
@@ -105,6 +117,17 @@ fn judge_locally(desired: &Desired, live: &Value) -> Verdict {
     }
 }
 
+/// The resource version, where it is a number.
+pub fn version(live: &Value) -> Option<u64> {
+    live.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
+}
+
+/// A live object's wave; one that cannot be read counts for nothing.
+fn wave(live: &Value) -> i64 {
+    let annotations = live.pointer("/metadata/annotations").and_then(Value::as_object);
+    annotations.and_then(|annotations| order::wave(annotations).ok()).unwrap_or_default()
+}
+
 /// The application that an id names, unless the id was copied from another object.
 fn own_instance(id: &str, key: &ObjectKey) -> Option<Box<str>> {
     let id = TrackingId::parse(id)?;
@@ -119,6 +142,8 @@ pub struct Records {
     records: HashMap<ObjectKey, Record>,
     by_instance: HashMap<Box<str>, HashSet<ObjectKey>>,
     watched: HashMap<GroupKind, Watch>,
+    /// At which version objects went that the watch told of last.
+    gone: HashMap<ObjectKey, u64>,
 }
 
 /// How far a kind is watched.
@@ -154,9 +179,10 @@ impl Records {
     }
 
     /// Remembers an object that the API server gave as an answer, unless the watch has told of a newer state of it
-    /// since: the watch does not tell twice, so what it said would be lost until the object changes again.
+    /// since, its end included: the watch does not tell twice, so what it said would be lost until the object changes
+    /// again.
     pub fn put_answer(&mut self, key: ObjectKey, record: Record) {
-        let known = self.records.get(&key).and_then(|known| known.version);
+        let known = self.records.get(&key).and_then(|known| known.version).or(self.gone.get(&key).copied());
         let is_older = matches!((record.version, known), (Some(answered), Some(known)) if answered < known);
         if !is_older {
             self.put(key, record);
@@ -168,6 +194,17 @@ impl Records {
         if let Some(record) = self.records.get_mut(key) {
             record.deleting = true;
         }
+    }
+
+    /// Forgets an object that went at this version, and does not believe answers that are older.
+    pub fn remove_at(&mut self, key: &ObjectKey, version: Option<u64>) -> Option<Record> {
+        /// Answers are late by seconds at most: a few are enough, and a longer memory costs more than it saves.
+        const REMEMBERED: usize = 1_000;
+        if self.gone.len() >= REMEMBERED {
+            self.gone.clear();
+        }
+        self.gone.extend(version.map(|version| (key.clone(), version)));
+        self.remove(key)
     }
 
     /// Forgets an object that is gone and returns what was remembered.
@@ -283,6 +320,19 @@ mod tests {
         records.put(key.clone(), announced.clone());
         records.put_answer(key.clone(), applied);
         assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
+    }
+
+    /// Was seen as an operation that waited for ever for the deletion of a hook.
+    #[test]
+    fn an_answer_does_not_bring_back_what_is_gone() {
+        let (key, answered) = ingress("378", &json!([]));
+        let mut records = Records::default();
+        records.put(key.clone(), answered.clone());
+        records.remove_at(&key, Some(387));
+        records.put_answer(key.clone(), answered);
+        assert!(records.get(&key).is_none());
+        records.put_answer(key.clone(), ingress("390", &json!([])).1);
+        assert!(records.get(&key).is_some());
     }
 
     #[test]

@@ -82,9 +82,23 @@ impl ObjectKey {
     pub fn group_kind(&self) -> GroupKind {
         GroupKind { group: self.group.to_string(), kind: self.kind.to_string() }
     }
+
+    /// `apps/Deployment/web`: as messages of Argo CD that scripts look for name objects.
+    pub fn short_name(&self) -> String {
+        format!("{}/{}/{}", self.group, self.kind, self.name)
+    }
+
+    /// `deployment.apps/web`, as kubectl names objects.
+    pub fn resource_name(&self) -> String {
+        let kind = self.kind.to_lowercase();
+        match self.group.is_empty() {
+            true => format!("{kind}/{}", self.name),
+            false => format!("{kind}.{}/{}", self.group, self.name),
+        }
+    }
 }
 
-/// `apps/Deployment/web`, as messages of Argo CD name objects; with the namespace where there is one.
+/// `apps/Deployment/web/web`: group, kind, namespace where there is one, name.
 impl fmt::Display for ObjectKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { group, kind, namespace, name } = self;

@@ -2,6 +2,8 @@
 //!
 //! What comes in: kinds and annotations. What goes out: ranks, waves and roles. It sorts nothing itself.
 
+use std::fmt;
+
 use ithaca_api::annotation;
 use serde_json::{Map, Value};
 
@@ -92,6 +94,12 @@ pub enum Phase {
     SyncFail,
     /// After an Application's objects were deleted.
     PostDelete,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, formatter)
+    }
 }
 
 /// When a hook's object is deleted.

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use ithaca_api::{Application, tracking};
+use ithaca_api::{Application, SyncOptions, tracking};
 use ithaca_bus::BundleFact;
 use ithaca_proto::v1::{BundleRendered, Purpose};
 use opentelemetry::Context;
@@ -75,7 +75,7 @@ impl Loaded {
     pub fn is_current(&self, owner: &Owner, epoch: u64) -> bool {
         let Some(fact) = &self.fact else { return true };
         let Some(bundle) = &self.bundle else { return false };
-        let settled = bundle.assembly.unknown.is_empty() || self.epoch == epoch;
+        let settled = bundle.assembly.is_settled() || self.epoch == epoch;
         bundle.observed_at == fact.observed_at && self.owner.as_ref() == Some(owner) && settled
     }
 }
@@ -227,9 +227,14 @@ impl State {
 fn owner(application: &Application, control_plane: &str) -> Owner {
     let name = application.metadata.name.as_deref().unwrap_or_default();
     let namespace = application.metadata.namespace.as_deref().unwrap_or_default();
+    let spec = &application.spec;
+    let options = SyncOptions::from_list(spec.sync_options());
+    let metadata = spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.clone());
     Owner {
         instance: tracking::instance_name(name, namespace, control_plane),
-        namespace: application.spec.destination.namespace.clone(),
+        namespace: spec.destination.namespace.clone(),
+        namespace_metadata: metadata.filter(|_| options.create_namespace()),
+        skips_missing_kinds: options.skips_missing_kinds(),
     }
 }
 

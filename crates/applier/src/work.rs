@@ -18,6 +18,8 @@ use crate::{
     state::{Loaded, Uid},
 };
 
+mod apply;
+mod hooks;
 mod objects;
 mod status;
 
@@ -79,6 +81,13 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             Action::Inspect(objects) => objects::inspect(shared, objects).await?,
             Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
             Action::Perform(tasks) => objects::perform(shared, uid, &tasks).await?,
+            Action::Conclude(outcomes) => {
+                outcomes
+                    .into_iter()
+                    .for_each(|(place, outcome)| objects::conclude(shared, uid, place, outcome));
+            }
+            Action::LetGo(hooks) => hooks::let_go(shared, &hooks).await?,
+            Action::Discard(hooks) => hooks::discard(shared, &hooks).await?,
             Action::Postpone(reason) => {
                 if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
                     (run.failed_at, run.failure) = (Some(Timestamp::now()), Some(reason));
@@ -99,9 +108,10 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 return deleted;
             }
             Action::Release(finalizers) => {
-                Box::pin(status::release(shared, uid, &finalizers)).await?;
-                return Ok(());
+                shared.state().take_along(uid, 0);
+                Box::pin(status::set_finalizers(shared, uid, &finalizers)).await?;
             }
+            Action::Guard(finalizers) => Box::pin(status::set_finalizers(shared, uid, &finalizers)).await?,
         }
     }
 }
@@ -175,7 +185,7 @@ async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
 /// The bundle that was made before, where its objects would come out the same.
 fn reusable(loaded: &Loaded, owner: &crate::desired::Owner, epoch: u64) -> Option<Arc<Bundle>> {
     let bundle = loaded.bundle.clone().filter(|_| loaded.owner.as_ref() == Some(owner))?;
-    (bundle.assembly.unknown.is_empty() || loaded.epoch == epoch).then_some(bundle)
+    (bundle.assembly.is_settled() || loaded.epoch == epoch).then_some(bundle)
 }
 
 fn same_content(known: &Bundle, fact: &BundleRendered) -> bool {

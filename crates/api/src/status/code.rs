@@ -151,6 +151,10 @@ words! {
         ExcludedResourceWarning,
         /// The namespace holds objects that no Application manages.
         OrphanedResourceWarning,
+        /// Something is written that has no effect. Ithaca's own.
+        UnsupportedWarning,
+        /// A sync would delete more than goes without a word. Ithaca's own.
+        PruneHeldWarning,
     }
 }
 

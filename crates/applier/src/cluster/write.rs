@@ -33,6 +33,54 @@ impl Cluster {
         }
     }
 
+    /// Replaces an object as a whole and returns it as it is now; None where there is none.
+    pub async fn replace(&self, desired: &Desired, dry_run: bool) -> Result<Option<Value>, Error> {
+        let Some(live) = self.get(desired).await? else { return Ok(None) };
+        let mut object: Value = serde_json::from_str(desired.json.get()).unwrap_or_default();
+        object["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+        let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        let request =
+            self.request(desired)?.replace(&desired.key.name, &params, object.to_string().into_bytes());
+        match self.send(&desired.key, request).await {
+            Ok(live) => Ok(Some(live)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates an object and returns it as it is; None where one of that name is there.
+    pub async fn create(&self, desired: &Desired) -> Result<Option<Value>, Error> {
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request = self.request(desired)?.create(&params, desired.json.get().as_bytes().to_vec());
+        match self.send(&desired.key, request).await {
+            Ok(live) => Ok(Some(live)),
+            Err(Error::Rejected { code: 409, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a finalizer off an object and returns it as it is then; None where it is gone.
+    pub async fn remove_finalizer(&self, key: &ObjectKey, finalizer: &str) -> Result<Option<Value>, Error> {
+        let Some(served) = self.served_any(&key.group_kind()) else { return Ok(None) };
+        let request = path(&served, &key.namespace);
+        let live = match self.send(key, request.get(&key.name, &Default::default())).await {
+            Ok(live) => live,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let metadata = &live["metadata"];
+        let all = metadata["finalizers"].as_array().cloned().unwrap_or_default();
+        let kept: Vec<_> = all.into_iter().filter(|name| name != finalizer).collect();
+        // Whoever adds a finalizer meanwhile must not lose it.
+        let patch = json!({"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": kept}});
+        let request = request.patch(&key.name, &PatchParams::default(), &Patch::Merge(patch));
+        match self.send(key, request).await {
+            Ok(live) => Ok(Some(live)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether an object is gone, or being deleted.
     pub async fn is_going(&self, key: &ObjectKey) -> Result<bool, Error> {
         let Some(served) = self.served_any(&key.group_kind()) else { return Ok(true) };

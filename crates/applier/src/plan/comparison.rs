@@ -31,6 +31,10 @@ pub struct Comparison {
     pub extras: Vec<ObjectKey>,
     /// Those of `extras` that may be pruned and that nobody has deleted yet.
     pub prunable: Vec<ObjectKey>,
+    /// Live hooks of no operation that is under way which carry the finalizer still. Only without one are they right.
+    pub held: Vec<ObjectKey>,
+    /// Wanted objects that carry another application's tracking id, and which.
+    pub shared: Vec<(ObjectKey, Box<str>)>,
     /// Some of the bundle's objects cannot be applied at all.
     pub unserved: bool,
     /// The worst health of the objects that count.
@@ -49,7 +53,7 @@ impl Comparison {
 
     /// Whether pruning everything is all that is left to do to the application.
     pub fn would_wipe(&self, bundle: &Bundle) -> bool {
-        bundle.assembly.objects.is_empty() && !self.extras.is_empty()
+        bundle.assembly.is_empty() && !self.extras.is_empty()
     }
 }
 
@@ -72,12 +76,21 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
                 SyncStatusCode::OutOfSync
             }
         };
+        let other =
+            record.and_then(|record| record.instance.as_ref()).filter(|name| ***name != *owner.instance);
+        comparison.shared.extend(other.map(|other| (desired.key.clone(), other.clone())));
         healths.extend(
             record.filter(|_| !desired.ignores_health).and_then(|r| r.health.as_ref()).map(|h| h.status),
         );
         comparison.resources.push(wanted_status(desired, record, code));
     }
+    let skipped: HashSet<&ObjectKey> = bundle.assembly.skipped.iter().collect();
     for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
+        if record.hook.is_some() || skipped.contains(key) {
+            comparison.resources.push(uncounted_status(key, record));
+            comparison.held.extend(record.is_held_hook().then(|| key.clone()));
+            continue;
+        }
         comparison.resources.push(extra_status(key, record));
         comparison.extras.push(key.clone());
         let forbidden = options.overlaid_with(&record.options).prune() == Deletion::Forbidden;
@@ -132,6 +145,15 @@ fn extra_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
     }
 }
 
+/// Hooks and what is not to be applied: they are shown and count for nothing.
+fn uncounted_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
+    ResourceStatus {
+        hook: record.hook.is_some(),
+        health: record.health.as_ref().map(health_status),
+        ..named(key)
+    }
+}
+
 fn unknown_status(key: &ObjectKey) -> ResourceStatus {
     let missing = HealthStatus { status: Some(HealthStatusCode::Missing), ..HealthStatus::default() };
     ResourceStatus { status: Some(SyncStatusCode::Unknown), health: Some(missing), ..named(key) }
@@ -166,7 +188,7 @@ mod tests {
     /// A second deletion puts the foreground finalizer back, and the object may stay for ever.
     #[test]
     fn an_extra_that_is_being_deleted_is_not_to_be_pruned_again() {
-        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned() };
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
         let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
         let mut records = Records::default();
         for (name, deleted_at) in [("goes", json!("2026-01-01T00:00:00Z")), ("stays", json!(null))] {
@@ -192,7 +214,7 @@ mod tests {
     /// as the next one wants them, and saying Synced at the next revision would be untrue.
     #[test]
     fn an_object_that_was_judged_for_an_earlier_wish_is_not_synced() {
-        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned() };
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
         let assembled = |value: &str| {
             let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});
             let assembly = crate::desired::assemble(vec![manifest], &owner, &|_| Some(true));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ithaca_api::{
     Application, ConditionType, Operation, OperationPhase, SyncOptions, annotation, operation_request_key,
+    status::{OperationState, one_or_several},
     sync_options::Propagation,
 };
 use jiff::{Timestamp, ToSpan};
@@ -15,7 +16,7 @@ use super::{
     autosync::{AutoSync, auto_sync},
     comparison::{Comparison, compare},
     deletion,
-    run::{Next, Run, Strayed},
+    run::{Effect, Next, Outcome, Run, Strayed},
     status::{self, Change, Progress},
 };
 use crate::{
@@ -83,6 +84,12 @@ pub enum Action {
     Begin(Box<Run>),
     /// The tasks at these places.
     Perform(Vec<usize>),
+    /// This became of tasks that were begun earlier.
+    Conclude(Vec<(usize, Outcome)>),
+    /// The finalizer of these hooks goes.
+    LetGo(Vec<ObjectKey>),
+    /// The objects of these hooks are deleted.
+    Discard(Vec<ObjectKey>),
     /// The attempt failed for this reason, and another will follow.
     Postpone(String),
     /// The next attempt begins.
@@ -93,6 +100,8 @@ pub enum Action {
     Delete(Vec<ObjectKey>, Propagation),
     /// The Application's finalizers become these.
     Release(Vec<String>),
+    /// The Application gets these finalizers as well.
+    Guard(Vec<String>),
 }
 
 /// Decides.
@@ -132,8 +141,13 @@ fn rest(view: View<'_>, bundle: &Arc<Bundle>) -> Action {
     if let Some(action) = asked_for(view, bundle, &comparison) {
         return action;
     }
-    let begin =
-        |operation: Operation| Run::plan(operation, bundle.clone(), &comparison, view.records, view.now);
+    if !comparison.held.is_empty() {
+        return Action::LetGo(comparison.held);
+    }
+    if let Some(action) = deletion::guard(view, bundle) {
+        return action;
+    }
+    let begin = |operation: Operation| begin(view, operation, bundle, &comparison);
     if let AutoSync::Sync(operation) = auto_sync(view.application, bundle, &comparison, true, view.now) {
         return Action::Begin(Box::new(begin(*operation)));
     }
@@ -175,13 +189,30 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
     };
     let recompared = view.compare(bundle);
     let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
-    let mut run = Run::plan(operation.clone(), bundle.clone(), comparison, view.records, view.now);
+    let mut run = begin(view, operation.clone(), bundle, comparison);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
-        run.started_at = state.started_at.0;
-        run.retries = state.retry_count;
-        run.announced = true;
+        if automated && is_at_another_revision(state, bundle) {
+            return supersedes(view, tracked, comparison).map(|run| Action::Begin(Box::new(run)));
+        }
+        run.resume(state, comparison, view.records);
     }
     Some(Action::Begin(Box::new(run)))
+}
+
+/// An operation that begins now.
+fn begin(view: View<'_>, operation: Operation, bundle: &Arc<Bundle>, comparison: &Comparison) -> Run {
+    let mut run = Run::plan(operation, bundle.clone(), comparison, view.records, view.now);
+    let last = view.application.status.as_ref().and_then(|status| status.operation_state.as_ref());
+    if let Some(last) = last {
+        run.begin_after(last.started_at.0, comparison, view.records);
+    }
+    run
+}
+
+/// What an earlier life of the applier began with is no longer the revision to run.
+fn is_at_another_revision(state: &OperationState, bundle: &Bundle) -> bool {
+    let result = state.sync_result.as_ref();
+    result.is_some_and(|result| one_or_several(&result.revision, &result.revisions) != bundle.revisions())
 }
 
 /// With an operation under way.
@@ -190,28 +221,39 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
     let write = |progress: Progress<'_>, wake| {
         write_or(view, status::compared(view, tracked, &comparison(), progress, None), wake)
     };
-    if is_terminating(view.application) {
-        return write(Progress::Ended(run, OperationPhase::Failed, "Operation terminated"), None);
-    }
-    let next = run.next(view.records, view.approval());
+    let stopping = is_terminating(view.application);
+    let next = match run.stop(view.records).filter(|_| stopping) {
+        Some(next) => next,
+        None if stopping => Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned()),
+        None => run.next(view.records, view.approval()),
+    };
     if is_superseded(run, tracked) && gives_way(&next, run) {
         return supersede(view, run, tracked);
     }
     match next {
         Next::Perform(tasks) => {
-            match report(view, run).map(|message| write(Progress::Running(run, &message), None)) {
+            match report(view, run, &tasks).map(|message| write(Progress::Running(run, &message), None)) {
                 None | Some(Action::Idle(_)) => Action::Perform(tasks),
                 Some(action) => action,
             }
         }
+        Next::Conclude(outcomes) => Action::Conclude(outcomes),
+        Next::LetGo(hooks) if stopping => Action::LetGo(hooks),
+        // Without its finalizer a hook may vanish: its end is recorded first.
+        Next::LetGo(hooks) => match write(Progress::Running(run, "hooks have ended"), None) {
+            Action::Idle(_) => Action::LetGo(hooks),
+            record => record,
+        },
+        Next::Discard(hooks) => Action::Discard(hooks),
         Next::Wait(message) => write(Progress::Running(run, &message), None),
         Next::RetryAt(at) if at <= view.now => {
-            let bundle = if run.operation.initiated_by.automated { tracked } else { &run.bundle };
+            let newest = run.operation.initiated_by.automated || run.operation.retry.refresh;
+            let bundle = if newest { tracked } else { &run.bundle };
             again(run, bundle, &view.compare(bundle), view.records)
         }
         Next::RetryAt(at) => write(Progress::Waiting(run, at), Some(at)),
         Next::Finish(phase, reason)
-            if phase != OperationPhase::Succeeded && run.retry_at(view.now).is_some() =>
+            if !stopping && phase != OperationPhase::Succeeded && run.retry_at(view.now).is_some() =>
         {
             Action::Postpone(reason)
         }
@@ -219,11 +261,13 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
     }
 }
 
-/// What there is to say of tasks that are about to be done: nothing where it will soon be over.
-fn report(view: View<'_>, run: &Run) -> Option<String> {
+/// What there is to say of tasks that are about to be done: nothing where it will soon be over. Before a hook is started
+/// it has to be known when the operation began.
+fn report(view: View<'_>, run: &Run, tasks: &[usize]) -> Option<String> {
+    let hooks = || tasks.iter().any(|place| matches!(run.tasks[*place].effect, Effect::Hook(_)));
     match &run.trouble {
         Some(trouble) => Some(trouble.clone()),
-        None => (!run.announced && lasts(run, view.now)).then(|| "syncing".to_owned()),
+        None => (!run.announced && (lasts(run, view.now) || hooks())).then(|| "syncing".to_owned()),
     }
 }
 
@@ -231,19 +275,26 @@ fn report(view: View<'_>, run: &Run) -> Option<String> {
 fn gives_way(next: &Next, run: &Run) -> bool {
     match next {
         Next::Perform(_) => run.trouble.is_some(),
-        Next::Wait(_) | Next::RetryAt(_) => true,
+        Next::Wait(_) => !run.has_running_hook(),
+        Next::RetryAt(_) => true,
+        Next::Conclude(_) | Next::LetGo(_) | Next::Discard(_) => false,
         Next::Finish(phase, _) => *phase != OperationPhase::Succeeded,
     }
 }
 
 fn supersede(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
     let comparison = view.compare(tracked);
-    match auto_sync(view.application, tracked, &comparison, true, view.now) {
-        AutoSync::Sync(operation) => {
-            let next = Run::plan(*operation, tracked.clone(), &comparison, view.records, view.now);
-            Action::Begin(Box::new(next))
-        }
-        _ => again(run, tracked, &comparison, view.records),
+    match supersedes(view, tracked, &comparison) {
+        Some(next) => Action::Begin(Box::new(next)),
+        None => again(run, tracked, &comparison, view.records),
+    }
+}
+
+/// The operation that takes the place of one for an earlier revision.
+fn supersedes(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> Option<Run> {
+    match auto_sync(view.application, tracked, comparison, true, view.now) {
+        AutoSync::Sync(operation) => Some(begin(view, *operation, tracked, comparison)),
+        _ => None,
     }
 }
 
@@ -270,10 +321,10 @@ fn is_terminating(application: &Application) -> bool {
 
 /// The kinds of what is wanted and of what was managed before have to be watched completely.
 fn watch_first(view: View<'_>, bundle: &Bundle) -> Option<Action> {
-    let requested = view.requested.iter().flat_map(|bundle| &bundle.assembly.objects);
-    let wanted = bundle.assembly.objects.iter().chain(requested).map(|desired| desired.kind());
-    let kinds = wanted.chain(deletion::inventory(view.application));
-    watch_kinds(kinds, view)
+    let assemblies = || view.requested.into_iter().map(|bundle| &*bundle.assembly).chain([&*bundle.assembly]);
+    let wanted = assemblies().flat_map(|assembly| &assembly.objects).map(|desired| desired.kind());
+    let hooks = assemblies().flat_map(|assembly| &assembly.hooks).map(|hook| hook.manifest.kind());
+    watch_kinds(wanted.chain(hooks).chain(deletion::inventory(view.application)), view)
 }
 
 /// Which of these kinds are to be watched, or a pause until those that are watched are known completely. A kind that

@@ -4,42 +4,143 @@
 //! that are left. Without a finalizer there is nothing to decide: the Application vanishes and its objects stay.
 
 use ithaca_api::{
-    Application, ConditionType, annotation,
+    Application, ConditionType, OperationPhase, annotation,
     sync_options::{Deletion, Propagation},
 };
 use jiff::Timestamp;
 
 use super::{
     decide::{Action, View, approves, watch_kinds, write_or},
+    run::{Next, Run},
     status,
 };
-use crate::object::{Kind, ObjectKey};
+use crate::{
+    bundle::Bundle,
+    live::{Record, Records},
+    object::{Kind, ObjectKey},
+    order::Phase,
+};
 
 const ALL_RESOURCES_FINALIZERS: [&str; 3] =
     [annotation::RESOURCES_FINALIZER, annotation::FOREGROUND_FINALIZER, annotation::BACKGROUND_FINALIZER];
 
-/// Decides for an Application that is being deleted.
+/// The stages of a deletion that run hooks, each with its finalizer and that of its clean-up.
+const PRE_DELETE: Stage = Stage {
+    phase: Phase::PreDelete,
+    runs: annotation::PRE_DELETE_FINALIZER,
+    cleans: annotation::PRE_DELETE_CLEANUP_FINALIZER,
+};
+const POST_DELETE: Stage = Stage {
+    phase: Phase::PostDelete,
+    runs: annotation::POST_DELETE_FINALIZER,
+    cleans: annotation::POST_DELETE_CLEANUP_FINALIZER,
+};
+
+struct Stage {
+    phase: Phase,
+    runs: &'static str,
+    cleans: &'static str,
+}
+
+/// An Application with hooks for its deletion is given their finalizers while it lives.
+pub(super) fn guard(view: View<'_>, bundle: &Bundle) -> Option<Action> {
+    let runs_in = |phase| bundle.assembly.hooks.iter().any(|hook| hook.phases.contains(&phase));
+    let stages = [PRE_DELETE, POST_DELETE].into_iter().filter(|stage| runs_in(stage.phase));
+    let known = finalizers(view.application);
+    let missing = stages.flat_map(|stage| [stage.runs, stage.cleans]);
+    let missing: Vec<_> = missing.filter(|name| !known.iter().any(|known| known == name)).collect();
+    (!missing.is_empty()).then(|| {
+        let all = known.iter().cloned().chain(missing.into_iter().map(str::to_owned));
+        Action::Guard(all.collect())
+    })
+}
+
+/// Decides for an Application that is being deleted: hooks before, its objects, hooks after.
 pub(super) fn decide(view: View<'_>) -> Action {
-    let finalizers = view.application.metadata.finalizers.as_deref().unwrap_or_default();
-    let Some(ours) = finalizers.iter().find(|name| ALL_RESOURCES_FINALIZERS.contains(&name.as_str())) else {
-        return Action::Idle(None);
+    run_hooks(view, &PRE_DELETE)
+        .or_else(|| objects(view))
+        .or_else(|| run_hooks(view, &POST_DELETE))
+        .unwrap_or(Action::Idle(None))
+}
+
+/// The hooks of a stage, then their clean-up; None where the Application has neither finalizer.
+fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
+    let has = |name: &str| finalizers(view.application).iter().any(|known| known == name);
+    let name = [stage.runs, stage.cleans].into_iter().find(|name| has(name))?;
+    let done = || Action::Release(without(view.application, &[name]));
+    let Some(bundle) = view.tracked else { return Some(Action::Idle(None)) };
+    let kinds = bundle.assembly.hooks.iter().map(|hook| hook.manifest.kind());
+    if let Some(action) = watch_kinds(kinds, view) {
+        return Some(action);
+    }
+    let fresh = || Run::of_deletion(bundle.clone(), stage.phase, deleted_at(view.application), view.records);
+    let Some(run) = view.run.filter(|run| run.deletes == Some(stage.phase)) else {
+        return Some(Action::Begin(Box::new(fresh())));
     };
+    let next = match name == stage.cleans {
+        true => run.cleared(view.records).unwrap_or(Next::Finish(OperationPhase::Succeeded, String::new())),
+        false => run.next_of_deletion(view.records),
+    };
+    Some(match next {
+        Next::Perform(tasks) => Action::Perform(tasks),
+        Next::Conclude(outcomes) => Action::Conclude(outcomes),
+        Next::LetGo(hooks) => Action::LetGo(hooks),
+        Next::Discard(hooks) => Action::Discard(hooks),
+        Next::Wait(message) => undeleted(view, &message),
+        Next::RetryAt(at) => Action::Idle(Some(at)),
+        Next::Finish(OperationPhase::Succeeded, _) => done(),
+        // Somebody took the failed object away: once more.
+        Next::Finish(..) if run.failed_hooks(view.records).is_empty() => Action::Begin(Box::new(fresh())),
+        Next::Finish(_, reason) => {
+            let failed = named(&run.failed_hooks(view.records));
+            let message = format!(
+                "a {} hook failed, and the Application waits: {reason}. Delete {failed} to try again, or take the finalizer {} off the Application to go on without it",
+                stage.phase, stage.runs
+            );
+            undeleted(view, &message)
+        }
+    })
+}
+
+fn finalizers(application: &Application) -> &[String] {
+    application.metadata.finalizers.as_deref().unwrap_or_default()
+}
+
+fn without(application: &Application, names: &[&str]) -> Vec<String> {
+    let all = finalizers(application).iter();
+    all.filter(|name| !names.contains(&name.as_str())).cloned().collect()
+}
+
+fn deleted_at(application: &Application) -> Timestamp {
+    let time = application.metadata.deletion_timestamp.as_ref();
+    time.and_then(|time| Timestamp::from_second(time.0.as_second()).ok()).unwrap_or_default()
+}
+
+/// The Application's objects, wave by wave; None where they stay or are gone.
+fn objects(view: View<'_>) -> Option<Action> {
+    let ours =
+        finalizers(view.application).iter().find(|name| ALL_RESOURCES_FINALIZERS.contains(&name.as_str()))?;
     let desired =
         view.tracked.iter().flat_map(|bundle| &bundle.assembly.objects).map(|desired| desired.kind());
     if let Some(action) = watch_kinds(inventory(view.application).into_iter().chain(desired), view) {
-        return action;
+        return Some(action);
     }
     let Doomed { left, unconfirmed } = doomed(view);
     if left.is_empty() && unconfirmed.is_empty() {
-        let kept = finalizers.iter().filter(|name| !ALL_RESOURCES_FINALIZERS.contains(&name.as_str()));
-        return Action::Release(kept.cloned().collect());
+        return Some(Action::Release(without(view.application, &ALL_RESOURCES_FINALIZERS)));
     }
+    let held = left.iter().filter(|key| view.records.get(key).is_some_and(Record::is_held_hook));
+    let held: Vec<_> = held.map(|key| (*key).clone()).collect();
+    if !held.is_empty() {
+        return Some(Action::LetGo(held));
+    }
+    let left = last_wave(left, view.records);
     let propagation = match ours == annotation::BACKGROUND_FINALIZER {
         true => Propagation::Background,
         false => Propagation::Foreground,
     };
     let not_yet = left.into_iter().filter(|key| view.records.get(key).is_some_and(|record| !record.deleting));
-    match not_yet.cloned().collect::<Vec<_>>() {
+    Some(match not_yet.cloned().collect::<Vec<_>>() {
         objects if !objects.is_empty() => Action::Delete(objects, propagation),
         _ if unconfirmed.is_empty() => Action::Idle(None),
         _ => {
@@ -50,7 +151,14 @@ pub(super) fn decide(view: View<'_>) -> Action {
             );
             undeleted(view, &message)
         }
-    }
+    })
+}
+
+/// Those of the highest wave: what was applied last goes first, and the next only when they are gone.
+fn last_wave<'a>(left: Vec<&'a ObjectKey>, records: &Records) -> Vec<&'a ObjectKey> {
+    let wave = |key: &ObjectKey| records.get(key).map_or(0, |record| record.wave);
+    let last = left.iter().map(|key| wave(key)).max();
+    left.into_iter().filter(|key| Some(wave(key)) == last).collect()
 }
 
 /// What there is to say when objects could not be deleted.
@@ -70,9 +178,7 @@ struct Doomed<'a> {
 /// The application's own objects, but no definitions, not itself, and none that asks to be kept.
 fn doomed(view: View<'_>) -> Doomed<'_> {
     let (mut doomed, options) = (Doomed::default(), view.options());
-    let since = view.application.metadata.deletion_timestamp.as_ref();
-    let since = since.and_then(|time| Timestamp::from_second(time.0.as_second()).ok());
-    let approved = since.is_some_and(|since| approves(view.approval(), since));
+    let approved = approves(view.approval(), deleted_at(view.application));
     for (key, record) in view.records.tracked_by(&view.owner.instance) {
         if record.kept || &*key.kind == "CustomResourceDefinition" || is_itself(key, view.application) {
             continue;

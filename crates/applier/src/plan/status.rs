@@ -6,6 +6,7 @@
 use ithaca_api::{
     Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
     status::{ComparedTo, Condition, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
+    sync_options::{self, Place},
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -294,14 +295,12 @@ fn conditions(
             ),
         )
     }));
-    conditions.extend(assembly.hooks.iter().map(|key| {
-        condition(
-            ConditionType::ExcludedResourceWarning,
-            format!("Resource {key} is a hook, and hooks are not run yet."),
-        )
-    }));
+    let of_spec = sync_options::unsupported(view.application.spec.sync_options(), Place::Application);
+    let of_spec = of_spec.into_iter().map(|reason| format!("spec.syncPolicy.syncOptions: {reason}"));
+    let unsupported = assembly.unsupported.iter().cloned().chain(of_spec);
+    conditions.extend(unsupported.map(|message| condition(ConditionType::UnsupportedWarning, message)));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
-    conditions.extend(shared(bundle, view));
+    conditions.extend(shared(comparison, view));
     conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
     conditions
 }
@@ -322,17 +321,11 @@ fn rejected<'a>(
 }
 
 /// Objects that carry another application's tracking id.
-fn shared(bundle: &Bundle, view: View<'_>) -> Vec<Condition> {
-    let objects = bundle.assembly.objects.iter();
-    let others = objects.filter_map(|desired| {
-        let instance = view.records.get(&desired.key)?.instance.as_deref()?;
-        (instance != view.owner.instance).then(|| {
-            let message =
-                format!("{} is part of applications {} and {instance}", desired.key, view.owner.instance);
-            condition(ConditionType::SharedResourceWarning, message)
-        })
-    });
-    others.collect()
+fn shared<'a>(comparison: &'a Comparison, view: View<'a>) -> impl Iterator<Item = Condition> + 'a {
+    comparison.shared.iter().map(move |(key, other)| {
+        let message = format!("{key} is part of applications {} and {other}", view.owner.instance);
+        condition(ConditionType::SharedResourceWarning, message)
+    })
 }
 
 fn failure_condition(bundle: &Bundle) -> Option<Condition> {

@@ -7,6 +7,10 @@ use ithaca_api::{ResultCode, SyncOptions, annotation::FIELD_MANAGER, sync_option
 use serde_json::Value;
 use tracing::Instrument;
 
+use super::{
+    apply::{self, Manner},
+    hooks,
+};
 use crate::{
     desired::Desired,
     error::Error,
@@ -69,43 +73,34 @@ async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Ver
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
 pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
-    let Some(Plan { tasks, options, dry_run, namespace, attempts }) = plan(shared, uid, places) else {
-        return Ok(());
-    };
-    learn_kinds(shared, &tasks).await;
-    let applies = tasks.iter().any(|(_, task)| matches!(task.effect, Effect::Apply(_)));
-    if applies && !dry_run && options.create_namespace() && !namespace.is_empty() {
-        match shared.cluster.ensure_namespace(&namespace).await {
+    let Some(how) = plan(shared, uid, places) else { return Ok(()) };
+    let tasks = &how.tasks;
+    learn_kinds(shared, tasks).await;
+    let applies = tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune));
+    if applies && !how.dry_run && how.options.create_namespace() && !how.namespace.is_empty() {
+        match shared.cluster.ensure_namespace(&how.namespace).await {
             Err(error) if !error.is_passing() => {
-                let message = format!("failed to create namespace {namespace}: {error}");
-                let failed = Outcome { code: ResultCode::SyncFailed, message };
+                let message = format!("failed to create namespace {}: {error}", how.namespace);
+                let failed = Outcome::failed(message);
                 tasks.iter().for_each(|(place, _)| conclude(shared, uid, *place, failed.clone()));
                 return Ok(());
             }
             other => other?,
         }
     }
-    let pruning = Pruning { propagation: options.prune_propagation(), dry_run, again: attempts > 0 };
-    let job = |(place, task): &(usize, Task)| {
-        let (place, task) = (*place, task.clone());
-        async move { (place, do_task(shared, &task, pruning).await) }.boxed()
-    };
-    let jobs: Vec<_> = tasks.iter().map(job).collect();
+    let one = async |place: usize, task: &Task| (place, do_task(shared, task, &how).await);
+    let jobs: Vec<_> = tasks.iter().map(|(place, task)| one(*place, task).boxed()).collect();
     let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
-    let span = tracing::info_span!("apply", objects = tasks.len(), dry_run);
+    let span = tracing::info_span!("apply", objects = tasks.len(), dry_run = how.dry_run);
     let mut unanswered = None;
     while let Some((place, outcome)) = jobs.next().instrument(span.clone()).await {
         match outcome {
-            Ok(message) => conclude(shared, uid, place, message),
+            Ok(Some(outcome)) => conclude(shared, uid, place, outcome),
+            Ok(None) => set_removed(shared, uid, place),
             Err(error) if error.is_passing() => unanswered = Some(error),
-            Err(error @ Error::UnknownKind { .. }) if attempts < PATIENT => unanswered = Some(error),
+            Err(error @ Error::UnknownKind { .. }) if how.attempts < PATIENT => unanswered = Some(error),
             Err(error) => {
-                conclude(
-                    shared,
-                    uid,
-                    place,
-                    Outcome { code: ResultCode::SyncFailed, message: error.to_string() },
-                );
+                conclude(shared, uid, place, Outcome::failed(error.to_string()));
             }
         }
     }
@@ -130,6 +125,8 @@ fn note_trouble(shared: &Shared, uid: &Uid, error: Option<&Error>) {
 struct Plan {
     tasks: Vec<(usize, Task)>,
     options: SyncOptions,
+    /// The operation's strategy forces every object.
+    forces: bool,
     dry_run: bool,
     /// Of the application's destination.
     namespace: String,
@@ -155,6 +152,7 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
     Some(Plan {
         tasks,
         options: options.unwrap_or_default(),
+        forces: run.operation.sync.as_ref().is_some_and(|sync| sync.forces()),
         dry_run: run.is_dry(),
         namespace: app.owner.namespace.clone(),
         attempts: app.failures,
@@ -166,6 +164,7 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
 async fn learn_kinds(shared: &Shared, tasks: &[(usize, Task)]) {
     let unknown = tasks.iter().any(|(_, task)| match &task.effect {
         Effect::Apply(desired) => shared.cluster.served(&desired.kind()).is_none(),
+        Effect::Hook(hook) => shared.cluster.served(&hook.object.kind()).is_none(),
         Effect::Prune => false,
     });
     if unknown {
@@ -173,45 +172,40 @@ async fn learn_kinds(shared: &Shared, tasks: &[(usize, Task)]) {
     }
 }
 
-async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outcome, Error> {
-    let dry_run = pruning.dry_run;
-    let suffix = if dry_run { " (dry run)" } else { "" };
+/// What became of a task; None where it has to be done again once its object is gone.
+async fn do_task(shared: &Shared, task: &Task, how: &Plan) -> Result<Option<Outcome>, Error> {
     match &task.effect {
         Effect::Apply(desired) => {
-            let timer = shared.metrics.apply_timer();
-            let live = shared.cluster.apply(desired, dry_run).await;
-            shared.metrics.applied(timer, live.is_ok());
-            let live = live?;
-            if !dry_run {
-                let mut state = shared.state();
-                state.records.put_answer(desired.key.clone(), Record::applied(&desired.key, &live, desired));
-            }
-            let message = format!("{} serverside-applied{suffix}", resource_name(&desired.key));
-            Ok(Outcome { code: ResultCode::Synced, message })
+            let manner = Manner::new(&how.options, desired, how.forces, how.dry_run);
+            apply::apply(shared, desired, manner, task.removed).await
         }
+        Effect::Hook(hook) => hooks::start(shared, hook).await.map(Some),
         Effect::Prune => {
+            let propagation = how.options.prune_propagation();
+            let pruning = Pruning { propagation, dry_run: how.dry_run, again: how.attempts > 0 };
             delete_once(shared, &task.key, pruning).await?;
             shared.metrics.pruned();
-            Ok(Outcome { code: ResultCode::Pruned, message: format!("pruned{suffix}") })
+            let suffix = if how.dry_run { " (dry run)" } else { "" };
+            Ok(Some(Outcome::done(ResultCode::Pruned, format!("pruned{suffix}"))))
         }
     }
 }
 
-/// `deployment.apps/web`, as kubectl names objects.
-fn resource_name(key: &ObjectKey) -> String {
-    let kind = key.kind.to_lowercase();
-    if key.group.is_empty() {
-        format!("{kind}/{}", key.name)
-    } else {
-        format!("{kind}.{}/{}", key.group, key.name)
-    }
-}
-
-fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
+/// Notes what became of a task.
+pub fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
     let mut state = shared.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
     if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
         task.outcome = Some(outcome);
+    }
+}
+
+/// Notes that a task's object was deleted to be made anew.
+fn set_removed(shared: &Shared, uid: &Uid, place: usize) {
+    let mut state = shared.state();
+    let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
+    if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
+        task.removed = true;
     }
 }
 

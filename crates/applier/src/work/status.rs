@@ -52,12 +52,11 @@ pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Err
     Ok(())
 }
 
-/// Leaves these finalizers on an Application that is being deleted.
-pub async fn release(shared: &Shared, uid: &Uid, finalizers: &[String]) -> Result<(), Error> {
+/// Leaves an Application these finalizers.
+pub async fn set_finalizers(shared: &Shared, uid: &Uid, finalizers: &[String]) -> Result<(), Error> {
     let Some(application) = shared.state().apps.get(uid).map(|app| app.application.clone()) else {
         return Ok(());
     };
-    shared.state().take_along(uid, 0);
     let version = application.metadata.resource_version.clone();
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
     patch_application(shared, uid, &application, patch).await.map(drop)

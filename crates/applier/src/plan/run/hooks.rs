@@ -1,0 +1,188 @@
+//! How far the hooks of a run are, as their live objects tell.
+//!
+//! What comes in: a run and the records. What goes out: hooks that ended, finalizers to take away, objects to delete.
+//!
+//! A hook's object is created with a finalizer, so that neither a time to live nor a hand takes its end away before it
+//! is recorded in the status. Then the finalizer goes, and at the end of the operation, where its policy says so, the
+//! object.
+
+use ithaca_api::{HealthStatusCode, OperationPhase, ResultCode, status::SyncOperationResult};
+
+use super::{Effect, Next, Outcome, Run, Task};
+use crate::{
+    hook::Instance,
+    live::{Record, Records},
+    object::ObjectKey,
+    order::DeletePolicy,
+};
+
+impl Task {
+    fn hook(&self) -> Option<&Instance> {
+        match &self.effect {
+            Effect::Hook(instance) => Some(instance),
+            Effect::Apply(_) | Effect::Prune => None,
+        }
+    }
+
+    /// Whether it is a hook that was started and has not ended.
+    pub(super) fn is_running_hook(&self) -> bool {
+        self.hook().is_some() && self.outcome.as_ref().is_some_and(|outcome| !outcome.phase.is_completed())
+    }
+
+    /// The live object that was created for this very task.
+    fn own<'a>(&self, records: &'a Records) -> Option<&'a Record> {
+        let mark = &self.hook()?.mark;
+        records
+            .get(&self.key)
+            .filter(|record| record.hook.as_ref().is_some_and(|hook| *hook.attempt == **mark))
+    }
+}
+
+impl Run {
+    /// Hooks whose objects tell that they ended.
+    pub(super) fn ended_hooks(&self, records: &Records) -> Vec<(usize, Outcome)> {
+        let running = self.tasks.iter().enumerate().filter(|(_, task)| task.is_running_hook());
+        running.filter_map(|(place, task)| Some((place, end(task, records)?))).collect()
+    }
+
+    /// Hooks whose end is known and that still carry the finalizer.
+    pub(super) fn held_hooks(&self, records: &Records) -> Vec<ObjectKey> {
+        let ended = self.tasks.iter().filter(|task| {
+            task.outcome.as_ref().is_some_and(|outcome| outcome.phase.is_completed())
+                && task.own(records).is_some_and(Record::is_held_hook)
+        });
+        ended.map(|task| task.key.clone()).collect()
+    }
+
+    /// What stands in the way of the hooks among these tasks: objects of earlier attempts, which have to go first.
+    pub(super) fn leftovers(&self, places: &[usize], records: &Records) -> Option<Next> {
+        let hooks = places.iter().filter(|place| self.tasks[**place].hook().is_some());
+        let stale: Vec<(usize, &Record)> = hooks
+            .filter_map(|place| Some((*place, records.get(&self.tasks[*place].key)?)))
+            .filter(|(place, _)| self.tasks[*place].own(records).is_none())
+            .collect();
+        let foreign = |record: &Record| record.hook.is_none() && record.instance.is_none();
+        let foreign: Vec<_> = stale.iter().filter(|(_, record)| foreign(record)).collect();
+        if !foreign.is_empty() {
+            let refused = foreign.iter().map(|(place, _)| {
+                let message = format!(
+                    "{} is there already and is no hook: rename one of the two, or delete it",
+                    self.tasks[*place].key
+                );
+                (*place, Outcome::failed(message))
+            });
+            return Some(Next::Conclude(refused.collect()));
+        }
+        let keys = |wanted: fn(&Record) -> bool| -> Vec<ObjectKey> {
+            let found = stale.iter().filter(|(_, record)| wanted(record));
+            found.map(|(place, _)| self.tasks[*place].key.clone()).collect()
+        };
+        match (keys(Record::is_held_hook), keys(|record| !record.deleting), keys(|_| true)) {
+            (held, ..) if !held.is_empty() => Some(Next::LetGo(held)),
+            (_, left, _) if !left.is_empty() => Some(Next::Discard(left)),
+            (.., going) => {
+                Some(Next::Wait(format!("waiting for deletion of hook {}", going.first()?.short_name())))
+            }
+        }
+    }
+
+    /// Objects of hooks that are deleted now that the operation has succeeded or failed.
+    pub(super) fn discarded(&self, policy: DeletePolicy, records: &Records) -> Vec<ObjectKey> {
+        let doomed = self.tasks.iter().filter(|task| {
+            task.hook().is_some_and(|hook| hook.delete.contains(&policy))
+                && task.own(records).is_some_and(|record| !record.deleting)
+        });
+        doomed.map(|task| task.key.clone()).collect()
+    }
+
+    /// Hooks that failed and whose objects are there still.
+    pub fn failed_hooks(&self, records: &Records) -> Vec<&ObjectKey> {
+        let failed = self.tasks.iter().filter(|task| {
+            let failed = task.outcome.as_ref().is_some_and(|outcome| outcome.code == ResultCode::SyncFailed);
+            failed && task.own(records).is_some()
+        });
+        failed.map(|task| &task.key).collect()
+    }
+
+    /// What of these hooks' objects goes once a phase of an Application's deletion is over: first their finalizers, then
+    /// those whose policy says so.
+    pub fn cleared(&self, records: &Records) -> Option<Next> {
+        let held = |task: &&Task| task.own(records).is_some_and(Record::is_held_hook);
+        let held: Vec<_> = self.tasks.iter().filter(held).map(|task| task.key.clone()).collect();
+        match (held, self.discarded(DeletePolicy::HookSucceeded, records)) {
+            (held, _) if !held.is_empty() => Some(Next::LetGo(held)),
+            (_, doomed) if !doomed.is_empty() => Some(Next::Discard(doomed)),
+            _ => None,
+        }
+    }
+
+    /// What is left to do before an operation that somebody stops has ended: its running hooks go.
+    pub fn stop(&self, records: &Records) -> Option<Next> {
+        let running = || self.tasks.iter().filter(|task| task.is_running_hook());
+        let keys = |wanted: fn(&Record) -> bool| -> Vec<ObjectKey> {
+            let found = running().filter(|task| task.own(records).is_some_and(wanted));
+            found.map(|task| task.key.clone()).collect()
+        };
+        match (keys(Record::is_held_hook), keys(|record| !record.deleting)) {
+            (held, _) if !held.is_empty() => Some(Next::LetGo(held)),
+            (_, left) if !left.is_empty() => Some(Next::Discard(left)),
+            _ => None,
+        }
+    }
+
+    /// Whether a hook runs. Nothing else may begin meanwhile.
+    pub fn has_running_hook(&self) -> bool {
+        self.tasks.iter().any(Task::is_running_hook)
+    }
+
+    /// Takes over what an earlier life of the applier knew of this attempt's hooks: what it recorded, and what it had
+    /// started.
+    pub(super) fn recall(&mut self, recorded: Option<&SyncOperationResult>, records: &Records) {
+        let results = recorded.into_iter().flat_map(|result| &result.resources);
+        let results: Vec<_> = results.filter(|result| !result.hook_type.is_empty()).collect();
+        for task in self.tasks.iter_mut().filter(|task| task.hook().is_some()) {
+            let known = results.iter().find(|result| {
+                result.kind == *task.key.kind
+                    && result.group == *task.key.group
+                    && result.namespace == *task.key.namespace
+                    && result.name == *task.key.name
+                    && result.hook_type == task.phase.to_string()
+            });
+            task.outcome = match known.and_then(|result| Some((result, result.hook_phase?))) {
+                Some((result, phase)) => Some(Outcome {
+                    code: result.status.unwrap_or(ResultCode::Synced),
+                    message: result.message.clone(),
+                    phase,
+                }),
+                None => task.own(records).map(|_| Outcome::running("created")),
+            };
+        }
+    }
+}
+
+/// How a running hook ended, as its object tells. An object that is being deleted will tell no more than it does now.
+fn end(task: &Task, records: &Records) -> Option<Outcome> {
+    let succeeded = |message: &str| Outcome {
+        code: ResultCode::Synced,
+        message: message.to_owned(),
+        phase: OperationPhase::Succeeded,
+    };
+    let Some(record) = task.own(records) else {
+        let gone = records.is_followed(&task.key.group_kind());
+        return gone.then(|| {
+            Outcome::failed(format!(
+                "{} is not there any more: it might have been deleted while it ran",
+                task.key.short_name()
+            ))
+        });
+    };
+    let Some(health) = &record.health else { return Some(succeeded("created")) };
+    match health.status {
+        HealthStatusCode::Healthy => Some(succeeded(&health.message)),
+        HealthStatusCode::Degraded | HealthStatusCode::Unknown => Some(Outcome::failed(&health.message)),
+        HealthStatusCode::Progressing | HealthStatusCode::Suspended | HealthStatusCode::Missing => {
+            let deleted = || Outcome::failed(format!("{} was deleted while it ran", task.key.short_name()));
+            record.deleting.then(deleted)
+        }
+    }
+}

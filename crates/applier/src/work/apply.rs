@@ -1,0 +1,84 @@
+//! How one object is applied: merged, replaced as a whole, or made anew.
+//!
+//! What comes in: the object and what the sync options say of it. What goes out: what became of it, and its record.
+//! What it does not do: wait. An object that is made anew is deleted here, and created once the watch says that it went.
+
+use ithaca_api::{ResultCode, SyncOptions, sync_options::Propagation};
+
+use crate::{desired::Desired, error::Error, live::Record, plan::Outcome, service::Shared};
+
+/// What the sync options say of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// It is replaced as a whole.
+    replace: bool,
+    /// It is deleted and made anew where it cannot be changed; with `replace`, always.
+    force: bool,
+    /// Nothing is changed for real.
+    dry_run: bool,
+}
+
+impl Manner {
+    /// By the options of an operation and of the object. `forces`: the operation's strategy says so for all.
+    pub fn new(options: &SyncOptions, desired: &Desired, forces: bool, dry_run: bool) -> Self {
+        let options = options.overlaid_with(&desired.options);
+        // A definition or a namespace that is deleted takes along all that lives by it.
+        let holds_others = matches!(&*desired.key.kind, "CustomResourceDefinition" | "Namespace");
+        let force = (forces || desired.options.force()) && !holds_others;
+        Self { replace: options.replace(), force, dry_run }
+    }
+}
+
+/// Applies an object. None where its live form was deleted, to be made anew once it is gone.
+pub async fn apply(
+    shared: &Shared,
+    desired: &Desired,
+    manner: Manner,
+    removed: bool,
+) -> Result<Option<Outcome>, Error> {
+    if manner.replace && manner.force && !manner.dry_run && !removed && delete(shared, desired).await? {
+        return Ok(None);
+    }
+    let timer = shared.metrics.apply_timer();
+    let applied = write(shared, desired, manner).await;
+    shared.metrics.applied(timer, applied.is_ok());
+    match applied {
+        Err(error) if error.is_unchangeable() && manner.force && !manner.dry_run => {
+            delete(shared, desired).await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+        Ok(verb) => {
+            let suffix = if manner.dry_run { " (dry run)" } else { "" };
+            let message = format!("{} {verb}{suffix}", desired.key.resource_name());
+            Ok(Some(Outcome::done(ResultCode::Synced, message)))
+        }
+    }
+}
+
+/// Writes an object, and says how in a word.
+async fn write(shared: &Shared, desired: &Desired, manner: Manner) -> Result<&'static str, Error> {
+    let replaced = match manner.replace {
+        true => shared.cluster.replace(desired, manner.dry_run).await?,
+        false => None,
+    };
+    let (live, verb) = match replaced {
+        Some(live) => (live, "replaced"),
+        None => (shared.cluster.apply(desired, manner.dry_run).await?, "serverside-applied"),
+    };
+    if !manner.dry_run {
+        let record = Record::applied(&desired.key, &live, desired);
+        shared.state().records.put_answer(desired.key.clone(), record);
+    }
+    Ok(verb)
+}
+
+/// Deletes what is to be made anew. Returns whether there was anything.
+async fn delete(shared: &Shared, desired: &Desired) -> Result<bool, Error> {
+    let Some(live) = shared.cluster.get(desired).await? else { return Ok(false) };
+    let key = &desired.key;
+    shared.state().records.put_answer(key.clone(), Record::of(key, &live, None, None));
+    shared.cluster.delete(key, Propagation::Background, false).await?;
+    shared.state().records.set_deleting(key);
+    Ok(true)
+}

@@ -1,0 +1,64 @@
+//! What is done to hooks: started, let go, deleted.
+//!
+//! What comes in: instances to create, and keys of hooks that ended. What goes out: what the API server answered.
+//! Starting twice is harmless: a hook that is there already with the mark of this attempt is the one that was meant.
+
+use ithaca_api::{annotation::HOOK_FINALIZER, sync_options::Propagation};
+use serde_json::Value;
+
+use crate::{
+    error::Error,
+    hook::{Instance, Mark},
+    live::Record,
+    object::ObjectKey,
+    plan::Outcome,
+    service::Shared,
+};
+
+/// Creates a hook's object, unless that was done before.
+pub async fn start(shared: &Shared, hook: &Instance) -> Result<Outcome, Error> {
+    let key = &hook.object.key;
+    let live = match shared.cluster.create(&hook.object).await? {
+        Some(created) => created,
+        None => match shared.cluster.get(&hook.object).await? {
+            Some(found) => found,
+            None => return Err(Error::InTheWay { key: key.clone() }),
+        },
+    };
+    let is_own = Mark::of(&live).is_some_and(|mark| *mark.attempt == *hook.mark);
+    remember(shared, key, &live);
+    match is_own {
+        true => Ok(Outcome::running(format!("{} created", key.resource_name()))),
+        false => Err(Error::InTheWay { key: key.clone() }),
+    }
+}
+
+/// Takes the finalizer off hooks.
+pub async fn let_go(shared: &Shared, hooks: &[ObjectKey]) -> Result<(), Error> {
+    for key in hooks {
+        match shared.cluster.remove_finalizer(key, HOOK_FINALIZER).await? {
+            Some(live) if !is_gone(&live) => remember(shared, key, &live),
+            _ => drop(shared.state().records.remove(key)),
+        }
+    }
+    Ok(())
+}
+
+/// Deletes hooks with what they made.
+pub async fn discard(shared: &Shared, hooks: &[ObjectKey]) -> Result<(), Error> {
+    for key in hooks {
+        shared.cluster.delete(key, Propagation::Background, false).await?;
+        shared.state().records.set_deleting(key);
+    }
+    Ok(())
+}
+
+/// Whether nothing keeps an object that is being deleted.
+fn is_gone(live: &Value) -> bool {
+    let finalizers = live["metadata"]["finalizers"].as_array();
+    live["metadata"].get("deletionTimestamp").is_some() && finalizers.is_none_or(Vec::is_empty)
+}
+
+fn remember(shared: &Shared, key: &ObjectKey, live: &Value) {
+    shared.state().records.put_answer(key.clone(), Record::of(key, live, None, None));
+}
