@@ -9,6 +9,8 @@ mod bad_input;
 mod command_line;
 mod create;
 mod delete;
+mod deletion_guard;
+mod dependencies;
 mod drift;
 mod health;
 mod hooks;

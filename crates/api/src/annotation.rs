@@ -1,5 +1,8 @@
 //! The names of annotations, labels and finalizers, and the values that are small languages.
 
+/// On an Application: the Applications that have to be Synced and Healthy before it is synced, `name` or
+/// `namespace/name`, separated by commas. Ithaca's own.
+pub const DEPENDS_ON: &str = "ithaca.dev/depends-on";
 /// On an Application: ask for a comparison with freshly resolved revisions; see [`Refresh`].
 pub const REFRESH: &str = "argocd.argoproj.io/refresh";
 /// On an Application or cluster Secret: the literal `true` stops all processing.

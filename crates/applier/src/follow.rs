@@ -96,7 +96,9 @@ fn put_application(shared: &Shared, value: serde_json::Value) -> Option<Uid> {
                 shared.metrics.meet(&application);
             }
             let changed = state.put_application(application, &shared.namespace);
-            changed.iter().for_each(|uid| shared.queue.dirty(uid));
+            let concerned = changed.iter().filter_map(|uid| state.apps.get(uid));
+            let concerned: Vec<_> = concerned.flat_map(|app| state.concerned_by(&app.application)).collect();
+            changed.iter().chain(&concerned).for_each(|uid| shared.queue.dirty(uid));
             uid
         }
         Err(error) => {
@@ -124,6 +126,7 @@ pub fn remove_application(shared: &Shared, uid: &str) {
     let mut state = shared.state();
     state.early.retain(|(early, _), _| **early != *uid);
     if let Some(app) = state.remove_application(uid) {
+        state.concerned_by(&app.application).iter().for_each(|uid| shared.queue.dirty(uid));
         let objects = app.taken_along.unwrap_or_default();
         let deleted = ApplicationDeleted { objects, orphans: app.taken_along.is_none() };
         shared.publisher.say(&app.application, vec![Fact::ApplicationDeleted(deleted)], &app.tracked.context);

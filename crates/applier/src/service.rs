@@ -16,6 +16,7 @@ use crate::{
     cluster::Cluster,
     follow, metrics,
     metrics::Metrics,
+    plan::Guard,
     publish::{self, Publisher},
     queue::{self, Queue},
     state::State,
@@ -40,6 +41,9 @@ pub struct Args {
     /// Objects of one application that are written at the same time
     #[arg(long, env = "ITHACA_APPLIER_WRITES", default_value_t = 8)]
     pub writes: usize,
+    /// From when on pruning waits for somebody's word.
+    #[command(flatten)]
+    pub guard: Guard,
 }
 
 /// What all tasks of the applier share.
@@ -58,6 +62,8 @@ pub struct Shared {
     pub namespace: String,
     /// Writes of one application at the same time.
     pub writes: usize,
+    /// From when on pruning waits for somebody's word.
+    pub guard: Guard,
     state: Mutex<State>,
 }
 
@@ -96,6 +102,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         metrics: Metrics::new(),
         namespace: process.namespace.clone(),
         writes: args.writes,
+        guard: args.guard,
         state: Mutex::default(),
     });
     metrics::observe(&shared);

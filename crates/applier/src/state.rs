@@ -3,7 +3,11 @@
 //! What comes in: Applications, facts and live objects as they arrive. What goes out: views to decide on, and which
 //! applications have to be looked at again. Losing all of it costs a restart and nothing else.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use ithaca_api::{Application, SyncOptions, tracking};
 use ithaca_bus::BundleFact;
@@ -15,7 +19,7 @@ use crate::{
     desired::{Desired, Owner},
     live::Records,
     object::ObjectKey,
-    plan::{Run, View},
+    plan::{self, Guard, Name, Other, Others, Run, View},
 };
 
 /// An Application's uid.
@@ -96,11 +100,21 @@ pub struct State {
     wanted: HashMap<ObjectKey, (Uid, Arc<Desired>)>,
     /// By what their tracking ids say.
     instances: HashMap<String, Uid>,
+    /// By namespace and name.
+    names: HashMap<Name, Uid>,
+    /// Those that name another in their annotation, by the other's name.
+    dependents: HashMap<Name, BTreeSet<Name>>,
 }
 
 impl State {
     /// What there is to decide on for an application.
-    pub fn view<'a>(&'a self, uid: &str, control_plane: &'a str, now: jiff::Timestamp) -> Option<View<'a>> {
+    pub fn view<'a>(
+        &'a self,
+        uid: &str,
+        control_plane: &'a str,
+        guard: Guard,
+        now: jiff::Timestamp,
+    ) -> Option<View<'a>> {
         let app = self.apps.get(uid)?;
         Some(View {
             application: &app.application,
@@ -110,6 +124,8 @@ impl State {
             run: app.run.as_ref(),
             refreshed: app.refreshed,
             records: &self.records,
+            guard,
+            others: self,
             control_plane,
             now,
         })
@@ -120,6 +136,7 @@ impl State {
         application.metadata.managed_fields = None;
         let uid: Uid = application.metadata.uid.as_deref()?.into();
         let owner = owner(&application, control_plane);
+        self.note_name(&application, &uid);
         self.instances.insert(owner.instance.clone(), uid.clone());
         match self.apps.get_mut(&uid) {
             Some(app) if is_older(&application, &app.application) => return None,
@@ -175,7 +192,45 @@ impl State {
         if self.instances.get(&app.owner.instance).is_some_and(|other| **other == *uid) {
             self.instances.remove(&app.owner.instance);
         }
+        let name = name(&app.application);
+        if self.names.get(&name).is_some_and(|other| **other == *uid) {
+            self.names.remove(&name);
+            self.forget_dependencies(&app.application, &name);
+        }
         Some(app)
+    }
+
+    /// The Applications that have to be looked at again when something happens to this one: those that wait for it, and
+    /// those whose deletion waits for its.
+    pub fn concerned_by(&self, application: &Application) -> Vec<Uid> {
+        let dependents = self.dependents.get(&name(application)).into_iter().flatten().cloned();
+        dependents
+            .chain(plan::depends_on(application))
+            .filter_map(|name| self.names.get(&name).cloned())
+            .collect()
+    }
+
+    fn note_name(&mut self, application: &Application, uid: &Uid) {
+        let own = name(application);
+        if let Some(known) = self.names.insert(own.clone(), uid.clone())
+            && let Some(before) = self.apps.get(&known).map(|app| app.application.clone())
+        {
+            self.forget_dependencies(&before, &own);
+        }
+        for other in plan::depends_on(application) {
+            self.dependents.entry(other).or_default().insert(own.clone());
+        }
+    }
+
+    fn forget_dependencies(&mut self, application: &Application, own: &Name) {
+        for other in plan::depends_on(application) {
+            if let Some(dependents) = self.dependents.get_mut(&other) {
+                dependents.remove(own);
+                if dependents.is_empty() {
+                    self.dependents.remove(&other);
+                }
+            }
+        }
     }
 
     /// Takes over a fact, unless a newer one is known. Returns whom it is about.
@@ -222,6 +277,22 @@ impl State {
     pub fn by_instance(&self, instance: &str) -> Option<&Uid> {
         self.instances.get(instance)
     }
+}
+
+impl Others for State {
+    fn find(&self, name: &Name) -> Option<Other<'_>> {
+        let app = self.apps.get(self.names.get(name)?)?;
+        Some(Other { application: &app.application, tracked: app.tracked.bundle.as_deref() })
+    }
+
+    fn dependents(&self, name: &Name) -> Vec<Name> {
+        self.dependents.get(name).into_iter().flatten().cloned().collect()
+    }
+}
+
+fn name(application: &Application) -> Name {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Name { namespace: text(&application.metadata.namespace), name: text(&application.metadata.name) }
 }
 
 fn owner(application: &Application, control_plane: &str) -> Owner {

@@ -64,7 +64,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
         load(shared, uid).await?;
         let action = {
             let state = shared.state();
-            match state.view(uid, &shared.namespace, Timestamp::now()) {
+            match state.view(uid, &shared.namespace, shared.guard, Timestamp::now()) {
                 Some(view) => plan::decide(view),
                 None => return Ok(()),
             }
@@ -120,7 +120,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
 async fn tell_refused(shared: &Arc<Shared>, uid: &Uid, error: &Error) -> Result<(), Error> {
     let told = {
         let state = shared.state();
-        let view = state.view(uid, &shared.namespace, Timestamp::now());
+        let view = state.view(uid, &shared.namespace, shared.guard, Timestamp::now());
         view.map(|view| plan::undeleted(view, &error.to_string()))
     };
     match told {

@@ -153,6 +153,8 @@ words! {
         OrphanedResourceWarning,
         /// Something is written that has no effect. Ithaca's own.
         UnsupportedWarning,
+        /// A sync waits for other Applications. Ithaca's own.
+        DependencyWarning,
         /// A sync would delete more than goes without a word. Ithaca's own.
         PruneHeldWarning,
     }

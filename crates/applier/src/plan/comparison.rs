@@ -10,6 +10,7 @@ use ithaca_api::{
     sync_options::Deletion,
 };
 
+use super::guard::Guard;
 use crate::{
     bundle::Bundle,
     desired::{Desired, Owner},
@@ -33,6 +34,10 @@ pub struct Comparison {
     pub prunable: Vec<ObjectKey>,
     /// Live hooks of no operation that is under way which carry the finalizer still. Only without one are they right.
     pub held: Vec<ObjectKey>,
+    /// How many objects of the application live.
+    pub live: usize,
+    /// Pruning all that may be pruned is more than goes without somebody's word.
+    pub guarded: bool,
     /// Wanted objects that carry another application's tracking id, and which.
     pub shared: Vec<(ObjectKey, Box<str>)>,
     /// Some of the bundle's objects cannot be applied at all.
@@ -57,6 +62,14 @@ impl Comparison {
     }
 }
 
+impl Comparison {
+    /// The same, with a guard over what would be pruned.
+    pub fn guarded_by(mut self, guard: Guard) -> Self {
+        self.guarded = guard.holds(self.prunable.len(), self.live);
+        self
+    }
+}
+
 /// Compares. All kinds of the bundle must be watched completely. `options` are the application's.
 pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &Records) -> Comparison {
     let mut comparison = Comparison { health: HealthStatusCode::Healthy, ..Comparison::default() };
@@ -65,6 +78,7 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
     for (place, desired) in bundle.assembly.objects.iter().enumerate() {
         wanted.insert(&desired.key);
         let record = records.get(&desired.key);
+        comparison.live += usize::from(record.is_some());
         let code = match verdict(desired, record) {
             Some(Verdict::Synced) => SyncStatusCode::Synced,
             Some(Verdict::Undecided) => {
@@ -91,6 +105,7 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
             comparison.held.extend(record.is_held_hook().then(|| key.clone()));
             continue;
         }
+        comparison.live += 1;
         comparison.resources.push(extra_status(key, record));
         comparison.extras.push(key.clone());
         let forbidden = options.overlaid_with(&record.options).prune() == Deletion::Forbidden;

@@ -16,6 +16,8 @@ use super::{
     autosync::{AutoSync, auto_sync},
     comparison::{Comparison, compare},
     deletion,
+    dependencies::{self, Others},
+    guard::Guard,
     run::{Effect, Next, Outcome, Run, Strayed},
     status::{self, Change, Progress},
 };
@@ -43,6 +45,10 @@ pub struct View<'a> {
     pub refreshed: i64,
     /// Of the destination's cluster.
     pub records: &'a Records,
+    /// From when on pruning waits for somebody's word.
+    pub guard: Guard,
+    /// The other Applications.
+    pub others: &'a dyn Others,
     /// Namespace of the control plane, for the status.
     pub control_plane: &'a str,
     /// The time.
@@ -62,7 +68,7 @@ impl View<'_> {
     }
 
     fn compare(&self, bundle: &Bundle) -> Comparison {
-        compare(bundle, self.owner, &self.options(), self.records)
+        compare(bundle, self.owner, &self.options(), self.records).guarded_by(self.guard)
     }
 }
 
@@ -147,6 +153,10 @@ fn rest(view: View<'_>, bundle: &Arc<Bundle>) -> Action {
     if let Some(action) = deletion::guard(view, bundle) {
         return action;
     }
+    if let Some(reason) = dependencies::blocked(view, bundle) {
+        let told = status::compared(view, bundle, &comparison, Progress::Held(&reason), None);
+        return write_or(view, told, None);
+    }
     let begin = |operation: Operation| begin(view, operation, bundle, &comparison);
     if let AutoSync::Sync(operation) = auto_sync(view.application, bundle, &comparison, true, view.now) {
         return Action::Begin(Box::new(begin(*operation)));
@@ -222,6 +232,9 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         write_or(view, status::compared(view, tracked, &comparison(), progress, None), wake)
     };
     let stopping = is_terminating(view.application);
+    if let Some(reason) = dependencies::blocked(view, &run.bundle).filter(|_| !stopping && !run.begun) {
+        return write(Progress::Running(run, &reason), None);
+    }
     let next = match run.stop(view.records).filter(|_| stopping) {
         Some(next) => next,
         None if stopping => Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned()),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     decide::{Action, View, approves, watch_kinds, write_or},
+    dependencies,
     run::{Next, Run},
     status,
 };
@@ -57,6 +58,11 @@ pub(super) fn guard(view: View<'_>, bundle: &Bundle) -> Option<Action> {
 
 /// Decides for an Application that is being deleted: hooks before, its objects, hooks after.
 pub(super) fn decide(view: View<'_>) -> Action {
+    if let Some(reason) =
+        dependencies::held_by_dependents(view).filter(|_| !finalizers(view.application).is_empty())
+    {
+        return undeleted(view, &reason);
+    }
     run_hooks(view, &PRE_DELETE)
         .or_else(|| objects(view))
         .or_else(|| run_hooks(view, &POST_DELETE))

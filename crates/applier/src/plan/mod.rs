@@ -7,12 +7,16 @@ mod autosync;
 mod comparison;
 mod decide;
 mod deletion;
+mod dependencies;
 mod facts;
+mod guard;
 mod run;
 mod status;
 
 pub use decide::{Action, View, decide};
 pub use deletion::undeleted;
+pub use dependencies::{Name, Other, Others, depends_on};
 pub use facts::facts;
+pub use guard::Guard;
 pub use run::{Effect, Outcome, Run, Task};
 pub use status::Change;

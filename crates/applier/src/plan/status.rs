@@ -4,7 +4,7 @@
 //! merge patch that makes it so. Times move only where something else does.
 
 use ithaca_api::{
-    Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
+    Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time, annotation,
     status::{ComparedTo, Condition, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
     sync_options::{self, Place},
 };
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{
     comparison::Comparison,
     decide::{self, View},
+    deletion,
     run::{Run, Strayed},
 };
 use crate::{bundle::Bundle, live::Verdict};
@@ -23,6 +24,8 @@ use crate::{bundle::Bundle, live::Verdict};
 pub enum Progress<'a> {
     /// There is none.
     Rest,
+    /// There is none, and none begins by itself, for this reason.
+    Held(&'a str),
     /// It is under way.
     Running(&'a Run, &'a str),
     /// Its next attempt is then.
@@ -36,7 +39,7 @@ impl Progress<'_> {
     fn failure(self) -> Option<String> {
         let run = match self {
             Self::Running(run, _) | Self::Waiting(run, _) => run,
-            Self::Rest | Self::Ended(..) => return None,
+            Self::Rest | Self::Held(_) | Self::Ended(..) => return None,
         };
         let reason = run.failure.as_ref()?;
         Some(format!("Failed last sync attempt to [{}]: {reason}", run.bundle.revisions().join(", ")))
@@ -105,6 +108,13 @@ pub fn compared(
     status.health = Some(HealthStatus { status: Some(comparison.health), ..HealthStatus::default() });
     let failing = progress.failure();
     status.conditions = conditions(bundle, comparison, view, sync_error.or(failing.as_deref()));
+    if let Progress::Held(reason) = progress {
+        status.conditions.push(condition(ConditionType::DependencyWarning, reason.to_owned()));
+    }
+    if let Progress::Running(run, _) = progress {
+        status.conditions.extend(held_prunes(run, comparison));
+    }
+    status.conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
     status.source_type = None;
     status.source_types = Vec::new();
     let types: Vec<_> = bundle.sources.iter().filter_map(|source| source.source_type).collect();
@@ -169,7 +179,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
     let now = Time::from_timestamp(view.now);
     let before = view.application.status.clone().unwrap_or_default();
     match progress {
-        Progress::Rest => {}
+        Progress::Rest | Progress::Held(_) => {}
         Progress::Running(run, message) => {
             status.operation_state = Some(state(run, OperationPhase::Running, message, None))
         }
@@ -201,7 +211,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
         clears_operation: own,
         clears_refresh: asked && refreshed,
         ends_run,
-        announces_run: !matches!(progress, Progress::Rest),
+        announces_run: !matches!(progress, Progress::Rest | Progress::Held(_)),
         drift: Strayed::new(),
     }
 }
@@ -301,8 +311,24 @@ fn conditions(
     conditions.extend(unsupported.map(|message| condition(ConditionType::UnsupportedWarning, message)));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
     conditions.extend(shared(comparison, view));
-    conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
     conditions
+}
+
+/// What would go and waits for somebody's word.
+fn held_prunes(run: &Run, comparison: &Comparison) -> Option<Condition> {
+    let held = run.tasks.iter().filter(|task| task.confirm && task.outcome.is_none()).map(|task| &task.key);
+    let held: Vec<_> = held.collect();
+    if held.is_empty() || !comparison.guarded {
+        return None;
+    }
+    let message = format!(
+        "{} of {} objects would be deleted: {}. If that is meant, annotate the Application with {}=<the time now, RFC 3339>; if not, revert the commit",
+        held.len(),
+        comparison.live,
+        deletion::named(&held),
+        annotation::DELETION_APPROVED
+    );
+    Some(condition(ConditionType::PruneHeldWarning, message))
 }
 
 /// Objects that the API server would not take as they are wanted.

@@ -144,9 +144,10 @@ struct Pruning {
 }
 
 fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
-    let state = shared.state();
-    let app = state.apps.get(uid)?;
-    let run = app.run.as_ref()?;
+    let mut state = shared.state();
+    let app = state.apps.get_mut(uid)?;
+    let run = app.run.as_mut()?;
+    run.begun = true;
     let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
     let options = run.operation.sync.as_ref().map(|sync| SyncOptions::from_list(&sync.sync_options));
     Some(Plan {

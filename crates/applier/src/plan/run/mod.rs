@@ -50,6 +50,8 @@ pub struct Run {
     pub trouble: Option<String>,
     /// The drift that it puts right.
     pub drift: Strayed,
+    /// Whether anything was done already.
+    pub begun: bool,
     /// Why it is refused as it was asked for.
     pub refused: Vec<String>,
     /// The phase of an Application's deletion whose hooks it runs; None where it syncs.
@@ -156,6 +158,7 @@ impl Run {
             announced: false,
             trouble: None,
             drift: Vec::new(),
+            begun: false,
             refused: Vec::new(),
             deletes: None,
         };
@@ -163,10 +166,11 @@ impl Run {
         run
     }
 
-    /// Makes it begin after an operation that ended, by a whole second: what is told of it has no finer time, and hooks
-    /// are marked with it.
+    /// Where it has hooks, makes it begin after an operation that ended, by a whole second: hooks are marked with that
+    /// time, and what is told of it has no finer one.
     pub fn begin_after(&mut self, last: Timestamp, comparison: &Comparison, records: &Records) {
-        if self.started_at.as_second() <= last.as_second() {
+        let hooks = self.tasks.iter().any(|task| matches!(task.effect, Effect::Hook(_)));
+        if hooks && self.started_at.as_second() <= last.as_second() {
             self.started_at = last.checked_add(1.second()).unwrap_or(self.started_at);
             self.set_tasks(comparison, records);
         }
@@ -186,6 +190,7 @@ impl Run {
             announced: true,
             trouble: None,
             drift: Vec::new(),
+            begun: false,
             refused: Vec::new(),
             deletes: Some(phase),
         };
@@ -198,6 +203,7 @@ impl Run {
         self.started_at = state.started_at.0;
         self.retries = state.retry_count;
         self.announced = true;
+        self.begun = state.sync_result.as_ref().is_some_and(|result| !result.resources.is_empty());
         self.set_tasks(comparison, records);
         self.recall(state.sync_result.as_ref(), records);
     }

@@ -41,8 +41,12 @@ pub(super) fn tasks(
     }
     put_before_what_needs_them(&mut tasks);
     let extras = comparison.extras.iter().filter(|key| bundle.assembly.is_whole() && is_selected(sync, key));
-    let prunes = extras.map(|key| prune_task(key, sync.prune, &options, records)).collect();
-    let prunes = mirrored(prunes, last_wave(&tasks), &options, records);
+    let prunes: Vec<_> = extras.map(|key| prune_task(key, sync.prune, &options, records)).collect();
+    let last = last_wave(&tasks);
+    let prunes = match comparison.guarded {
+        true => held(prunes, last),
+        false => mirrored(prunes, last, &options, records),
+    };
     tasks.extend(prunes);
     tasks.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     tasks
@@ -129,6 +133,14 @@ fn mirrored(mut prunes: Vec<Task>, last: i64, options: &SyncOptions, records: &R
         } else if let Ok(place) = waves.binary_search(&task.wave) {
             task.wave = waves[waves.len() - 1 - place];
         }
+    }
+    prunes
+}
+
+/// What waits for somebody's word holds up nothing else.
+fn held(mut prunes: Vec<Task>, last: i64) -> Vec<Task> {
+    for task in &mut prunes {
+        (task.wave, task.confirm) = (last + 1, true);
     }
     prunes
 }
