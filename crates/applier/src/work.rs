@@ -137,7 +137,7 @@ fn set_run(shared: &Shared, uid: &Uid, run: Option<plan::Run>) {
 
 /// How long a change that nobody waits for has to wait.
 fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> {
-    if change.ends_run || change.announces_run || change.clears_refresh || change.clears_operation {
+    if change.is_pressing || change.clears_refresh || change.clears_operation {
         return None;
     }
     let state = shared.state();

@@ -254,8 +254,8 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         Next::LetGo(hooks) if stopping => Action::LetGo(hooks),
         // Without its finalizer a hook may vanish: its end is recorded first.
         Next::LetGo(hooks) => match write(Progress::Running(run, "hooks have ended"), None) {
-            Action::Idle(_) => Action::LetGo(hooks),
-            record => record,
+            Action::Write(record) => Action::Write(Box::new(Change { is_pressing: true, ..*record })),
+            _ => Action::LetGo(hooks),
         },
         Next::Discard(hooks) => Action::Discard(hooks),
         Next::Wait(message) => write(Progress::Running(run, &message), None),

@@ -11,6 +11,7 @@ mod dependencies;
 mod facts;
 mod guard;
 mod run;
+mod size;
 mod status;
 
 pub use decide::{Action, View, decide};

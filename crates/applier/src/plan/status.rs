@@ -16,6 +16,7 @@ use super::{
     decide::{self, View},
     deletion,
     run::{Run, Strayed},
+    size,
 };
 use crate::{bundle::Bundle, live::Verdict};
 
@@ -59,6 +60,8 @@ pub struct Change {
     pub ends_run: bool,
     /// The operation under way is told of.
     pub announces_run: bool,
+    /// Something waits for it to be written.
+    pub is_pressing: bool,
     /// Objects that left the wanted state and are not put right.
     pub drift: Strayed,
 }
@@ -196,6 +199,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
             }
         }
     }
+    size::fit(&mut status);
     keep_times(&mut status, &before, now);
     status.controller_namespace = view.control_plane.to_owned();
     if status != before {
@@ -212,6 +216,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
         clears_refresh: asked && refreshed,
         ends_run,
         announces_run: !matches!(progress, Progress::Rest | Progress::Held(_)),
+        is_pressing: ends_run || own || matches!(progress, Progress::Running(run, _) if !run.announced),
         drift: Strayed::new(),
     }
 }

@@ -22,13 +22,13 @@ const SYNC_DEADLINE: Duration = Duration::from_secs(1800);
 /// Runs the scenario.
 pub async fn run(args: &ApplyArgs) -> anyhow::Result<Report> {
     prerequisites::to_build()?;
-    ensure!(args.shared.apps > 0, "at least one application is needed");
+    ensure!(args.many.apps > 0, "at least one application is needed");
     let progress = Progress::shown();
     let tools = Tools::build(&progress)?;
-    let binary = args.shared.binary(&progress)?;
-    ithaca_tests::empty(&args.shared.dir)?;
+    let binary = args.many.shared.binary(&progress)?;
+    ithaca_tests::empty(&args.many.shared.dir)?;
     let options = Options {
-        dir: args.shared.dir.clone(),
+        dir: args.many.shared.dir.clone(),
         nodes: 3,
         kubeconfig: None,
         binary: Some(binary),
@@ -71,10 +71,10 @@ async fn measure(args: &ApplyArgs, stack: &Stack, progress: &Progress) -> anyhow
     for service in &stack.services()?.processes {
         service.stop().await?;
     }
-    let floor_seconds = floor::measure(&client, args.shared.apps).await?.as_secs_f64();
+    let floor_seconds = floor::measure(&client, args.many.apps).await?.as_secs_f64();
     Ok(Report {
-        applications: args.shared.apps,
-        source: args.shared.source.name(),
+        applications: args.many.apps,
+        source: args.many.source.name(),
         synced_seconds,
         floor_seconds,
         ratio_to_floor: synced_seconds / floor_seconds,
@@ -89,7 +89,7 @@ async fn measure(args: &ApplyArgs, stack: &Stack, progress: &Progress) -> anyhow
 
 async fn publish(args: &ApplyArgs, stack: &Stack) -> anyhow::Result<Repository> {
     let repository = stack.repository("bench").await?;
-    workload::write(args.shared.source, args.shared.apps, &repository)?;
+    workload::write(args.many.source, args.many.apps, &repository)?;
     repository.commit("Add all applications").await?;
     repository.push_silently().await?;
     Ok(repository)
@@ -99,9 +99,9 @@ async fn publish(args: &ApplyArgs, stack: &Stack) -> anyhow::Result<Repository> 
 async fn create(args: &ApplyArgs, client: &Client, repository: &Repository) -> anyhow::Result<Duration> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
     let applications = Api::<DynamicObject>::namespaced_with(client.clone(), "argocd", &resource);
-    let objects = (0..args.shared.apps)
+    let objects = (0..args.many.apps)
         .map(|number| {
-            Ok(serde_json::from_value(workload::application(args.shared.source, number, &repository.url))?)
+            Ok(serde_json::from_value(workload::application(args.many.source, number, &repository.url))?)
         })
         .collect::<anyhow::Result<Vec<DynamicObject>>>()?;
     let params = PostParams::default();
@@ -111,7 +111,7 @@ async fn create(args: &ApplyArgs, client: &Client, repository: &Repository) -> a
         stream::iter(requests).buffer_unordered(8).try_collect::<Vec<_>>().await?;
         Ok(())
     };
-    let both = async { tokio::try_join!(created, all_synced(applications.clone(), args.shared.apps)) };
+    let both = async { tokio::try_join!(created, all_synced(applications.clone(), args.many.apps)) };
     tokio::time::timeout(SYNC_DEADLINE, both)
         .await
         .with_context(|| format!("not all applications are Synced after {SYNC_DEADLINE:?}"))??;
@@ -142,8 +142,8 @@ async fn commits(
     let mut times = Vec::new();
     for version in 1..=args.commits {
         // Commits take the even numbers and edits the odd ones: self-heal backs off where it has just healed.
-        let number = chosen(args.shared.apps, 2 * (version - 1));
-        times.push(latency::commit(stack, repository, client, args.shared.source, number, version).await?);
+        let number = chosen(args.many.apps, 2 * (version - 1));
+        times.push(latency::commit(stack, repository, client, args.many.source, number, version).await?);
         quiet::of_ithaca(client).await?;
     }
     Ok(Latency::of(times))
@@ -152,9 +152,9 @@ async fn commits(
 async fn drift(args: &ApplyArgs, client: &Client) -> anyhow::Result<Latency> {
     let mut times = Vec::new();
     // An application that was healed waits longer the next time, so each is edited once.
-    for edit in 0..args.edits.min(args.shared.apps / 2) {
-        let number = chosen(args.shared.apps, 2 * edit + 1);
-        times.push(latency::drift(client, args.shared.source, number, &workload::image(0)).await?);
+    for edit in 0..args.edits.min(args.many.apps / 2) {
+        let number = chosen(args.many.apps, 2 * edit + 1);
+        times.push(latency::drift(client, args.many.source, number, &workload::image(0)).await?);
         quiet::of_ithaca(client).await?;
     }
     Ok(Latency::of(times))

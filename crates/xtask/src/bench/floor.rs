@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::workload;
 
 /// Requests at once, and so connections: HTTP/1.1 carries one at a time.
-const CONNECTIONS: usize = 8;
+pub const CONNECTIONS: usize = 8;
 const NAMESPACE: &str = "floor";
 
 /// Applies the objects of so many applications to a namespace of their own.
@@ -21,14 +21,19 @@ pub async fn measure(client: &Client, apps: usize) -> anyhow::Result<Duration> {
     apply(client, &format!("/api/v1/namespaces/{NAMESPACE}"), &namespace).await?;
     let objects = (0..apps)
         .flat_map(|number| workload::objects(&workload::name(number), &workload::image(0), NAMESPACE));
-    let requests: Vec<_> = objects.map(|object| (path(&object), object)).collect();
+    let objects: Vec<_> = objects.collect();
     let started = Instant::now();
-    stream::iter(&requests)
-        .map(|(path, object)| apply(client, path, object))
+    stream::iter(&objects)
+        .map(|object| apply_object(client, object))
         .buffer_unordered(CONNECTIONS)
         .try_collect::<Vec<()>>()
         .await?;
     Ok(started.elapsed())
+}
+
+/// Applies an object that lives in a namespace.
+pub async fn apply_object(client: &Client, object: &Value) -> anyhow::Result<()> {
+    apply(client, &path(object), object).await
 }
 
 fn path(object: &Value) -> String {
@@ -38,7 +43,8 @@ fn path(object: &Value) -> String {
     let kind = text(&object["kind"]).to_lowercase();
     let plural = if kind.ends_with('s') { format!("{kind}es") } else { format!("{kind}s") };
     let name = text(&object["metadata"]["name"]);
-    format!("/{prefix}/{version}/namespaces/{NAMESPACE}/{plural}/{name}")
+    let namespace = text(&object["metadata"]["namespace"]);
+    format!("/{prefix}/{version}/namespaces/{namespace}/{plural}/{name}")
 }
 
 async fn apply(client: &Client, path: &str, object: &Value) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ mod process;
 mod quiet;
 mod recover;
 mod report;
+mod sync;
 mod workload;
 
 use std::fmt::Display;
@@ -35,18 +36,43 @@ enum Scenario {
     /// Create applications of 4 objects each, change them, make them drift, leave them alone
     Apply(ApplyArgs),
     /// Lose a whole cluster, and bring it back from Git with its bootstrap file
-    Recover(SharedArgs),
+    Recover(ManyArgs),
+    /// Sync one application of many objects, in waves and with hooks
+    Sync(SyncArgs),
 }
 
-/// Options of every scenario.
+/// Options of the scenarios with many applications.
 #[derive(clap::Args)]
-pub struct SharedArgs {
+pub struct ManyArgs {
+    #[command(flatten)]
+    shared: SharedArgs,
     /// How many applications of 4 objects
     #[arg(long, default_value_t = 100)]
     apps: usize,
     /// What their sources are
     #[arg(long, value_enum, default_value_t = Kind::Dir)]
     source: Kind,
+}
+
+/// Options of `bench sync`.
+#[derive(clap::Args)]
+pub struct SyncArgs {
+    #[command(flatten)]
+    shared: SharedArgs,
+    /// How many objects, hooks not counted
+    #[arg(long, default_value_t = 300)]
+    objects: usize,
+    /// In how many waves
+    #[arg(long, default_value_t = 10)]
+    waves: usize,
+    /// How many hooks, one after the other
+    #[arg(long, default_value_t = 5)]
+    hooks: usize,
+}
+
+/// Options of every scenario.
+#[derive(clap::Args)]
+pub struct SharedArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -72,7 +98,7 @@ impl SharedArgs {
 #[derive(clap::Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
-    shared: SharedArgs,
+    many: ManyArgs,
     /// How many commits are timed, one after the other
     #[arg(long, default_value_t = 20)]
     commits: usize,
@@ -87,8 +113,9 @@ pub struct ApplyArgs {
 /// Runs the scenario and prints its report.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.scenario {
-        Scenario::Apply(args) => print(&apply::run(&args).await?, args.shared.json),
-        Scenario::Recover(args) => print(&recover::run(&args).await?, args.json),
+        Scenario::Apply(args) => print(&apply::run(&args).await?, args.many.shared.json),
+        Scenario::Recover(args) => print(&recover::run(&args).await?, args.shared.json),
+        Scenario::Sync(args) => print(&sync::run(&args).await?, args.shared.json),
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{SharedArgs, workload};
+use super::{ManyArgs, workload};
 use crate::prerequisites;
 
 const DEADLINE: Duration = Duration::from_secs(1800);
@@ -38,19 +38,19 @@ struct Steps {
 }
 
 /// Runs the scenario.
-pub async fn run(args: &SharedArgs) -> anyhow::Result<Report> {
+pub async fn run(args: &ManyArgs) -> anyhow::Result<Report> {
     prerequisites::to_build()?;
     ensure!(args.apps > 0, "at least one application is needed");
     let progress = Progress::shown();
-    let binary = args.binary(&progress)?;
-    ithaca_tests::empty(&args.dir)?;
-    let cluster = EmptyCluster::start(&args.dir.join("first"), &progress).await?;
+    let binary = args.shared.binary(&progress)?;
+    ithaca_tests::empty(&args.shared.dir)?;
+    let cluster = EmptyCluster::start(&args.shared.dir.join("first"), &progress).await?;
     let repository = publish(args, &cluster).await?;
     let file = bootstrap(&binary, &repository.url).await?;
     let (first, before) = raise(&cluster, &binary, &file, args.apps, &progress).await?;
 
     progress.step("losing the cluster");
-    let cluster = cluster.lost(&args.dir.join("second"), &progress).await?;
+    let cluster = cluster.lost(&args.shared.dir.join("second"), &progress).await?;
     let (recovered, after) = raise(&cluster, &binary, &file, args.apps, &progress).await?;
     progress.finish();
     let missing: Vec<_> = before.symmetric_difference(&after).collect();
@@ -97,7 +97,7 @@ async fn all_synced(cluster: &EmptyCluster, apps: usize) -> anyhow::Result<BTree
 }
 
 /// The root Application's folder and the folders of all others.
-async fn publish(args: &SharedArgs, cluster: &EmptyCluster) -> anyhow::Result<Repository> {
+async fn publish(args: &ManyArgs, cluster: &EmptyCluster) -> anyhow::Result<Repository> {
     let repository = cluster.repository("bench").await?;
     workload::write(args.source, args.apps, &repository)?;
     for number in 0..args.apps {

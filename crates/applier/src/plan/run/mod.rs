@@ -295,4 +295,6 @@ fn resource_result(task: &Task) -> Option<ResourceResult> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -13,23 +13,23 @@ use crate::{
 
 /// A cluster that holds objects and does with them what a test says.
 #[derive(Default)]
-struct World {
-    records: Records,
-    live: BTreeMap<ObjectKey, Value>,
+pub(super) struct World {
+    pub(super) records: Records,
+    pub(super) live: BTreeMap<ObjectKey, Value>,
     /// What was done, in order.
-    log: Vec<String>,
+    pub(super) log: Vec<String>,
 }
 
-fn owner() -> Owner {
+pub(super) fn owner() -> Owner {
     Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() }
 }
 
-fn bundle(manifests: Vec<Value>) -> Arc<Bundle> {
+pub(super) fn bundle(manifests: Vec<Value>) -> Arc<Bundle> {
     let assembly = desired::assemble(manifests, &owner(), &|kind| Some(kind.kind != "Namespace"));
     Arc::new(Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly)))
 }
 
-fn job(name: &str, annotations: &Value) -> Value {
+pub(super) fn job(name: &str, annotations: &Value) -> Value {
     json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "annotations": annotations}})
 }
 
@@ -42,14 +42,14 @@ fn hook(name: &str, phase: &str, policy: &str) -> Value {
 }
 
 impl World {
-    fn plan(&self, bundle: &Arc<Bundle>, sync: Value) -> Run {
+    pub(super) fn plan(&self, bundle: &Arc<Bundle>, sync: Value) -> Run {
         let sync = serde_json::from_value(sync).expect("a sync operation");
         let operation = Operation { sync: Some(sync), ..Operation::default() };
         let comparison = compare(bundle, &owner(), &Default::default(), &self.records);
         Run::plan(operation, bundle.clone(), &comparison, &self.records, Timestamp::UNIX_EPOCH)
     }
 
-    fn see(&mut self, key: &ObjectKey) {
+    pub(super) fn see(&mut self, key: &ObjectKey) {
         self.records.set_watched(key.group_kind(), true);
         match self.live.get(key) {
             Some(live) => drop(self.records.put(key.clone(), Record::of(key, live, None, None))),
@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    fn set(&mut self, name: &str, condition: &str) {
+    pub(super) fn set(&mut self, name: &str, condition: &str) {
         let (key, live) = self.live.iter_mut().find(|(key, _)| &*key.name == name).expect("an object");
         live["status"] = json!({"conditions": [{"type": condition, "status": "True", "message": "told"}]});
         let key = key.clone();
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// Does what comes next, as long as nothing has to be waited for.
-    fn go(&mut self, run: &mut Run) -> Next {
+    pub(super) fn go(&mut self, run: &mut Run) -> Next {
         loop {
             match run.next(&self.records, None) {
                 Next::Perform(places) => places.into_iter().for_each(|place| self.perform(run, place)),
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, run: &mut Run, place: usize) {
+    pub(super) fn perform(&mut self, run: &mut Run, place: usize) {
         let task = &mut run.tasks[place];
         let (json, outcome) = match &task.effect {
             Effect::Apply(desired) => (&desired.json, Outcome::done(ResultCode::Synced, "applied")),
@@ -92,15 +92,17 @@ impl World {
                 return self.delete(&key);
             }
         };
-        let live = serde_json::from_str(json.get()).expect("an object");
+        let mut live: Value = serde_json::from_str(json.get()).expect("an object");
         let key = task.key.clone();
+        // Applying leaves the status of an object alone.
+        live["status"] = self.live.get(&key).map(|before| before["status"].clone()).unwrap_or_default();
         task.outcome = Some(outcome);
         self.log.push(format!("apply {}", key.name));
         self.live.insert(key.clone(), live);
         self.see(&key);
     }
 
-    fn let_go(&mut self, key: &ObjectKey) {
+    pub(super) fn let_go(&mut self, key: &ObjectKey) {
         let live = self.live.get_mut(key).expect("an object");
         live["metadata"]["finalizers"] = json!(null);
         if live["metadata"].get("deletionTimestamp").is_some() {
@@ -110,7 +112,7 @@ impl World {
         self.see(key);
     }
 
-    fn delete(&mut self, key: &ObjectKey) {
+    pub(super) fn delete(&mut self, key: &ObjectKey) {
         self.log.push(format!("delete {}", key.name));
         match self.live.get_mut(key).filter(|live| !live["metadata"]["finalizers"].is_null()) {
             Some(live) => live["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
