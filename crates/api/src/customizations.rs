@@ -6,10 +6,12 @@
 //! What goes out: the rules in a plain form, and an error for each part that cannot be read; the rest still counts.
 //! It neither compiles Lua nor jq, and holds nothing against an object.
 
+mod reader;
+
 use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use reader::{Entry, Fields, KindName, Reader};
+use serde::Deserialize;
 
 use crate::{annotation::SETTINGS_CONFIG_MAP, kind_pattern::KindPattern, sync_policy::IgnoreDifference};
 
@@ -161,183 +163,6 @@ impl Customizations {
             self.health_scripts.push((pattern.clone(), script));
         }
         self.actions.extend(entry.actions.map(|actions| (pattern, actions)));
-    }
-}
-
-/// A group and a kind as they are written: globs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct KindName {
-    group: String,
-    kind: String,
-}
-
-impl KindName {
-    /// Reads `group/Kind` or `group_Kind`; the core group is left out or empty, `all` is every kind.
-    fn parse(text: &str, separator: char) -> Result<Self, String> {
-        let (group, kind) = match text.split_once(separator) {
-            None if text == "all" => ("*", "*"),
-            None => ("", text),
-            Some(parts) => parts,
-        };
-        if kind.is_empty() || kind.contains(separator) {
-            let form = format!("group{separator}Kind");
-            return Err(format!("{text:?} names no kind; write {form}, Kind for the core group, or all"));
-        }
-        Ok(Self { group: group.to_owned(), kind: kind.to_owned() })
-    }
-}
-
-/// All that is said about one group and kind.
-#[derive(Debug, Default)]
-struct Entry {
-    pattern: Option<KindPattern>,
-    lua: Option<String>,
-    use_open_libs: bool,
-    actions: Option<Actions>,
-    ignore_differences: Option<Fields>,
-    ignore_resource_updates: Option<Fields>,
-}
-
-/// Fields of objects.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct Fields {
-    json_pointers: Vec<String>,
-    jq_path_expressions: Vec<String>,
-    managed_fields_managers: Vec<String>,
-}
-
-#[derive(Debug, Default)]
-struct Reader {
-    entries: BTreeMap<KindName, Entry>,
-    unreadable: Vec<Unreadable>,
-}
-
-impl Reader {
-    /// The YAML document: kinds, and for each what is said about it.
-    fn document(&mut self, text: &str) {
-        let kinds = match yaml::<Option<Map<String, Value>>>(text) {
-            Ok(kinds) => kinds.unwrap_or_default(),
-            Err(reason) => return self.refuse(DOCUMENT.to_owned(), reason),
-        };
-        for (name, properties) in kinds {
-            let place = format!("{DOCUMENT}, {name}");
-            let Value::Object(properties) = properties else {
-                self.refuse(place, "it is no map; write what it customizes below it".to_owned());
-                continue;
-            };
-            for (property, value) in properties {
-                // The two spellings differ in these names alone.
-                let what = match property.as_str() {
-                    "health.lua" => "health",
-                    "health.lua.useOpenLibs" => "useOpenLibs",
-                    other => other,
-                };
-                let taken = self.take(KindName::parse(&name, '/'), what, &value);
-                taken.unwrap_or_else(|reason| self.refuse(format!("{place}, {property}"), reason));
-            }
-        }
-    }
-
-    /// One key: what is said, and of which kind.
-    fn key(&mut self, key: &str, rest: &str, text: &str) {
-        let taken = match rest.split_once('.') {
-            Some((what, name)) => {
-                self.take(KindName::parse(name, '_'), what, &Value::String(text.to_owned()))
-            }
-            None => Err(format!("it names no kind; write {DOCUMENT}.{rest}.<group_Kind>")),
-        };
-        taken.unwrap_or_else(|reason| self.refuse(key.to_owned(), reason));
-    }
-
-    fn take(&mut self, name: Result<KindName, String>, what: &str, value: &Value) -> Result<(), String> {
-        let name = name?;
-        let pattern = KindPattern::new(&name.group, &name.kind)?;
-        let entry = self.entries.entry(name).or_default();
-        entry.pattern = Some(pattern);
-        match what {
-            "health" => entry.lua = Some(text(value)?),
-            "useOpenLibs" => entry.use_open_libs = flag(value)?,
-            "actions" => entry.actions = Some(part(value)?),
-            "ignoreDifferences" => entry.ignore_differences = Some(part(value)?),
-            "ignoreResourceUpdates" => entry.ignore_resource_updates = Some(part(value)?),
-            // Quantities written in other words are no difference to the API server, which judges here.
-            "knownTypeFields" => {}
-            _ => {
-                return Err(format!(
-                    "{what:?} is not known; there are health, useOpenLibs, actions, ignoreDifferences and \
-                     ignoreResourceUpdates"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn compare_options(&mut self, text: &str) -> CompareOptions {
-        let mut options = CompareOptions::default();
-        let said = match yaml::<Option<Map<String, Value>>>(text) {
-            Ok(said) => said.unwrap_or_default(),
-            Err(reason) => {
-                self.refuse(COMPARE_OPTIONS.to_owned(), reason);
-                return options;
-            }
-        };
-        for (option, value) in said {
-            let taken = match option.as_str() {
-                "ignoreAggregatedRoles" => flag(&value).map(|on| options.ignore_aggregated_roles = on),
-                "ignoreResourceStatusField" => status_of(&value).map(|of| options.ignore_status_of = of),
-                "ignoreDifferencesOnResourceUpdates" => {
-                    flag(&value).map(|on| options.ignore_differences_on_resource_updates = on)
-                }
-                _ => Err("it is not known; there are ignoreAggregatedRoles, ignoreResourceStatusField and \
-                          ignoreDifferencesOnResourceUpdates"
-                    .to_owned()),
-            };
-            taken.unwrap_or_else(|reason| self.refuse(format!("{COMPARE_OPTIONS}, {option}"), reason));
-        }
-        options
-    }
-
-    fn refuse(&mut self, key: String, reason: String) {
-        self.unreadable.push(Unreadable { key, reason });
-    }
-}
-
-fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_saphyr::from_str(text).map_err(|error| format!("it is not the YAML that it should be: {error}"))
-}
-
-/// A part that is YAML within a text; within the document it may also stand as it is.
-fn part<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
-    match value {
-        Value::String(text) => yaml(text),
-        other => serde_json::from_value(other.clone()).map_err(|error| error.to_string()),
-    }
-}
-
-fn text(value: &Value) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| "it is no text; write `|` before the script".to_owned())
-}
-
-fn flag(value: &Value) -> Result<bool, String> {
-    match value {
-        Value::Bool(on) => Ok(*on),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
-        other => Err(format!("{other} is neither true nor false")),
-    }
-}
-
-fn status_of(value: &Value) -> Result<StatusOf, String> {
-    match value {
-        Value::Bool(false) => Ok(StatusOf::None),
-        Value::String(text) => match text.as_str() {
-            "" | "all" => Ok(StatusOf::All),
-            "crd" => Ok(StatusOf::Definitions),
-            "none" | "off" | "false" => Ok(StatusOf::None),
-            other => Err(format!("{other:?} is not known; write all, crd or none")),
-        },
-        other => Err(format!("{other} is not known; write all, crd or none")),
     }
 }
 
