@@ -8,7 +8,7 @@
 
 mod reader;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use reader::{Entry, Fields, KindName, Reader};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ const COMPARE_OPTIONS: &str = "resource.compareoptions";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Customizations {
     /// Health scripts by kind; see [`Self::health`].
-    pub health_scripts: Vec<(KindPattern, HealthScript)>,
+    pub health_scripts: Vec<(KindPattern, Arc<HealthScript>)>,
     /// Actions by kind.
     pub actions: Vec<(KindPattern, Actions)>,
     /// Fields in which differences do not count: rules as in an Application, never with a name or a namespace.
@@ -35,7 +35,7 @@ pub struct Customizations {
 }
 
 /// A Lua script that judges an object's health.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HealthScript {
     /// Its text: gets the object as `obj`, returns a table with `status` and `message`.
     pub lua: String,
@@ -141,7 +141,7 @@ impl Customizations {
     }
 
     /// The script for a kind: the one that names it, else the first whose globs match.
-    pub fn health(&self, group: &str, kind: &str) -> Option<&HealthScript> {
+    pub fn health(&self, group: &str, kind: &str) -> Option<&Arc<HealthScript>> {
         let found = self.health_scripts.iter().find(|(pattern, _)| pattern.matches(group, kind));
         found.map(|(_, script)| script)
     }
@@ -160,7 +160,7 @@ impl Customizations {
         let Some(pattern) = entry.pattern else { return };
         if let Some(lua) = entry.lua {
             let script = HealthScript { lua, use_open_libs: entry.use_open_libs };
-            self.health_scripts.push((pattern.clone(), script));
+            self.health_scripts.push((pattern.clone(), Arc::new(script)));
         }
         self.actions.extend(entry.actions.map(|actions| (pattern, actions)));
     }
@@ -234,7 +234,7 @@ all:
     managedFieldsManagers: [c]
 ";
         assert_eq!(split, good(&[(DOCUMENT, document)]));
-        let script = HealthScript { lua: "return {}".to_owned(), use_open_libs: true };
+        let script = Arc::new(HealthScript { lua: "return {}".to_owned(), use_open_libs: true });
         assert_eq!(split.health("example.org", "Widget"), Some(&script));
         assert_eq!(split.ignore_differences, [rule("example.org", "Widget")]);
         assert_eq!(split.ignore_resource_updates, [rule("*", "*")]);

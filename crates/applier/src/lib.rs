@@ -11,13 +11,16 @@ mod follow;
 mod health;
 mod judge;
 mod live;
+mod lua;
 mod metrics;
 mod object;
 mod order;
 mod plan;
 mod publish;
 mod queue;
+mod scripts;
 mod service;
+mod settings;
 mod state;
 mod work;
 

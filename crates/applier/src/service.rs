@@ -18,6 +18,7 @@ use crate::{
     metrics::Metrics,
     publish::{self, Publisher},
     queue::{self, Queue},
+    settings::{self, SettingsCell},
     state::State,
     work,
 };
@@ -54,6 +55,8 @@ pub struct Shared {
     pub queue: Queue,
     /// What is measured.
     pub metrics: Metrics,
+    /// The installation's settings.
+    pub settings: SettingsCell,
     /// Namespace of the control plane and, for now, of all Applications.
     pub namespace: String,
     /// Writes of one application at the same time.
@@ -94,17 +97,20 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         bus: bus.clone(),
         queue,
         metrics: Metrics::new(),
+        settings: SettingsCell::new(),
         namespace: process.namespace.clone(),
         writes: args.writes,
         state: Mutex::default(),
     });
     metrics::observe(&shared);
     follow::discover_patiently(&shared).await;
+    settings::read_patiently(&shared).await;
     ready_kinds.set(true);
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
     spawn(&mut tasks, follow::definitions(shared.clone()));
+    spawn(&mut tasks, settings::follow(shared.clone()));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();

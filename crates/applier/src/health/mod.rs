@@ -14,6 +14,7 @@ mod extension;
 mod job;
 mod pod;
 mod replica_set;
+pub(crate) mod script;
 mod stateful_set;
 mod traffic;
 mod workflow;
@@ -64,7 +65,7 @@ pub fn worst(statuses: impl IntoIterator<Item = HealthStatusCode>) -> HealthStat
 }
 
 /// A hook keeps its finalizer until it is done, and its result is still wanted when somebody deletes it.
-fn is_pending_deletion(live: &Value) -> bool {
+pub fn is_pending_deletion(live: &Value) -> bool {
     let metadata = &live["metadata"];
     let finalizers = metadata["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
     !metadata["deletionTimestamp"].is_null()

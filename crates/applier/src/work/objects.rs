@@ -44,6 +44,7 @@ async fn inspect_one(shared: &Shared, desired: &Desired) -> Result<(), Error> {
     if record.verdict == Verdict::Undecided {
         record.verdict = convict(shared, desired, &live).await?;
     }
+    record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
     shared.state().records.put_answer(desired.key.clone(), record);
     Ok(())
 }
@@ -183,8 +184,9 @@ async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outco
             shared.metrics.applied(timer, live.is_ok());
             let live = live?;
             if !dry_run {
-                let mut state = shared.state();
-                state.records.put_answer(desired.key.clone(), Record::applied(&desired.key, &live, desired));
+                let mut record = Record::applied(&desired.key, &live, desired);
+                record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
+                shared.state().records.put_answer(desired.key.clone(), record);
             }
             let message = format!("{} serverside-applied{suffix}", resource_name(&desired.key));
             Ok(Outcome { code: ResultCode::Synced, message })
