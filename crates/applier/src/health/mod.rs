@@ -11,6 +11,7 @@ mod daemon_set;
 mod deployment;
 mod disruption_budget;
 mod extension;
+mod families;
 mod job;
 mod pod;
 mod replica_set;
@@ -54,7 +55,7 @@ pub fn assess(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("policy", "PodDisruptionBudget") => Some(disruption_budget::assess(live)),
         ("argoproj.io", "Workflow") => Some(workflow::assess(live)),
         ("argoproj.io", "Application" | "ApplicationSet" | "AppProject") => None,
-        _ if is_custom(group) => custom::assess(live),
+        _ if is_custom(group) => families::assess(group, kind, live),
         _ => None,
     }
 }
