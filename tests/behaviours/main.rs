@@ -11,6 +11,7 @@ mod create;
 mod delete;
 mod drift;
 mod health;
+mod health_scripts;
 mod idle;
 mod manual_sync;
 mod metrics;

@@ -97,7 +97,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         bus: bus.clone(),
         queue,
         metrics: Metrics::new(),
-        settings: SettingsCell::new(),
+        settings: SettingsCell::new(&process.namespace),
         namespace: process.namespace.clone(),
         writes: args.writes,
         state: Mutex::default(),

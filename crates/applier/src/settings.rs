@@ -8,8 +8,9 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, TryStreamExt};
 use ithaca_api::{
     Customizations,
-    annotation::SETTINGS_CONFIG_MAP,
+    annotation::{SETTINGS_CONFIG_MAP, TRACKING_ID},
     customizations::{HealthScript, Unreadable},
+    tracking::{self, TrackingId},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::{
     cluster, health,
-    object::{GroupKind, ObjectKey},
+    object::{self, GroupKind, ObjectKey},
     scripts::{self, Scripts},
     service::Shared,
 };
@@ -44,12 +45,14 @@ impl Settings {
 /// The settings in force, to be asked and followed.
 pub struct SettingsCell {
     current: watch::Sender<Arc<Settings>>,
+    /// The namespace of the control plane.
+    namespace: String,
 }
 
 impl SettingsCell {
     /// Nothing is set.
-    pub fn new() -> Self {
-        Self { current: watch::Sender::new(Arc::default()) }
+    pub fn new(namespace: &str) -> Self {
+        Self { current: watch::Sender::new(Arc::default()), namespace: namespace.to_owned() }
     }
 
     /// What is set now.
@@ -58,7 +61,8 @@ impl SettingsCell {
     }
 
     /// The health of an object by the installation's script; None where there is no script for its kind. What is
-    /// being deleted is judged by that alone.
+    /// being deleted is judged by that alone. An Application that contains itself would wait for itself, so it has no
+    /// health among its objects.
     pub async fn scripted_health(&self, key: &ObjectKey, live: &Value) -> Option<scripts::Answer> {
         loop {
             let settings = self.current();
@@ -66,12 +70,23 @@ impl SettingsCell {
             if health::is_pending_deletion(live) {
                 return None;
             }
+            if self.contains_itself(key, live) {
+                return Some(None);
+            }
             let answer = settings.scripts.health(script, key, live).await;
             // An answer of settings that are gone must not outlive the second look that every object gets now.
             if Arc::ptr_eq(&settings, &self.current()) {
                 return Some(answer);
             }
         }
+    }
+
+    fn contains_itself(&self, key: &ObjectKey, live: &Value) -> bool {
+        let id = object::annotation(live, TRACKING_ID).and_then(TrackingId::parse);
+        let itself = tracking::instance_name(&key.name, &key.namespace, &self.namespace);
+        *key.group == *ithaca_api::GROUP
+            && &*key.kind == "Application"
+            && id.is_some_and(|id| id.application == itself)
     }
 
     /// Word of changes that concern the objects of a kind.
@@ -148,5 +163,72 @@ pub async fn follow(shared: Arc<Shared>) {
         if let Ok(config_map) = event {
             shared.settings.set(config_map);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ithaca_api::HealthStatusCode::Healthy;
+    use serde_json::json;
+
+    use super::*;
+    use crate::health::Health;
+
+    /// Settings with a script for these kinds.
+    fn set(cell: &SettingsCell, kinds: &[&str], lua: &str) {
+        let data =
+            kinds.iter().map(|kind| (format!("resource.customizations.health.{kind}"), lua.to_owned()));
+        cell.set(Some(ConfigMap { data: Some(data.collect()), ..ConfigMap::default() }));
+    }
+
+    const HEALTHY: &str = "return {status = 'Healthy'}";
+
+    #[tokio::test]
+    async fn a_script_judges_its_kind_alone() {
+        let cell = SettingsCell::new("argocd");
+        let (widget, gadget) = (
+            ObjectKey::new("example.org", "Widget", "web", "web"),
+            ObjectKey::new("example.org", "Gadget", "web", "web"),
+        );
+        assert_eq!(cell.scripted_health(&widget, &json!({})).await, None);
+        set(&cell, &["example.org_Widget"], HEALTHY);
+        let healthy = Health { status: Healthy, message: String::new() };
+        assert_eq!(cell.scripted_health(&widget, &json!({})).await, Some(Some(healthy)));
+        assert_eq!(cell.scripted_health(&gadget, &json!({})).await, None);
+        let deleted = json!({"metadata": {"deletionTimestamp": "2026-11-25T01:00:00Z"}});
+        assert_eq!(cell.scripted_health(&widget, &deleted).await, None, "it is pending deletion");
+    }
+
+    #[tokio::test]
+    async fn an_application_that_contains_itself_has_no_health_there() {
+        let cell = SettingsCell::new("argocd");
+        set(&cell, &["argoproj.io_Application"], HEALTHY);
+        let tracked = |id: &str| json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": id}}});
+        let cases = [
+            ("argocd", "root:argoproj.io/Application:argocd/root", true),
+            ("argocd", "other:argoproj.io/Application:argocd/root", false),
+            ("team", "team_root:argoproj.io/Application:team/root", true),
+            ("team", "root:argoproj.io/Application:team/root", false),
+        ];
+        for (namespace, id, is_itself) in cases {
+            let key = ObjectKey::new("argoproj.io", "Application", namespace, "root");
+            let answer = cell.scripted_health(&key, &tracked(id)).await;
+            assert_eq!(answer == Some(None), is_itself, "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_whom_a_change_concerns_is_told() {
+        let cell = SettingsCell::new("argocd");
+        let kind = |name: &str| GroupKind { group: "example.org".to_owned(), kind: name.to_owned() };
+        let (mut widgets, mut gadgets) = (cell.changes(&kind("Widget")), cell.changes(&kind("Gadget")));
+        set(&cell, &["example.org_Widget"], HEALTHY);
+        widgets.next().await;
+        set(&cell, &["example.org_Widget", "example.org_Gadget"], HEALTHY);
+        gadgets.next().await;
+        let quiet = futures::FutureExt::now_or_never(widgets.next());
+        assert_eq!(quiet, None, "the script for widgets is the same");
+        set(&cell, &["example.org_Gadget"], HEALTHY);
+        widgets.next().await;
     }
 }
