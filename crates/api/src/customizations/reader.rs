@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::{Actions, COMPARE_OPTIONS, CompareOptions, DOCUMENT, StatusOf, Unreadable};
 use crate::kind_pattern::KindPattern;
@@ -149,8 +150,16 @@ impl Reader {
     }
 }
 
+/// How much a document may refer to parts of itself.
+const REPEATED: usize = 20_000;
+
 fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_saphyr::from_str(text).map_err(|error| format!("it is not the YAML that it should be: {error}"))
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
+    };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| format!("it is not the YAML that it should be: {error}"))
 }
 
 /// A part that is YAML within a text; within the document it may also stand as it is.
@@ -184,5 +193,112 @@ fn status_of(value: &Value) -> Result<StatusOf, String> {
             other => Err(format!("{other:?} is not known; write all, crd or none")),
         },
         other => Err(format!("{other} is not known; write all, crd or none")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::super::Customizations;
+
+    /// Words that keys and documents are made of, in any order: most is nonsense, some is nearly right.
+    fn words(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+        vec(select(words), 0..12).prop_map(|words| words.concat())
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        let parts: &[&str] = &[
+            "resource.customizations",
+            "resource.compareoptions",
+            ".",
+            "health",
+            "useOpenLibs",
+            "actions",
+            "ignoreDifferences",
+            "ignoreResourceUpdates",
+            "apps",
+            "_",
+            "Deployment",
+            "all",
+            "/",
+            "*",
+            "{a,",
+            "}",
+            "[",
+        ];
+        prop_oneof![
+            Just("resource.customizations".to_owned()),
+            Just("resource.compareoptions".to_owned()),
+            words(parts),
+            words(parts).prop_map(|rest| format!("resource.customizations.{rest}")),
+            words(parts).prop_map(|rest| format!("resource.customizations.ignoreDifferences.{rest}")),
+        ]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let parts: &[&str] = &[
+            "apps/Deployment",
+            ": ",
+            "\n",
+            "  ",
+            "- ",
+            "health.lua",
+            "|",
+            "{",
+            "}",
+            "[",
+            "]",
+            ", ",
+            "'",
+            "\"",
+            "&a ",
+            "*a ",
+            "!!binary ",
+            "<<: ",
+            "jsonPointers",
+            "/spec/a",
+            "actions",
+            "true",
+            "1e999",
+            "\t",
+            "#",
+            "---\n",
+            "? ",
+        ];
+        prop_oneof![words(parts), any::<String>()]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_rest_what_is_right_counts(data in vec((key(), text()), 0..6)) {
+            let right = "resource.customizations.health.example.org_Widget".to_owned();
+            let data = data.into_iter().chain([(right, "return {}".to_owned())]).collect();
+            let began = Instant::now();
+            let (customizations, _) = Customizations::read(&data);
+            prop_assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+            let script = customizations.health("example.org", "Widget").map(|script| script.lua.as_str());
+            prop_assert_eq!(script, Some("return {}"));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn a_document_of_references_to_references_is_refused_in_time(width in 2..12_usize, depth in 2..30_usize) {
+            let mut document = "a: &a0 [x, x]\n".to_owned();
+            for level in 1..depth {
+                let references = vec![format!("*a{}", level - 1); width].join(", ");
+                document.push_str(&format!("b{level}: &a{level} [{references}]\n"));
+            }
+            let data = [("resource.customizations".to_owned(), document)].into();
+            let began = Instant::now();
+            let (customizations, unreadable) = Customizations::read(&data);
+            prop_assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+            prop_assert!(customizations.health_scripts.is_empty() && !unreadable.is_empty());
+        }
     }
 }
