@@ -108,8 +108,7 @@ async fn an_application_is_as_well_as_those_in_it(scene: &Scene<'_>) -> anyhow::
         scene.repository.write(&format!("root/{name}.yaml"), &application.to_string())?;
     }
     let commit = scene.repository.publish("Add a root that contains itself").await?;
-    let namespace = json!({"destination": {"namespace": "argocd"}});
-    scene.create("scripts-root", "root", merged(automated(), namespace)).await?;
+    scene.create("scripts-root", "root", automated()).await?;
     scene.synced("scripts-root", &commit).await?;
     scene.synced("scripts-child", &commit).await?;
     health(scene, "scripts-root", "Healthy").await?;
@@ -150,11 +149,4 @@ async fn object_health(scene: &Scene<'_>, name: &str, word: &'static str) -> any
     let app = scene.wait(&path, &format!("has an object that is {word}"), is).await?;
     ensure!(app["status"]["health"]["status"] == word, "{}", app["status"]["health"]);
     Ok(app["status"]["resources"][0]["health"]["message"].as_str().unwrap_or_default().to_owned())
-}
-
-fn merged(mut spec: Value, more: Value) -> Value {
-    if let (Some(spec), Value::Object(more)) = (spec.as_object_mut(), more) {
-        spec.extend(more);
-    }
-    spec
 }

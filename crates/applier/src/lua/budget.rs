@@ -15,12 +15,17 @@ pub const STEP: u32 = 500;
 /// What a function that is not written in Lua counts for.
 pub const CALL: u32 = 20;
 
+/// How deep calls may be nested that go out of Lua and back: each takes some ten thousand bytes of the thread's stack,
+/// which Lua does not count.
+const NESTING: u32 = 32;
+
 /// What is left for the script that runs.
 #[derive(Debug, Default)]
 pub struct Budget {
     left: Cell<u32>,
     until: Cell<Duration>,
     spent: Cell<bool>,
+    nesting: Cell<u32>,
 }
 
 impl Budget {
@@ -29,6 +34,7 @@ impl Budget {
         self.left.set(INSTRUCTIONS);
         self.until.set(processor_time() + TIME);
         self.spent.set(false);
+        self.nesting.set(0);
     }
 
     /// Counts instructions; fails, and from then on always, when there are none left.
@@ -43,6 +49,19 @@ impl Budget {
                 Err(Error::runtime("the script ran for too long"))
             }
         }
+    }
+
+    /// Goes back into Lua from a function that is not written in it.
+    pub fn nested<T>(&self, call: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+        self.spend(CALL)?;
+        let nesting = self.nesting.get();
+        if nesting >= NESTING {
+            return Err(Error::runtime("stack overflow: calls are nested too deep"));
+        }
+        self.nesting.set(nesting + 1);
+        let called = call();
+        self.nesting.set(nesting);
+        called
     }
 
     /// Whether the run that is under way, or was the last, has ended for its length.

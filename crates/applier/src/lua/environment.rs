@@ -104,8 +104,7 @@ fn require(lua: &Lua, modules: Table) -> Result<Function> {
 fn pcall(lua: &Lua, budget: &Rc<Budget>) -> Result<Function> {
     let budget = budget.clone();
     lua.create_function(move |lua, (function, arguments): (Value, MultiValue)| {
-        budget.spend(super::budget::CALL)?;
-        match call(&function, arguments) {
+        match budget.nested(|| call(&function, arguments)) {
             Ok(mut returned) => {
                 returned.push_front(Value::Boolean(true));
                 Ok(returned)
@@ -123,11 +122,10 @@ fn pcall(lua: &Lua, budget: &Rc<Budget>) -> Result<Function> {
 fn xpcall(lua: &Lua, budget: &Rc<Budget>) -> Result<Function> {
     let budget = budget.clone();
     lua.create_function(move |_, (function, handler): (Value, Function)| {
-        budget.spend(super::budget::CALL)?;
-        let (success, mut returned) = match call(&function, MultiValue::new()) {
+        let (success, mut returned) = match budget.nested(|| call(&function, MultiValue::new())) {
             Ok(returned) => (true, returned),
             Err(error) if budget.is_spent() => return Err(error),
-            Err(error) => (false, handler.call(reason(&error))?),
+            Err(error) => (false, budget.nested(|| handler.call(reason(&error)))?),
         };
         returned.push_front(Value::Boolean(success));
         Ok(returned)

@@ -228,6 +228,27 @@ fn errors_are_one_line_that_says_where(#[case] script: &str, #[case] words: &str
 }
 
 #[test]
+fn calls_without_end_are_ended_before_the_stack_is() {
+    let scripts = [
+        "local function f() return pcall(f) end return f()",
+        "local function f() return xpcall(f, tostring) end return f()",
+        "local function f() return (('a'):gsub('a', f)) end return f()",
+        "local function f() table.sort({1, 2}, f) end return f()",
+        "local t = {} setmetatable(t, {__index = function(t, k) return t[k .. 'x'] end}) return t.a",
+        "local t = setmetatable({}, {__tostring = function(t) return tostring(t) end}) return tostring(t)",
+        "local f f = function() return f() + 1 end return f()",
+        "local function f(...) return f(1, ...) end return f()",
+        "local function f() for k in ('a'):gmatch('a') do f() end end return f()",
+    ];
+    for script in scripts {
+        let machine = Machine::new().expect("a machine");
+        // It may also fail so deep below that the script itself never learns of it.
+        let ended = run(&machine, script, &json!({}));
+        assert!(ended.as_ref().map_or(true, |returned| returned.len() < 100), "{script} gave {ended:?}");
+    }
+}
+
+#[test]
 fn a_large_object_is_judged() {
     let machine = Machine::new().expect("a machine");
     let items: Vec<_> =
@@ -278,6 +299,14 @@ fn nonsense() -> impl Strategy<Value = String> {
         "string.find(a, '%w-.-') ",
         "table.concat(a) ",
         "unpack(a) ",
+        "xpcall(f, f) ",
+        "table.sort(a, f) ",
+        "a[#a + 1] = ",
+        "string.rep('y', 4e6) ",
+        "function(...) ",
+        "string.gsub(a, '.', f) ",
+        "tostring(a) ",
+        "; ",
     ]);
     prop::collection::vec(words, 0..40).prop_map(|words| words.concat())
 }

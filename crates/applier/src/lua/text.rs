@@ -169,8 +169,8 @@ impl Texts {
         let value = match replacement {
             Value::String(template) => return fill(lua, result, &template.as_bytes(), whole, &groups),
             Value::Number(_) | Value::Integer(_) => replacement.clone(),
-            Value::Table(table) => table.get::<Value>(first)?,
-            Value::Function(function) => function.call::<Value>(groups)?,
+            Value::Table(table) => self.budget.nested(|| table.get::<Value>(first))?,
+            Value::Function(function) => self.budget.nested(|| function.call::<Value>(groups))?,
             other => {
                 let name = other.type_name();
                 return Err(Error::runtime(format!(
