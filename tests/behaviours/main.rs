@@ -13,6 +13,7 @@ mod deletion_guard;
 mod dependencies;
 mod drift;
 mod health;
+mod health_scripts;
 mod hooks;
 mod hooks_of_deletion;
 mod idle;

@@ -202,13 +202,23 @@ pub fn watch_kind(shared: &Arc<Shared>, kind: &Kind) {
 
 /// Follows the objects of one kind until the cluster no longer serves it.
 async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
-    let mut events = pin!(cluster::watch(shared.cluster.client(), &served, None));
+    let watch = || Box::pin(cluster::watch(shared.cluster.client(), &served, None));
+    let (mut events, mut changes) = (watch(), shared.settings.changes(&kind));
     let mut seen = HashSet::new();
-    while let Some(event) = events.next().await {
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            // Judged by other rules: all are looked at once more.
+            () = changes.next() => {
+                events = watch();
+                continue;
+            }
+        };
+        let Some(event) = event else { return };
         match event {
             Ok(Event::Init) => seen.clear(),
-            Ok(Event::InitApply(passing)) => seen.extend(judge(&shared, &kind, &passing.value)),
-            Ok(Event::Apply(passing)) => drop(judge(&shared, &kind, &passing.value)),
+            Ok(Event::InitApply(passing)) => seen.extend(judge(&shared, &kind, &passing.value).await),
+            Ok(Event::Apply(passing)) => drop(judge(&shared, &kind, &passing.value).await),
             Ok(Event::Delete(passing)) => {
                 if let Some(key) = ObjectKey::of(&kind, &passing.value) {
                     remove(&shared, &key, live::version(&passing.value));
@@ -260,13 +270,15 @@ fn is_gone(error: &watcher::Error) -> bool {
 }
 
 /// Looks at a live object as it passes by, and wakes whom it concerns if anything about it changed.
-fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> Option<ObjectKey> {
+async fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> Option<ObjectKey> {
     let key = ObjectKey::of(kind, live)?;
+    let scripted = shared.settings.scripted_health(&key, live).await;
     let mut state = shared.state();
-    let record = {
+    let mut record = {
         let desired = state.wanted(&key).map(|(_, desired)| desired.as_ref());
         Record::of(&key, live, desired, state.records.get(&key))
     };
+    record.overrule_health(scripted);
     let before = state.records.get(&key);
     let changed = before.is_none_or(|before| {
         before.verdict != record.verdict

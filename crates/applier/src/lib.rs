@@ -12,13 +12,16 @@ mod health;
 mod hook;
 mod judge;
 mod live;
+mod lua;
 mod metrics;
 mod object;
 mod order;
 mod plan;
 mod publish;
 mod queue;
+mod scripts;
 mod service;
+mod settings;
 mod state;
 mod work;
 

@@ -17,7 +17,7 @@ use crate::{
     hook::Mark,
     judge::{self, Author, Comparison},
     object::{self, GroupKind, ObjectKey},
-    order,
+    order, scripts,
 };
 
 /// Whether a live object is as Git wants it.
@@ -106,6 +106,13 @@ impl Record {
     /// The object is what the API server returned for applying `desired`.
     pub fn applied(key: &ObjectKey, live: &Value, desired: &Desired) -> Self {
         Self { verdict: Verdict::Synced, ..Self::of(key, live, Some(desired), None) }
+    }
+
+    /// A script of the installation's, where there is one for the kind, has the last word on the health.
+    pub fn overrule_health(&mut self, scripted: Option<scripts::Answer>) {
+        if let Some(health) = scripted {
+            self.health = health;
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     plan::Guard,
     publish::{self, Publisher},
     queue::{self, Queue},
+    settings::{self, SettingsCell},
     state::State,
     work,
 };
@@ -58,6 +59,8 @@ pub struct Shared {
     pub queue: Queue,
     /// What is measured.
     pub metrics: Metrics,
+    /// The installation's settings.
+    pub settings: SettingsCell,
     /// Namespace of the control plane and, for now, of all Applications.
     pub namespace: String,
     /// Writes of one application at the same time.
@@ -100,6 +103,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         bus: bus.clone(),
         queue,
         metrics: Metrics::new(),
+        settings: SettingsCell::new(&process.namespace),
         namespace: process.namespace.clone(),
         writes: args.writes,
         guard: args.guard,
@@ -107,11 +111,13 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     });
     metrics::observe(&shared);
     follow::discover_patiently(&shared).await;
+    settings::read_patiently(&shared).await;
     ready_kinds.set(true);
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
     spawn(&mut tasks, follow::definitions(shared.clone()));
+    spawn(&mut tasks, settings::follow(shared.clone()));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();

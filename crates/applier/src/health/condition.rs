@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::count;
+
 /// One entry of `status.conditions`. Fields that are absent are empty.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Condition<'a> {
@@ -13,6 +15,8 @@ pub(super) struct Condition<'a> {
     pub reason: &'a str,
     /// A sentence for people.
     pub message: &'a str,
+    /// How bad it is, where the operator says so.
+    pub severity: &'a str,
     /// The generation that it speaks of.
     pub observed_generation: Option<i64>,
 }
@@ -26,6 +30,7 @@ impl<'a> Condition<'a> {
             status: text("status"),
             reason: text("reason"),
             message: text("message"),
+            severity: text("severity"),
             observed_generation: entry["observedGeneration"].as_i64(),
         }
     }
@@ -33,6 +38,11 @@ impl<'a> Condition<'a> {
     /// Whether it holds.
     pub fn is_true(&self) -> bool {
         self.status == "True"
+    }
+
+    /// Whether it speaks of an older generation of the object.
+    pub fn is_old(&self, live: &Value) -> bool {
+        self.observed_generation.is_some_and(|seen| seen < count(live, "/metadata/generation"))
     }
 
     /// Whether it is known not to hold.

@@ -54,6 +54,9 @@ const WORK: &[&str] = &["Reconciling", "Issuing"];
 /// Conditions that hold while somebody keeps the operator from working.
 const HALTS: &[&str] = &["Suspended", "Paused"];
 
+/// What is said while the operator has yet to look at the newest spec.
+pub(super) const BEHIND: &str = "Waiting for the newest generation to be observed";
+
 /// Whether a group's kinds are defined by somebody other than Kubernetes.
 pub(crate) fn is_custom(group: &str) -> bool {
     group.contains('.') && !BUILT_IN_GROUPS.contains(&group)
@@ -64,7 +67,12 @@ pub(super) fn assess(live: &Value) -> Option<Health> {
     condition::all(live).next()?;
     let among = |kinds: &'static [&str]| condition::all(live).filter(|found| kinds.contains(&found.kind));
     if is_behind(live) {
-        return Some(Health::progressing("Waiting for the newest generation to be observed"));
+        return Some(Health::progressing(BEHIND));
+    }
+    // Crossplane writes into the condition of a result that it was told to leave the object alone.
+    if let Some(halt) = among(RESULTS).find(|result| result.is_false() && result.reason == "ReconcilePaused")
+    {
+        return Some(Health::suspended(sentence(&halt)));
     }
     let failure = among(FAILURES).find(Condition::is_true);
     let failure = failure.or_else(|| among(RESULTS).find(Condition::is_false));
@@ -87,7 +95,7 @@ pub(super) fn assess(live: &Value) -> Option<Health> {
 
 /// Whether the operator has yet to look at the newest spec. Some write the number as text, and some
 /// only into their conditions.
-fn is_behind(live: &Value) -> bool {
+pub(super) fn is_behind(live: &Value) -> bool {
     let generation = count(live, "/metadata/generation");
     let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
     let observed = live.pointer("/status/observedGeneration").and_then(number);
@@ -97,12 +105,14 @@ fn is_behind(live: &Value) -> bool {
         .is_some_and(|seen| seen < generation)
 }
 
-fn is_failure(reason: &str) -> bool {
+/// Whether a reason calls it a failure.
+pub(super) fn is_failure(reason: &str) -> bool {
     let ends = ["Failed", "Failure", "Error", "Errored", "Invalid"].iter().any(|end| reason.ends_with(end));
     ends || reason.starts_with("Err") || reason.starts_with("Failed") || reason.starts_with("Invalid")
 }
 
-fn sentence(condition: &Condition<'_>) -> String {
+/// What a condition says, in words.
+pub(super) fn sentence(condition: &Condition<'_>) -> String {
     match (condition.message, condition.reason) {
         ("", "") => format!("{} is {}", condition.kind, condition.status),
         ("", reason) => format!("{} is {}: {reason}", condition.kind, condition.status),

@@ -11,9 +11,11 @@ mod daemon_set;
 mod deployment;
 mod disruption_budget;
 mod extension;
+mod families;
 mod job;
 mod pod;
 mod replica_set;
+pub(crate) mod script;
 mod stateful_set;
 mod traffic;
 mod workflow;
@@ -53,7 +55,7 @@ pub fn assess(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("policy", "PodDisruptionBudget") => Some(disruption_budget::assess(live)),
         ("argoproj.io", "Workflow") => Some(workflow::assess(live)),
         ("argoproj.io", "Application" | "ApplicationSet" | "AppProject") => None,
-        _ if is_custom(group) => custom::assess(live),
+        _ if is_custom(group) => families::assess(group, kind, live),
         _ => None,
     }
 }
@@ -64,7 +66,7 @@ pub fn worst(statuses: impl IntoIterator<Item = HealthStatusCode>) -> HealthStat
 }
 
 /// A hook keeps its finalizer until it is done, and its result is still wanted when somebody deletes it.
-fn is_pending_deletion(live: &Value) -> bool {
+pub fn is_pending_deletion(live: &Value) -> bool {
     let metadata = &live["metadata"];
     let finalizers = metadata["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
     !metadata["deletionTimestamp"].is_null()

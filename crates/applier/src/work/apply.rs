@@ -67,7 +67,8 @@ async fn write(shared: &Shared, desired: &Desired, manner: Manner) -> Result<&'s
         None => (shared.cluster.apply(desired, manner.dry_run).await?, "serverside-applied"),
     };
     if !manner.dry_run {
-        let record = Record::applied(&desired.key, &live, desired);
+        let mut record = Record::applied(&desired.key, &live, desired);
+        record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
         shared.state().records.put_answer(desired.key.clone(), record);
     }
     Ok(verb)

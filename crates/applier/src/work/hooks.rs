@@ -26,7 +26,7 @@ pub async fn start(shared: &Shared, hook: &Instance) -> Result<Outcome, Error> {
         },
     };
     let is_own = Mark::of(&live).is_some_and(|mark| *mark.attempt == *hook.mark);
-    remember(shared, key, &live);
+    remember(shared, key, &live).await;
     match is_own {
         true => Ok(Outcome::running(format!("{} created", key.resource_name()))),
         false => Err(Error::InTheWay { key: key.clone() }),
@@ -37,7 +37,7 @@ pub async fn start(shared: &Shared, hook: &Instance) -> Result<Outcome, Error> {
 pub async fn let_go(shared: &Shared, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
         match shared.cluster.remove_finalizer(key, HOOK_FINALIZER).await? {
-            Some(live) if !is_gone(&live) => remember(shared, key, &live),
+            Some(live) if !is_gone(&live) => remember(shared, key, &live).await,
             _ => drop(shared.state().records.remove(key)),
         }
     }
@@ -59,6 +59,8 @@ fn is_gone(live: &Value) -> bool {
     live["metadata"].get("deletionTimestamp").is_some() && finalizers.is_none_or(Vec::is_empty)
 }
 
-fn remember(shared: &Shared, key: &ObjectKey, live: &Value) {
-    shared.state().records.put_answer(key.clone(), Record::of(key, live, None, None));
+async fn remember(shared: &Shared, key: &ObjectKey, live: &Value) {
+    let mut record = Record::of(key, live, None, None);
+    record.overrule_health(shared.settings.scripted_health(key, live).await);
+    shared.state().records.put_answer(key.clone(), record);
 }

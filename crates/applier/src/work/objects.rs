@@ -48,6 +48,7 @@ async fn inspect_one(shared: &Shared, desired: &Desired) -> Result<(), Error> {
     if record.verdict == Verdict::Undecided {
         record.verdict = convict(shared, desired, &live).await?;
     }
+    record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
     shared.state().records.put_answer(desired.key.clone(), record);
     Ok(())
 }
