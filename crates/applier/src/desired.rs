@@ -15,6 +15,7 @@ use ithaca_api::{annotation, tracking};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
+    judge::Ignored,
     object::{GroupKind, Kind, ObjectKey},
     order::{self, Role},
 };
@@ -45,6 +46,8 @@ pub struct Desired {
     pub images: Vec<String>,
     /// Does not count for the application's health.
     pub ignores_health: bool,
+    /// The differences that do not count, where a rule is about it.
+    pub ignored: Option<Arc<Ignored>>,
 }
 
 impl Desired {
@@ -71,6 +74,8 @@ pub struct Assembly {
     pub repeated: Vec<ObjectKey>,
     /// Hooks, which do not run yet.
     pub hooks: Vec<ObjectKey>,
+    /// The differences that do not count.
+    pub ignored: Option<Arc<Ignored>>,
 }
 
 impl Assembly {
@@ -78,6 +83,19 @@ impl Assembly {
     /// longer wanted may be just that one.
     pub fn is_whole(&self) -> bool {
         self.unknown.is_empty() && self.invalid.is_empty()
+    }
+
+    /// The same with differences that do not count. An object that is about to be compared by other rules than before
+    /// is another wish.
+    pub fn ignoring(mut self, ignored: Option<Arc<Ignored>>) -> Self {
+        for desired in &mut self.objects {
+            let Some(rules) = ignored.as_ref().filter(|rules| rules.concerns(&desired.key)) else { continue };
+            let desired = Arc::make_mut(desired);
+            let mut hasher = DefaultHasher::new();
+            (desired.hash, rules.hash()).hash(&mut hasher);
+            (desired.hash, desired.ignored) = (hasher.finish(), Some(rules.clone()));
+        }
+        Self { ignored, ..self }
     }
 }
 
@@ -170,6 +188,7 @@ fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Res
         wave,
         images,
         ignores_health,
+        ignored: None,
     })
 }
 

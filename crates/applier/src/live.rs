@@ -62,6 +62,8 @@ pub struct Record {
     pub options: SyncOptions,
     /// Helm's word that it stays when its application goes.
     pub kept: bool,
+    /// It does not count where it is not wanted.
+    pub ignores_extraneous: bool,
 }
 
 impl Record {
@@ -87,6 +89,7 @@ impl Record {
             instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
             deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
             kept: text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
+            ignores_extraneous: text(annotation::COMPARE_OPTIONS).is_some_and(annotation::ignores_extraneous),
             options,
         }
     }
@@ -99,7 +102,17 @@ impl Record {
 
 fn judge_locally(desired: &Desired, live: &Value) -> Verdict {
     let Ok(wanted) = serde_json::from_str::<Value>(desired.json.get()) else { return Verdict::Undecided };
-    match judge::compare(&wanted, live, annotation::FIELD_MANAGER) {
+    let comparison = match desired.ignored.as_deref() {
+        None => judge::compare(&wanted, live, annotation::FIELD_MANAGER),
+        Some(ignored) => {
+            let without = |object| ignored.without(&desired.key, object, live, false);
+            let (Some(wanted), Some(live)) = (without(&wanted), without(live)) else {
+                return Verdict::Undecided;
+            };
+            judge::compare(&wanted, &live, annotation::FIELD_MANAGER)
+        }
+    };
+    match comparison {
         Comparison::Equal => Verdict::Synced,
         Comparison::Suspect { .. } => Verdict::Undecided,
     }

@@ -13,6 +13,7 @@ use opentelemetry::Context;
 use crate::{
     bundle::Bundle,
     desired::{Desired, Owner},
+    judge::Ignored,
     live::Records,
     object::ObjectKey,
     plan::{Run, View},
@@ -28,6 +29,8 @@ pub struct App {
     pub application: Application,
     /// Whom its objects belong to.
     pub owner: Owner,
+    /// The differences that do not count.
+    pub ignored: Option<Arc<Ignored>>,
     /// What targetRevision says, ready to be compared.
     pub tracked: Loaded,
     /// What an operation asked for.
@@ -62,6 +65,8 @@ pub struct Loaded {
     pub epoch: u64,
     /// For whom it was made.
     pub owner: Option<Owner>,
+    /// By which rules its objects are compared.
+    pub ignored: Option<Arc<Ignored>>,
 }
 
 impl Loaded {
@@ -71,12 +76,17 @@ impl Loaded {
         self.sequence = said.sequence;
     }
 
-    /// Whether the bundle is still what the fact amounts to for this owner.
-    pub fn is_current(&self, owner: &Owner, epoch: u64) -> bool {
+    /// Whether the bundle is still what the fact amounts to for this owner and by these rules.
+    pub fn is_current(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, epoch: u64) -> bool {
         let Some(fact) = &self.fact else { return true };
         let Some(bundle) = &self.bundle else { return false };
         let settled = bundle.assembly.unknown.is_empty() || self.epoch == epoch;
-        bundle.observed_at == fact.observed_at && self.owner.as_ref() == Some(owner) && settled
+        bundle.observed_at == fact.observed_at && self.is_made_for(owner, ignored) && settled
+    }
+
+    /// Whether the bundle was made for this owner and by these rules.
+    pub fn is_made_for(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>) -> bool {
+        self.owner.as_ref() == Some(owner) && self.ignored.as_ref() == ignored
     }
 }
 
@@ -127,11 +137,15 @@ impl State {
                 if application.operation.is_some() && application.operation != app.application.operation {
                     app.asked = application.metadata.generation.unwrap_or_default();
                 }
+                if application.spec.ignore_differences != app.application.spec.ignore_differences {
+                    app.ignored = ignored(&application);
+                }
                 app.application = application;
                 app.owner = owner;
             }
             None => {
                 let mut app = App {
+                    ignored: ignored(&application),
                     application,
                     owner,
                     tracked: Loaded::default(),
@@ -231,6 +245,10 @@ fn owner(application: &Application, control_plane: &str) -> Owner {
         instance: tracking::instance_name(name, namespace, control_plane),
         namespace: application.spec.destination.namespace.clone(),
     }
+}
+
+fn ignored(application: &Application) -> Option<Arc<Ignored>> {
+    Ignored::compile(&application.spec.ignore_differences, &[], false).map(Arc::new)
 }
 
 /// Resource versions of one API server are numbers that grow; where they are not, nothing is called older.

@@ -12,6 +12,7 @@ mod field_set;
 mod fingerprint;
 #[cfg(test)]
 mod fixture;
+mod ignored;
 mod managed;
 mod path;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use attribution::{Author, attribute};
 pub use comparison::{Comparison, compare};
 pub use differences::differences;
 pub use fingerprint::fingerprint;
+pub use ignored::Ignored;
 pub use takeover::takeover;
 
 /// The most paths that one answer names: people read the first few, and statuses have a size limit.

@@ -53,7 +53,7 @@ async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Ver
     let _timer = shared.metrics.dry_run();
     match shared.cluster.apply(desired, true).await {
         Ok(applied) => {
-            let fields = judge::differences(live, &applied);
+            let Some(fields) = differences(desired, live, &applied) else { return Ok(Verdict::Undecided) };
             if fields.is_empty() {
                 return Ok(Verdict::Synced);
             }
@@ -65,6 +65,13 @@ async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Ver
             Ok(Verdict::OutOfSync(Arc::new(Drift { rejected: Some(error.to_string()), ..Drift::default() })))
         }
     }
+}
+
+/// The differences that count. None where no rule can tell, which holds up the whole application.
+fn differences(desired: &Desired, live: &Value, applied: &Value) -> Option<Vec<String>> {
+    let Some(ignored) = desired.ignored.as_deref() else { return Some(judge::differences(live, applied)) };
+    let without = |object| ignored.without(&desired.key, object, live, true);
+    Some(judge::differences(&without(live)?, &without(applied)?))
 }
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
@@ -86,9 +93,10 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
         }
     }
     let pruning = Pruning { propagation: options.prune_propagation(), dry_run, again: attempts > 0 };
+    let respects_ignored = options.respect_ignore_differences();
     let job = |(place, task): &(usize, Task)| {
         let (place, task) = (*place, task.clone());
-        async move { (place, do_task(shared, &task, pruning).await) }.boxed()
+        async move { (place, do_task(shared, &task, pruning, respects_ignored).await) }.boxed()
     };
     let jobs: Vec<_> = tasks.iter().map(job).collect();
     let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
@@ -173,13 +181,19 @@ async fn learn_kinds(shared: &Shared, tasks: &[(usize, Task)]) {
     }
 }
 
-async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outcome, Error> {
+async fn do_task(
+    shared: &Shared,
+    task: &Task,
+    pruning: Pruning,
+    respects_ignored: bool,
+) -> Result<Outcome, Error> {
     let dry_run = pruning.dry_run;
     let suffix = if dry_run { " (dry run)" } else { "" };
     match &task.effect {
         Effect::Apply(desired) => {
+            let respected = respected(shared, desired, respects_ignored).await?;
             let timer = shared.metrics.apply_timer();
-            let live = shared.cluster.apply(desired, dry_run).await;
+            let live = shared.cluster.apply(respected.as_ref().unwrap_or(desired), dry_run).await;
             shared.metrics.applied(timer, live.is_ok());
             let live = live?;
             if !dry_run {
@@ -195,6 +209,19 @@ async fn do_task(shared: &Shared, task: &Task, pruning: Pruning) -> Result<Outco
             Ok(Outcome { code: ResultCode::Pruned, message: format!("pruned{suffix}") })
         }
     }
+}
+
+/// The object with the live values where differences do not count, where it is to respect them and is there.
+async fn respected(shared: &Shared, desired: &Desired, respects: bool) -> Result<Option<Desired>, Error> {
+    let Some(ignored) = desired.ignored.as_deref().filter(|_| respects) else { return Ok(None) };
+    let Some(live) = shared.cluster.get(desired).await? else { return Ok(None) };
+    let wanted = serde_json::from_str(desired.json.get()).unwrap_or_default();
+    let rejected = |message: String| Error::Rejected { message, code: 422 };
+    let Some(respected) = ignored.respected(&desired.key, &wanted, &live) else {
+        return Err(rejected(ignored.fault().map(|fault| fault.message.clone()).unwrap_or_default()));
+    };
+    let json = serde_json::value::to_raw_value(&respected).map_err(|error| rejected(error.to_string()))?;
+    Ok(Some(Desired { json: json.into(), ..desired.clone() }))
 }
 
 /// `deployment.apps/web`, as kubectl names objects.
