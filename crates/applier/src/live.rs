@@ -52,6 +52,8 @@ pub struct Record {
     pub judged_for: u64,
     /// Whether it is as wanted.
     pub verdict: Verdict,
+    /// Fields that Git wants and the cluster's schema does not know; most have none.
+    pub unknown: Option<Arc<[String]>>,
     /// Its health, where its kind has one.
     pub health: Option<Health>,
     /// The application that its tracking id names, where the id is the object's own.
@@ -77,6 +79,8 @@ impl Record {
             (_, Some(desired)) => judge_locally(desired, live),
             (_, None) => Verdict::Undecided,
         };
+        // What the cheap comparison finds equal has all its fields in the cluster.
+        let unknown = before.filter(|_| known.is_some() || verdict != Verdict::Synced);
         let text = |name: &str| object::annotation(live, name);
         let version = live.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
@@ -85,6 +89,7 @@ impl Record {
             fingerprint,
             judged_for: wanted,
             verdict,
+            unknown: unknown.and_then(|record| record.unknown.clone()),
             health: health::assess(&key.group, &key.kind, live),
             instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
             deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
@@ -97,6 +102,11 @@ impl Record {
     /// The object is what the API server returned for applying `desired`.
     pub fn applied(key: &ObjectKey, live: &Value, desired: &Desired) -> Self {
         Self { verdict: Verdict::Synced, ..Self::of(key, live, Some(desired), None) }
+    }
+
+    /// The same with fields that the cluster's schema does not know.
+    pub fn with_unknown(self, fields: Vec<String>) -> Self {
+        Self { unknown: Some(fields).filter(|fields| !fields.is_empty()).map(Arc::from), ..self }
     }
 }
 

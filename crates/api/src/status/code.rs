@@ -151,6 +151,8 @@ words! {
         ExcludedResourceWarning,
         /// The namespace holds objects that no Application manages.
         OrphanedResourceWarning,
+        /// The cluster's schema does not know a field of an object and drops it. Ithaca's own; Argo CD has no such word.
+        UnknownFieldWarning,
     }
 }
 

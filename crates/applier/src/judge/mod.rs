@@ -18,6 +18,7 @@ mod path;
 #[cfg(test)]
 mod properties;
 mod takeover;
+mod unknown;
 
 pub use attribution::{Author, attribute};
 pub use comparison::{Comparison, compare};
@@ -25,6 +26,7 @@ pub use differences::differences;
 pub use fingerprint::fingerprint;
 pub use ignored::Ignored;
 pub use takeover::takeover;
+pub use unknown::{is_for_unknown_fields, unknown_fields, without_fields};
 
 /// The most paths that one answer names: people read the first few, and statuses have a size limit.
 const MOST_PATHS: usize = 20;
