@@ -93,7 +93,8 @@ async fn a_rule_that_cannot_be_read_is_told_and_nothing_is_undone() -> anyhow::R
 
 #[tokio::test]
 async fn an_expression_that_explodes_is_told_and_nothing_is_undone() -> anyhow::Result<()> {
-    let endless = ".metadata | select(.. as $a | .. as $b | .. as $c | .. as $d | .. as $e | .. as $f | empty)";
+    let endless =
+        ".metadata | select(.. as $a | .. as $b | .. as $c | .. as $d | .. as $e | .. as $f | empty)";
     let broken = json!([{"group": "", "kind": "ConfigMap", "jqPathExpressions": [endless]}]);
     let words = ["too many steps", "/ConfigMap/ignored-endless/settings", "ignoreDifferences"];
     cannot_be_followed("ignored-endless", broken, "ComparisonError", &words).await

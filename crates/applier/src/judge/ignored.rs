@@ -140,25 +140,43 @@ impl Ignored {
             return None;
         }
         let mut places = Vec::new();
-        for rule in self.rules_for(key).filter(|rule| rule.holds_for(object)) {
+        let rules = || self.rules_for(key).filter(|rule| rule.holds_for(object));
+        for rule in rules() {
             places.extend(rule.pointers.iter().filter_map(|pointer| pointer.find(object)));
-            for (expression, query) in &rule.queries {
-                match query.find(object) {
-                    Ok(found) => places.extend(found),
-                    Err(Exhausted) => {
-                        let message = format!(
-                            "the jq path expression {expression:?} of ignoreDifferences takes too many steps on {key}; write a simpler one"
-                        );
-                        // The first one is told; whose rule it is matters to nobody, it can be read.
-                        let _ = self.fault.set(Fault { invalid_spec: false, message });
-                        return None;
-                    }
-                }
-            }
             owned::places(&rule.managers, object, live, &mut places);
+        }
+        match queried(rules().flat_map(|rule| &rule.queries), object) {
+            Ok(found) => places.extend(found),
+            Err(expression) => {
+                let message = format!(
+                    "the jq path expression {expression:?} of ignoreDifferences, with those before it, takes too many steps on {key}; write a simpler one"
+                );
+                // Where two threads come to this, the first is told.
+                let _ = self.fault.set(Fault { invalid_spec: false, message });
+                return None;
+            }
         }
         Some(places)
     }
+}
+
+/// The places that expressions name, all of them on the fuel of one run. Otherwise the expression that it was spent on.
+fn queried<'a>(
+    queries: impl Iterator<Item = &'a (String, Query)>,
+    object: &Value,
+) -> Result<Vec<Place>, &'a str> {
+    let mut queries = queries.peekable();
+    if queries.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    metered::run(|| {
+        let input = query::input(object);
+        let mut places = Vec::new();
+        for (expression, query) in queries {
+            places.extend(query.find(&input).map_err(|Exhausted| expression.as_str())?);
+        }
+        Ok(places)
+    })
 }
 
 impl PartialEq for Ignored {

@@ -4,7 +4,12 @@
 //! What it does not do: trust an expression. One that could run without touching a value, and so without burning fuel,
 //! is not taken; all else is stopped when its fuel is spent. It reads no file, no environment and no clock.
 
-use std::{cell::RefCell, collections::HashMap, fmt, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use jaq_core::{
     Compiler, Ctx, Vars,
@@ -127,12 +132,11 @@ impl Query {
         check_size(text)?;
         let wrapped = format!("path({text}\n)");
         let arena = Arena::default();
-        let library = jaq_core::defs().chain(jaq_std::defs()).filter(is_known).chain(own());
         // What closes the bracket around it would not be an expression by itself.
         let term = load::parse(text, |parser| parser.term()).ok_or_else(|| unreadable(text))?;
         check(&term)?;
         let file = File { code: wrapped.as_str(), path: () };
-        let modules = Loader::new(library).load(&arena, file).map_err(|_| unreadable(text))?;
+        let modules = Loader::new(library(&term)).load(&arena, file).map_err(|_| unreadable(text))?;
         let functions = jaq_core::funs().chain(jaq_std::base_funs()).chain(natives());
         let filter = Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
             let undefined = errors.iter().flat_map(|(_, errors)| errors);
@@ -142,26 +146,33 @@ impl Query {
         Ok(Self(Arc::new(filter)))
     }
 
-    /// The places in an object that it names. An expression that fails on an object names none.
-    pub fn find(&self, object: &Value) -> Result<Vec<Place>, Exhausted> {
-        let Ok(input) = Val::deserialize(object) else { return Ok(Vec::new()) };
-        let outcome = metered::run(|| self.places(input));
+    /// The places in an object that it names. An expression that fails on an object names none. Runs on the fuel that is
+    /// left: see [`metered::run`].
+    pub fn find(&self, object: &Val) -> Result<Vec<Place>, Exhausted> {
+        let places = self.places(object);
         PATTERNS.with_borrow_mut(HashMap::clear);
-        outcome.ok_or(Exhausted)?
+        places.filter(|_| metered::spend(1)).ok_or(Exhausted)
     }
 
-    fn places(&self, input: Val) -> Result<Vec<Place>, Exhausted> {
+    fn places(&self, object: &Val) -> Option<Vec<Place>> {
         let ctx = Ctx::<Data>::new(&self.0.lut, Vars::new([]));
         let mut places = Vec::new();
-        for path in self.0.id.run((ctx, Metered(input))) {
-            let Some(place) = path.ok().and_then(|path| place(&path.0)) else { return Ok(Vec::new()) };
+        for path in self.0.id.run((ctx, Metered(object.clone()))) {
+            let Some(place) = path.ok().and_then(|path| place(&path.0)) else { return Some(Vec::new()) };
             if places.len() == MOST_PLACES {
-                return Err(Exhausted);
+                return None;
             }
             places.push(place);
         }
-        Ok(places)
+        Some(places)
     }
+}
+
+/// An object as the engine reads it.
+pub(super) fn input(object: &Value) -> Val {
+    let input = Val::deserialize(object).unwrap_or_default();
+    metered::spend(metered::weight(&input));
+    input
 }
 
 impl fmt::Debug for Query {
@@ -238,85 +249,113 @@ fn check_size(text: &str) -> Result<(), String> {
 
 /// Takes only what is sure to end or to burn fuel.
 fn check(term: &Term<&str>) -> Result<(), String> {
+    let uncallable = |name| Err(format!("{name} is none of the functions that a path expression may call"));
     let mut commas = 0;
     let mut open = vec![term];
     while let Some(term) = open.pop() {
         match term {
             Term::Def(..) => return Err("a path expression defines no functions".to_owned()),
             Term::Fold(..) => return Err("a path expression has no reduce and no foreach".to_owned()),
-            Term::Call(name, arguments) => {
-                let ends = FUNCTIONS.contains(name) && !is_endless(name, arguments.len());
-                if !ends {
-                    return Err(format!("{name} is none of the functions that a path expression may call"));
+            Term::Call(name, arguments) if !may_call(name, arguments.len()) => return uncallable(name),
+            Term::Str(Some(format), _) => return uncallable(format),
+            Term::Obj(fields) => commas += fields.len(),
+            Term::BinOp(_, operator, _) => match operator {
+                BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
+                    return Err("a path expression changes nothing".to_owned());
                 }
-                open.extend(arguments);
-            }
-            Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => {}
-            Term::Str(format, parts) => {
-                if let Some(format) = format {
-                    return Err(format!("{format} is none of the functions that a path expression may call"));
+                BinaryOp::Pipe(Some(Pattern::Arr(_) | Pattern::Obj(_))) => {
+                    return Err("a path expression takes no value apart by a pattern".to_owned());
                 }
-                open.extend(parts.iter().filter_map(|part| match part {
-                    StrPart::Term(term) => Some(term),
-                    StrPart::Str(_) | StrPart::Char(_) => None,
-                }));
-            }
-            Term::Arr(items) => open.extend(items.as_deref()),
-            Term::Obj(fields) => {
-                commas += fields.len();
-                open.extend(fields.iter().flat_map(|(name, value)| std::iter::once(name).chain(value)));
-            }
-            Term::Neg(term) | Term::Label(_, term) => open.push(term),
-            Term::BinOp(left, operator, right) => {
-                match operator {
-                    BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
-                        return Err("a path expression changes nothing".to_owned());
-                    }
-                    BinaryOp::Pipe(Some(Pattern::Arr(_) | Pattern::Obj(_))) => {
-                        return Err("a path expression takes no value apart by a pattern".to_owned());
-                    }
-                    BinaryOp::Comma => commas += 1,
-                    _ => {}
-                }
-                open.extend([&**left, &**right]);
-            }
-            Term::TryCatch(term, otherwise) => {
-                open.push(term);
-                open.extend(otherwise.as_deref());
-            }
-            Term::IfThenElse(cases, otherwise) => {
-                open.extend(cases.iter().flat_map(|(condition, then)| [condition, then]));
-                open.extend(otherwise.as_deref());
-            }
-            Term::Path(term, path) => {
-                open.push(term);
-                for (part, _) in &path.0 {
-                    match part {
-                        Part::Index(index) => open.push(index),
-                        Part::Range(from, to) => open.extend(from.iter().chain(to)),
-                    }
-                }
-            }
+                BinaryOp::Comma => commas += 1,
+                _ => {}
+            },
+            _ => {}
         }
         if commas > MOST_COMMAS {
             return Err(format!("it has more than {MOST_COMMAS} commas"));
         }
+        open.extend(parts(term));
     }
     Ok(())
 }
 
 /// Recursion by a function of the user's need not end.
-fn is_endless(name: &str, arguments: usize) -> bool {
-    name == "recurse" && arguments > 0
+fn may_call(name: &str, arguments: usize) -> bool {
+    FUNCTIONS.contains(&name) && !(name == "recurse" && arguments > 0)
+}
+
+/// The terms that a term is made of.
+fn parts<'a, 's>(term: &'a Term<&'s str>) -> Vec<&'a Term<&'s str>> {
+    match term {
+        Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => Vec::new(),
+        Term::Str(_, parts) => {
+            let terms = parts.iter().filter_map(|part| match part {
+                StrPart::Term(term) => Some(term),
+                StrPart::Str(_) | StrPart::Char(_) => None,
+            });
+            terms.collect()
+        }
+        Term::Arr(items) => items.as_deref().into_iter().collect(),
+        Term::Obj(fields) => {
+            fields.iter().flat_map(|(name, value)| std::iter::once(name).chain(value)).collect()
+        }
+        Term::Neg(term) | Term::Label(_, term) => vec![term],
+        Term::BinOp(left, _, right) => vec![left, right],
+        Term::Fold(_, over, _, steps) => std::iter::once(&**over).chain(steps).collect(),
+        Term::TryCatch(term, otherwise) => std::iter::once(&**term).chain(otherwise.as_deref()).collect(),
+        Term::IfThenElse(cases, otherwise) => {
+            let cases = cases.iter().flat_map(|(condition, then)| [condition, then]);
+            cases.chain(otherwise.as_deref()).collect()
+        }
+        Term::Def(definitions, term) => {
+            definitions.iter().map(|definition| &definition.body).chain(std::iter::once(&**term)).collect()
+        }
+        Term::Call(_, arguments) => arguments.iter().collect(),
+        Term::Path(term, path) => {
+            let steps = path.0.iter().flat_map(|(part, _)| match part {
+                Part::Index(index) => vec![index],
+                Part::Range(from, to) => from.iter().chain(to).collect(),
+            });
+            std::iter::once(&**term).chain(steps).collect()
+        }
+    }
+}
+
+/// The functions that a term calls.
+fn calls<'s>(term: &Term<&'s str>) -> Vec<&'s str> {
+    let mut names = Vec::new();
+    let mut open = vec![term];
+    while let Some(term) = open.pop() {
+        match term {
+            Term::Call(name, _) => names.push(*name),
+            Term::Recurse => names.push("recurse"),
+            _ => {}
+        }
+        open.extend(parts(term));
+    }
+    names
+}
+
+/// The definitions that a term needs, itself or through others: each expression carries its own.
+fn library(term: &Term<&str>) -> Vec<Def<&'static str>> {
+    let own = load::parse(OWN, |parser| parser.defs()).into_iter().flatten();
+    let all: Vec<_> = jaq_core::defs().chain(jaq_std::defs()).filter(is_known).chain(own).collect();
+    let mut needed: HashSet<&str> = calls(term).into_iter().collect();
+    loop {
+        let through = all.iter().filter(|definition| needed.contains(definition.name));
+        let more: Vec<_> = through.flat_map(|definition| calls(&definition.body)).collect();
+        let known = needed.len();
+        needed.extend(more);
+        if needed.len() == known {
+            break;
+        }
+    }
+    all.iter().filter(|definition| needed.contains(definition.name)).cloned().collect()
 }
 
 fn is_known(definition: &Def<&'static str>) -> bool {
     let needs_more = matches!((definition.name, definition.args.len()), ("test", _) | ("split", 2));
     !needs_more && FUNCTIONS.contains(&definition.name) || PARTS.contains(&definition.name)
-}
-
-fn own() -> impl Iterator<Item = Def<&'static str>> {
-    load::parse(OWN, |parser| parser.defs()).into_iter().flatten()
 }
 
 /// What the engine's libraries have for values of their own alone, or not at all.

@@ -19,7 +19,7 @@ pub(super) fn respect(wanted: &Value, live: &Value, in_wanted: Vec<Place>, in_li
     let mut respected = wanted.clone();
     let mut gone = Vec::new();
     let owners = Owners::of(live);
-    for at in in_wanted.into_iter().filter(|at| is_no_status(at)) {
+    for at in in_wanted.into_iter().filter(is_no_status) {
         match owners.counterpart(wanted, live, &at) {
             Some(there) if !owners.leave_to_others(live, &there) => {
                 let value = place::get(live, &there).cloned().unwrap_or_default();
@@ -28,7 +28,7 @@ pub(super) fn respect(wanted: &Value, live: &Value, in_wanted: Vec<Place>, in_li
             _ => gone.push(at),
         }
     }
-    for at in in_live.into_iter().filter(|at| is_no_status(at)) {
+    for at in in_live.into_iter().filter(is_no_status) {
         if owners.are_we(live, &at) {
             owners.insert(&mut respected, live, &at);
         }
@@ -38,7 +38,7 @@ pub(super) fn respect(wanted: &Value, live: &Value, in_wanted: Vec<Place>, in_li
 }
 
 fn is_no_status(place: &Place) -> bool {
-    !place.first().is_some_and(|first| *first == Step::Field("status".to_owned()))
+    !matches!(place.first(), Some(Step::Field(name)) if name == "status")
 }
 
 /// Who owns what in a live object.
