@@ -9,6 +9,7 @@ mod bad_input;
 mod command_line;
 mod create;
 mod delete;
+mod differences_shown;
 mod drift;
 mod extraneous;
 mod health;

@@ -17,6 +17,7 @@ mod managed;
 mod path;
 #[cfg(test)]
 mod properties;
+mod shown;
 mod takeover;
 mod unknown;
 
@@ -25,6 +26,7 @@ pub use comparison::{Comparison, compare};
 pub use differences::differences;
 pub use fingerprint::fingerprint;
 pub use ignored::Ignored;
+pub use shown::{Shown, show};
 pub use takeover::takeover;
 pub use unknown::{is_for_unknown_fields, unknown_fields, without_fields};
 
