@@ -28,6 +28,9 @@ async fn an_autoscaler_may_scale_until_its_rule_is_removed() -> anyhow::Result<(
     let scene = Scene::new("ignored-pointer").await?;
     let scaled = deployment("player", None).replacen("\"spec\":{", "\"spec\":{\"replicas\":1,", 2);
     let scaled = scaled.replacen("{\"replicas\":1,\"containers\"", "{\"containers\"", 1);
+    // The API server writes 1000m as 1: it is the dry run that has to decide.
+    let requests = "\"resources\":{\"requests\":{\"cpu\":\"1000m\"}},\"image\"";
+    let scaled = scaled.replacen("\"image\"", requests, 1);
     scene.repository.write("app/player.yaml", &scaled)?;
     let commit = scene.repository.publish("Add a player").await?;
     let mut spec =

@@ -69,6 +69,53 @@ async fn the_rest_of_the_object_is_applied_and_kept() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A definition of robots with these fields, beside a robot with others.
+fn robots(scene: &Scene<'_>, known: &[&str], wanted: &Value) -> anyhow::Result<()> {
+    let fields = known.iter().map(|name| ((*name).to_owned(), json!({"type": "string"})));
+    let fields: serde_json::Map<String, Value> = fields.collect();
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "robots.unknown.example.com"},
+        "spec": {
+            "group": "unknown.example.com",
+            "scope": "Namespaced",
+            "names": {"kind": "Robot", "plural": "robots"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    });
+    let metadata = json!({"name": "marvin"});
+    let robot = json!({"apiVersion": "unknown.example.com/v1", "kind": "Robot", "metadata": metadata, "spec": wanted});
+    scene.repository.write("app/definition.yaml", &definition.to_string())?;
+    scene.repository.write("app/robot.yaml", &robot.to_string())
+}
+
+#[tokio::test]
+async fn a_field_that_a_definition_brings_is_applied() -> anyhow::Result<()> {
+    let scene = Scene::new("unknown-definition").await?;
+    robots(&scene, &["name"], &json!({"name": "Marvin", "mood": "low"}))?;
+    let commit = scene.repository.publish("Add a robot").await?;
+    scene.create("unknown-definition", "app", automated()).await?;
+    let app = scene.synced("unknown-definition", &commit).await?;
+    ensure!(warnings(&app).iter().any(|told| told.contains("spec.mood")), "{}", app["status"]);
+
+    robots(&scene, &["name", "mood"], &json!({"name": "Marvin", "mood": "low"}))?;
+    scene.repository.publish("Let robots have moods").await?;
+    let path = "/apis/unknown.example.com/v1/namespaces/unknown-definition/robots/marvin";
+    scene.wait(path, "has a mood", |robot| robot["spec"]["mood"] == "low").await?;
+    let untold = |app: &Value| app["status"]["conditions"].is_null();
+    scene.wait(&application("unknown-definition"), "tells of nothing", untold).await?;
+
+    // A definition and what needs it, in one commit.
+    robots(&scene, &["name", "mood", "brain"], &json!({"name": "Marvin", "brain": "big"}))?;
+    let commit = scene.repository.publish("Let robots have brains").await?;
+    let app = scene.synced("unknown-definition", &commit).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]);
+    ensure!(scene.expect(path).await?["spec"]["brain"] == "big", "it has no brain");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_restart_neither_loses_the_warning_nor_writes() -> anyhow::Result<()> {
     let stack = Stack::fresh().await?;

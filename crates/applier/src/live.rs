@@ -186,6 +186,16 @@ impl Records {
         }
     }
 
+    /// Doubts the verdicts on objects that had fields which no schema knew, for schemas have changed. Returns which.
+    pub fn doubt_unknown(&mut self) -> Vec<ObjectKey> {
+        let doubted = self.records.iter_mut().filter(|(_, record)| record.unknown.is_some());
+        let doubted = doubted.map(|(key, record)| {
+            record.verdict = Verdict::Undecided;
+            key.clone()
+        });
+        doubted.collect()
+    }
+
     /// Notes that an object is being deleted, before the watch tells.
     pub fn set_deleting(&mut self, key: &ObjectKey) {
         if let Some(record) = self.records.get_mut(key) {

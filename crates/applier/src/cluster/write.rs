@@ -25,9 +25,17 @@ impl Cluster {
     }
 
     /// Applies what the cluster's schema knows of an object, and returns it as it is now with the fields that the
-    /// schema does not know.
+    /// schema does not know. While the schema may be about to change, none is called unknown.
     pub async fn apply_known(&self, desired: &Desired, dry_run: bool) -> Result<(Value, Vec<String>), Error> {
+        if &*desired.key.kind == "CustomResourceDefinition" && !dry_run {
+            self.note_definition();
+        }
         let refusal = match self.apply(desired, dry_run).await {
+            Err(Error::Rejected { message, .. })
+                if judge::is_for_unknown_fields(&message) && self.is_schema_settling(&desired.key) =>
+            {
+                return Err(Error::UnsettledSchema { message });
+            }
             Err(Error::Rejected { message, code }) if judge::is_for_unknown_fields(&message) => {
                 Error::Rejected { message, code }
             }
