@@ -156,7 +156,7 @@ impl Ignored {
                 return None;
             }
         }
-        Some(places)
+        Some(place::outermost(places))
     }
 }
 

@@ -14,8 +14,8 @@ use std::{
 use jaq_core::{ValR as Outcome, ValT, ValX, box_iter::BoxIter, path::Opt, val::Range};
 use jaq_json::Val;
 
-/// What one run may cost: some tens of milliseconds at the worst. Looking at each of ten thousand fields costs less.
-const FUEL: usize = 150_000;
+/// What one run may cost: some tens of milliseconds at the worst. Looking at each of ten thousand fields costs a part of it.
+const FUEL: usize = 100_000;
 
 /// Bytes of text that cost as much as one step.
 const BYTES: usize = 32;

@@ -96,12 +96,18 @@ pub(super) fn replace(object: &mut Value, place: &[Step], value: Value) {
     }
 }
 
-/// Takes places out of an object. With `tidy`, what is left empty by it goes too.
-pub(super) fn remove(object: &mut Value, mut places: Vec<Place>, tidy: bool) {
-    // From the end to the beginning, so that no item moves before its own turn.
+/// Each place once and in order, without those that are within another.
+pub(super) fn outermost(mut places: Vec<Place>) -> Vec<Place> {
     places.sort_unstable();
-    places.dedup();
-    for place in places.iter().rev() {
+    // What is within a place comes right behind it.
+    places.dedup_by(|place, outer| place.starts_with(outer));
+    places
+}
+
+/// Takes places out of an object. With `tidy`, what is left empty by it goes too.
+pub(super) fn remove(object: &mut Value, places: Vec<Place>, tidy: bool) {
+    // From the end to the beginning, so that no item moves before its own turn.
+    for place in outermost(places).iter().rev() {
         remove_one(object, place, tidy);
     }
 }
@@ -170,6 +176,16 @@ mod tests {
         let places = places.iter().filter_map(|pointer| Pointer::parse(pointer).ok()?.find(&value)).collect();
         remove(&mut value, places, false);
         assert_eq!(value, json!({"a": {"b/c": [{"d": 2}], "e~": null, "": 0, "07": 1}, "f": [2]}));
+    }
+
+    #[test]
+    fn what_is_within_another_place_is_not_a_place_of_its_own() {
+        let places =
+            [json!(["a", "b"]), json!(["a"]), json!(["b"]), json!(["a", "c"]), json!(["ab"]), json!(["a"])];
+        let step = |name: &Value| Step::Field(name.as_str().expect("a name").to_owned());
+        let places = places.iter().map(|place| place.as_array().expect("steps").iter().map(step).collect());
+        let names: Vec<Place> = outermost(places.collect());
+        assert_eq!(names, ["a", "ab", "b"].map(|name| vec![Step::Field(name.to_owned())]));
     }
 
     #[rstest]

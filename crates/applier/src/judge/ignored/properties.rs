@@ -201,13 +201,13 @@ fn a_big_object_is_no_trouble() {
     let rule = IgnoreDifference {
         group: "*".to_owned(),
         kind: "*".to_owned(),
-        jq_path_expressions: vec!["..|.image?|select(. == 4999)".to_owned(), ".spec[7].image".to_owned()],
+        jq_path_expressions: vec!["..|.image?".to_owned(), ".spec[7].image".to_owned()],
         ..Default::default()
     };
     let ignored = Ignored::compile(&[rule], &[], false).expect("a rule");
     let rest = ignored.without(&ObjectKey::new("", "ConfigMap", "shop", "a"), &big, &big, true);
     assert_eq!(ignored.fault(), None);
-    assert_eq!(rest.and_then(|rest| Some(rest["spec"].as_array()?.len())), Some(4_998));
+    assert_eq!(rest, Some(json!({"metadata": {"name": "a"}})));
 }
 
 #[test]

@@ -47,9 +47,6 @@ const MOST_WORDS: usize = 150;
 /// Commas in one expression: each may double what is done between two steps that burn fuel.
 const MOST_COMMAS: usize = 8;
 
-/// Places that one expression may name in one object.
-const MOST_PLACES: usize = 1_000;
-
 /// Bytes of the program of a regular expression.
 const REGEX_LIMIT: usize = 64 << 10;
 
@@ -159,7 +156,7 @@ impl Query {
         let mut places = Vec::new();
         for path in self.0.id.run((ctx, Metered(object.clone()))) {
             let Some(place) = path.ok().and_then(|path| place(&path.0)) else { return Some(Vec::new()) };
-            if places.len() == MOST_PLACES {
+            if !metered::spend(1) {
                 return None;
             }
             places.push(place);

@@ -151,10 +151,10 @@ fn below_one<'a>(set: &'a FieldSet, step: &Step, value: &Value) -> Option<&'a Fi
     match step {
         Step::Field(name) => set.get(&format!("f:{name}"))?.as_object(),
         Step::Item(index) => {
-            let items = value.as_array()?;
+            let item = value.get(index)?;
             let is_it = |name: &String| match Element::parse(name) {
-                Some(Element::Key(key)) => find_item(items, &key) == Some(*index),
-                Some(Element::Value(wanted)) => items.get(*index) == Some(&wanted),
+                Some(Element::Key(key)) => find_item(std::slice::from_ref(item), &key).is_some(),
+                Some(Element::Value(wanted)) => *item == wanted,
                 _ => false,
             };
             set.iter().find(|(name, _)| is_it(name))?.1.as_object()
