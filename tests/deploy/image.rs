@@ -135,6 +135,7 @@ impl<'a> Pod<'a> {
                 variable("ITHACA_WEBHOOK_LISTEN", listen(0)),
             ],
             "renderer" => vec![variable("ITHACA_WATCHER_URL", format!("http://{}", listen(self.grpc)))],
+            "applier" => vec![variable("ITHACA_LIVE_LISTEN", listen(0))],
             "console" => vec![variable("ITHACA_CONSOLE_LISTEN", listen(0))],
             _ => Vec::new(),
         };

@@ -79,6 +79,7 @@ async fn services_and_people_are_told_of_missing_definitions() -> anyhow::Result
             [service, "--http-listen=127.0.0.1:0", "--nats-url", &cluster.nats.url].map(str::to_owned);
         let own = match service {
             "watcher" => vec!["--grpc-listen=127.0.0.1:0", "--webhook-listen=127.0.0.1:0"],
+            "applier" => vec!["--live-listen=127.0.0.1:0"],
             "console" => vec!["--console-listen=127.0.0.1:0"],
             _ => Vec::new(),
         };

@@ -147,6 +147,7 @@ impl<'a> Kubelet<'a> {
             "watcher" => {
                 vec![("ITHACA_GRPC_LISTEN", self.ports.grpc), ("ITHACA_WEBHOOK_LISTEN", self.ports.webhook)]
             }
+            "applier" => vec![("ITHACA_LIVE_LISTEN", 0)],
             "console" => vec![("ITHACA_CONSOLE_LISTEN", self.ports.console)],
             _ => Vec::new(),
         };

@@ -39,6 +39,7 @@ struct Ports {
     grpc: u16,
     webhook: u16,
     console: u16,
+    live: u16,
 }
 
 impl Services {
@@ -47,7 +48,12 @@ impl Services {
     /// # Errors
     /// When one fails, with the end of its log.
     pub async fn start(surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
-        let ports = Ports { grpc: port::free()?, webhook: port::free()?, console: port::free()? };
+        let ports = Ports {
+            grpc: port::free()?,
+            webhook: port::free()?,
+            console: port::free()?,
+            live: port::free()?,
+        };
         let mut programs = Vec::new();
         for name in SERVICES {
             programs.push(surroundings.program(name, &ports, port::free()?));
@@ -105,6 +111,7 @@ impl Surroundings<'_> {
                 format!("--helm={}", tool("helm")),
                 format!("--kustomize={}", tool("kustomize")),
             ],
+            "applier" => vec![format!("--live-listen=127.0.0.1:{}", ports.live)],
             "console" => vec![format!("--console-listen=127.0.0.1:{}", ports.console)],
             _ => Vec::new(),
         }

@@ -92,6 +92,12 @@ impl Refresh {
     }
 }
 
+/// True where the compare options, separated by commas, hold `IgnoreExtraneous`: the object does not count where the
+/// source does not have it.
+pub fn ignores_extraneous(compare_options: &str) -> bool {
+    compare_options.split(',').any(|option| option.trim() == "IgnoreExtraneous")
+}
+
 /// True where the skip-reconcile annotation has the one value that counts.
 pub fn skips_reconcile(value: Option<&str>) -> bool {
     value == Some("true")
@@ -106,6 +112,12 @@ mod tests {
         assert_eq!(Refresh::parse("hard"), Refresh::Hard);
         assert_eq!(Refresh::parse("normal"), Refresh::Normal);
         assert_eq!(Refresh::parse("please"), Refresh::Normal);
+    }
+
+    #[test]
+    fn extraneous_objects_are_ignored_by_one_option_among_others() {
+        assert!(ignores_extraneous("ServerSideDiff=true, IgnoreExtraneous"));
+        assert!(!ignores_extraneous("IgnoreExtraneousThings"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub struct CompareOptions {
 impl Default for CompareOptions {
     fn default() -> Self {
         Self {
-            ignore_aggregated_roles: false,
+            ignore_aggregated_roles: true,
             ignore_status_of: StatusOf::All,
             ignore_differences_on_resource_updates: true,
         }

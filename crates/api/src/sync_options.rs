@@ -167,6 +167,11 @@ impl SyncOptions {
         self.is("SkipDryRunOnMissingResource", "true")
     }
 
+    /// `RespectIgnoreDifferences=true`: apply without touching the fields in which differences do not count.
+    pub fn respect_ignore_differences(&self) -> bool {
+        self.is("RespectIgnoreDifferences", "true")
+    }
+
     /// `PrunePropagationPolicy`: what happens to the dependents of pruned objects.
     pub fn prune_propagation(&self) -> Propagation {
         match self.get("PrunePropagationPolicy") {
@@ -227,6 +232,7 @@ mod tests {
         let none = SyncOptions::default();
         assert!(!none.create_namespace());
         assert!(!none.prune_last());
+        assert!(!none.respect_ignore_differences());
         assert_eq!(none.prune(), Deletion::Allowed);
         assert_eq!(none.prune_propagation(), Propagation::Foreground);
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     desired::{self, Assembly, Owner, Scopes},
     error::Error,
+    judge::Ignored,
 };
 
 /// Bytes of JSON beyond which content is refused.
@@ -96,8 +97,13 @@ impl Bundle {
 }
 
 /// What compressed content amounts to in a cluster.
-pub fn assemble(compressed: &[u8], owner: &Owner, scopes: Scopes<'_>) -> Result<Assembly, Error> {
-    Ok(desired::assemble(unpack(compressed)?, owner, scopes))
+pub fn assemble(
+    compressed: &[u8],
+    owner: &Owner,
+    ignored: Option<Arc<Ignored>>,
+    scopes: Scopes<'_>,
+) -> Result<Assembly, Error> {
+    Ok(desired::assemble(unpack(compressed)?, owner, scopes).ignoring(ignored))
 }
 
 fn unpack(compressed: &[u8]) -> Result<Vec<Value>, Error> {

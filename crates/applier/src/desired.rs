@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     hook::Hook,
+    judge::Ignored,
     object::{GroupKind, Kind, ObjectKey},
     order::{self, Role},
 };
@@ -54,6 +55,8 @@ pub struct Desired {
     pub options: SyncOptions,
     /// It is the destination's namespace, which the sources do not hold: not tracked, and never deleted.
     pub is_destination: bool,
+    /// The differences that do not count, where a rule is about it.
+    pub ignored: Option<Arc<Ignored>>,
 }
 
 impl Desired {
@@ -86,6 +89,8 @@ pub struct Assembly {
     pub unsupported: Vec<String>,
     /// Whether the kind of some object lives in namespaces was guessed, for the cluster does not know it yet.
     pub guessed: bool,
+    /// The differences that do not count.
+    pub ignored: Option<Arc<Ignored>>,
 }
 
 impl Assembly {
@@ -103,6 +108,19 @@ impl Assembly {
     /// Whether the sources hold no object at all.
     pub fn is_empty(&self) -> bool {
         self.objects.iter().all(|desired| desired.is_destination)
+    }
+
+    /// The same with differences that do not count. An object that is about to be compared by other rules than before
+    /// is another wish.
+    pub fn ignoring(mut self, ignored: Option<Arc<Ignored>>) -> Self {
+        for desired in &mut self.objects {
+            let Some(rules) = ignored.as_ref().filter(|rules| rules.concerns(&desired.key)) else { continue };
+            let desired = Arc::make_mut(desired);
+            let mut hasher = DefaultHasher::new();
+            (desired.hash, rules.hash()).hash(&mut hasher);
+            (desired.hash, desired.ignored) = (hasher.finish(), Some(rules.clone()));
+        }
+        Self { ignored, ..self }
     }
 }
 
@@ -211,6 +229,7 @@ fn destination_namespace(owner: &Owner) -> Option<Desired> {
         ignores_health: false,
         options: SyncOptions::default(),
         is_destination: true,
+        ignored: None,
     })
 }
 
@@ -271,6 +290,7 @@ fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Res
         ignores_health,
         options,
         is_destination: false,
+        ignored: None,
     })
 }
 

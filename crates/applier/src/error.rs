@@ -22,6 +22,12 @@ pub enum Error {
         /// HTTP status.
         code: u16,
     },
+    /// The API server refused an object for fields that a definition may have brought a moment ago.
+    #[error("{message}; definitions have just changed, trying again")]
+    UnsettledSchema {
+        /// In the API server's words.
+        message: String,
+    },
     /// The cluster does not serve the object's kind.
     #[error("failed to apply {key}: the cluster does not serve {api_version} {kind}", kind = key.kind)]
     UnknownKind {
@@ -73,7 +79,10 @@ impl Error {
     /// Whether another try may succeed without anybody changing anything.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Bus(_) | Self::InTheWay { .. } => true,
+            Self::Unreachable { .. }
+            | Self::UnsettledSchema { .. }
+            | Self::Bus(_)
+            | Self::InTheWay { .. } => true,
             Self::Rejected { code, .. } => *code == 409,
             Self::UnknownKind { .. } | Self::Content { .. } => false,
         }

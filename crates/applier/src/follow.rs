@@ -156,17 +156,30 @@ pub async fn definitions(shared: Arc<Shared>) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(shared.cluster.client());
     let mut events =
         pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(cluster::patience()));
-    while next_definition(&mut events).await {
-        while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&mut events)).await {}
+    while next_definition(&shared, &mut events).await {
+        while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&shared, &mut events)).await {}
         rediscover(&shared).await;
+        doubt_unknown(&shared);
     }
 }
 
-async fn next_definition<S>(events: &mut S) -> bool
+async fn next_definition<S>(shared: &Shared, events: &mut S) -> bool
 where
     S: Stream<Item = watcher::Result<watcher::Event<PartialObjectMeta<CustomResourceDefinition>>>> + Unpin,
 {
-    events.next().await.is_some()
+    let event = events.next().await;
+    if let Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_))) = event {
+        shared.cluster.note_definition();
+    }
+    event.is_some()
+}
+
+/// Has objects judged again whose unknown fields may be known now.
+fn doubt_unknown(shared: &Shared) {
+    let mut state = shared.state();
+    let doubted = state.records.doubt_unknown();
+    let wanted = doubted.iter().filter_map(|key| state.wanted(key));
+    wanted.for_each(|(uid, _)| shared.queue.dirty(uid));
 }
 
 /// Asks the cluster again what it serves.

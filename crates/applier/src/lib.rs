@@ -3,6 +3,7 @@
 //! What comes in: `BundleRendered`, Applications, live objects. What goes out: objects in clusters, the status of
 //! Applications, events. What it does not do: fetch sources, render, call people.
 
+mod answer;
 mod bundle;
 mod cluster;
 mod desired;

@@ -54,6 +54,8 @@ pub struct Record {
     pub judged_for: u64,
     /// Whether it is as wanted.
     pub verdict: Verdict,
+    /// Fields that Git wants and the cluster's schema does not know; most have none.
+    pub unknown: Option<Arc<[String]>>,
     /// Its health, where its kind has one.
     pub health: Option<Health>,
     /// The application that its tracking id names, where the id is the object's own.
@@ -68,6 +70,8 @@ pub struct Record {
     pub wave: i64,
     /// Where it is a hook: which attempt it belongs to.
     pub hook: Option<Box<Mark>>,
+    /// It does not count where it is not wanted.
+    pub ignores_extraneous: bool,
 }
 
 impl Record {
@@ -81,6 +85,8 @@ impl Record {
             (_, Some(desired)) => judge_locally(desired, live),
             (_, None) => Verdict::Undecided,
         };
+        // What the cheap comparison finds equal has all its fields in the cluster.
+        let unknown = before.filter(|_| known.is_some() || verdict != Verdict::Synced);
         let text = |name: &str| object::annotation(live, name);
         let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
         Self {
@@ -88,12 +94,14 @@ impl Record {
             fingerprint,
             judged_for: wanted,
             verdict,
+            unknown: unknown.and_then(|record| record.unknown.clone()),
             health: health::assess(&key.group, &key.kind, live),
             instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
             deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
             kept: text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
             wave: wave(live),
             hook: Mark::of(live).map(Box::new),
+            ignores_extraneous: text(annotation::COMPARE_OPTIONS).is_some_and(annotation::ignores_extraneous),
             options,
         }
     }
@@ -114,11 +122,26 @@ impl Record {
             self.health = health;
         }
     }
+
+    /// The same with fields that the cluster's schema does not know.
+    pub fn with_unknown(self, fields: Vec<String>) -> Self {
+        Self { unknown: Some(fields).filter(|fields| !fields.is_empty()).map(Arc::from), ..self }
+    }
 }
 
 fn judge_locally(desired: &Desired, live: &Value) -> Verdict {
     let Ok(wanted) = serde_json::from_str::<Value>(desired.json.get()) else { return Verdict::Undecided };
-    match judge::compare(&wanted, live, annotation::FIELD_MANAGER) {
+    let comparison = match desired.ignored.as_deref() {
+        None => judge::compare(&wanted, live, annotation::FIELD_MANAGER),
+        Some(ignored) => {
+            let without = |object| ignored.without(&desired.key, object, live, false);
+            let (Some(wanted), Some(live)) = (without(&wanted), without(live)) else {
+                return Verdict::Undecided;
+            };
+            judge::compare(&wanted, &live, annotation::FIELD_MANAGER)
+        }
+    };
+    match comparison {
         Comparison::Equal => Verdict::Synced,
         Comparison::Suspect { .. } => Verdict::Undecided,
     }
@@ -194,6 +217,16 @@ impl Records {
         if !is_older {
             self.put(key, record);
         }
+    }
+
+    /// Doubts the verdicts on objects that had fields which no schema knew, for schemas have changed. Returns which.
+    pub fn doubt_unknown(&mut self) -> Vec<ObjectKey> {
+        let doubted = self.records.iter_mut().filter(|(_, record)| record.unknown.is_some());
+        let doubted = doubted.map(|(key, record)| {
+            record.verdict = Verdict::Undecided;
+            key.clone()
+        });
+        doubted.collect()
     }
 
     /// Notes that an object is being deleted, before the watch tells.

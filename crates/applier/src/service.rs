@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,10 +10,11 @@ use std::{
 use anyhow::Context;
 use ithaca_bus::Bus;
 use ithaca_chassis::{CountRequests, Process};
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answer,
     cluster::Cluster,
     follow, metrics,
     metrics::Metrics,
@@ -45,6 +47,9 @@ pub struct Args {
     /// From when on pruning waits for somebody's word.
     #[command(flatten)]
     pub guard: Guard,
+    /// Address that answers how Applications differ from Git (gRPC)
+    #[arg(long, env = "ITHACA_LIVE_LISTEN", default_value = "0.0.0.0:8083")]
+    pub live_listen: SocketAddr,
 }
 
 /// What all tasks of the applier share.
@@ -89,6 +94,9 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let ready_bus = process.health.part("the bus");
     let ready_kinds = process.health.part("the API server");
     let ready_list = process.health.part("the list of Applications");
+    let live = TcpListener::bind(args.live_listen).await;
+    let live = live
+        .with_context(|| format!("failed to listen on {}; choose another --live-listen", args.live_listen))?;
     let bus = Bus::connect(&args.bus, "ithaca-applier").await?;
     ready_bus.set(true);
     let config =
@@ -118,6 +126,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
     spawn(&mut tasks, follow::definitions(shared.clone()));
     spawn(&mut tasks, settings::follow(shared.clone()));
+    spawn(&mut tasks, answer::serve(shared.clone(), live));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();

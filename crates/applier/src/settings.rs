@@ -25,6 +25,7 @@ use crate::{
     object::{self, GroupKind, ObjectKey},
     scripts::{self, Scripts},
     service::Shared,
+    state::Everywhere,
 };
 
 /// What is set at one time.
@@ -138,7 +139,7 @@ pub async fn read_patiently(shared: &Shared) {
     let api: Api<ConfigMap> = Api::namespaced(shared.cluster.client(), &shared.namespace);
     loop {
         match api.get_opt(SETTINGS_CONFIG_MAP).await {
-            Ok(config_map) => return shared.settings.set(config_map),
+            Ok(config_map) => return take(shared, config_map),
             Err(kube::Error::Api(status)) if status.code == 403 => {
                 let message = &status.message;
                 tracing::warn!("failed to read ConfigMap {SETTINGS_CONFIG_MAP}, going on without: {message}");
@@ -161,8 +162,21 @@ pub async fn follow(shared: Arc<Shared>) {
         .boxed();
     while let Some(event) = events.next().await {
         if let Ok(config_map) = event {
-            shared.settings.set(config_map);
+            take(&shared, config_map);
         }
+    }
+}
+
+/// Puts settings in force: scripts by themselves, and rules of comparison for every Application.
+fn take(shared: &Shared, config_map: Option<ConfigMap>) {
+    shared.settings.set(config_map);
+    let settings = shared.settings.current();
+    let everywhere = Everywhere {
+        ignore_differences: settings.customizations.ignore_differences.clone(),
+        ignore_aggregated_roles: settings.customizations.compare_options.ignore_aggregated_roles,
+    };
+    if shared.state().ignore_everywhere(everywhere) {
+        shared.dirty_all();
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use ithaca_api::{Application, SyncOptions, tracking};
+use ithaca_api::{Application, SyncOptions, sync_policy::IgnoreDifference, tracking};
 use ithaca_bus::BundleFact;
 use ithaca_proto::v1::{BundleRendered, Purpose};
 use opentelemetry::Context;
@@ -17,6 +17,7 @@ use opentelemetry::Context;
 use crate::{
     bundle::Bundle,
     desired::{Desired, Owner},
+    judge::Ignored,
     live::Records,
     object::ObjectKey,
     plan::{self, Guard, Name, Other, Others, Run, View},
@@ -32,6 +33,8 @@ pub struct App {
     pub application: Application,
     /// Whom its objects belong to.
     pub owner: Owner,
+    /// The differences that do not count.
+    pub ignored: Option<Arc<Ignored>>,
     /// What targetRevision says, ready to be compared.
     pub tracked: Loaded,
     /// What an operation asked for.
@@ -66,6 +69,8 @@ pub struct Loaded {
     pub epoch: u64,
     /// For whom it was made.
     pub owner: Option<Owner>,
+    /// By which rules its objects are compared.
+    pub ignored: Option<Arc<Ignored>>,
 }
 
 impl Loaded {
@@ -75,13 +80,27 @@ impl Loaded {
         self.sequence = said.sequence;
     }
 
-    /// Whether the bundle is still what the fact amounts to for this owner.
-    pub fn is_current(&self, owner: &Owner, epoch: u64) -> bool {
+    /// Whether the bundle is still what the fact amounts to for this owner and by these rules.
+    pub fn is_current(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, epoch: u64) -> bool {
         let Some(fact) = &self.fact else { return true };
         let Some(bundle) = &self.bundle else { return false };
         let settled = bundle.assembly.is_settled() || self.epoch == epoch;
-        bundle.observed_at == fact.observed_at && self.owner.as_ref() == Some(owner) && settled
+        bundle.observed_at == fact.observed_at && self.is_made_for(owner, ignored) && settled
     }
+
+    /// Whether the bundle was made for this owner and by these rules.
+    pub fn is_made_for(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>) -> bool {
+        self.owner.as_ref() == Some(owner) && self.ignored.as_ref() == ignored
+    }
+}
+
+/// The differences that count for no application, by the installation's settings.
+#[derive(Debug, Default, PartialEq)]
+pub struct Everywhere {
+    /// Fields.
+    pub ignore_differences: Vec<IgnoreDifference>,
+    /// The rules of ClusterRoles that are made of others.
+    pub ignore_aggregated_roles: bool,
 }
 
 /// All that the applier knows.
@@ -100,6 +119,7 @@ pub struct State {
     wanted: HashMap<ObjectKey, (Uid, Arc<Desired>)>,
     /// By what their tracking ids say.
     instances: HashMap<String, Uid>,
+    everywhere: Everywhere,
     /// By namespace and name.
     names: HashMap<Name, Uid>,
     /// Those that name another in their annotation, by the other's name.
@@ -131,6 +151,18 @@ impl State {
         })
     }
 
+    /// Takes over which differences count for no application. Returns whether they are others than before.
+    pub fn ignore_everywhere(&mut self, everywhere: Everywhere) -> bool {
+        if everywhere == self.everywhere {
+            return false;
+        }
+        for app in self.apps.values_mut() {
+            app.ignored = ignored(&app.application, &everywhere);
+        }
+        self.everywhere = everywhere;
+        true
+    }
+
     /// Takes over an Application as the API server gave it. Older versions than the known one are ignored.
     pub fn put_application(&mut self, mut application: Application, control_plane: &str) -> Option<Uid> {
         application.metadata.managed_fields = None;
@@ -144,11 +176,15 @@ impl State {
                 if application.operation.is_some() && application.operation != app.application.operation {
                     app.asked = application.metadata.generation.unwrap_or_default();
                 }
+                if application.spec.ignore_differences != app.application.spec.ignore_differences {
+                    app.ignored = ignored(&application, &self.everywhere);
+                }
                 app.application = application;
                 app.owner = owner;
             }
             None => {
                 let mut app = App {
+                    ignored: ignored(&application, &self.everywhere),
                     application,
                     owner,
                     tracked: Loaded::default(),
@@ -307,6 +343,11 @@ fn owner(application: &Application, control_plane: &str) -> Owner {
         namespace_metadata: metadata.filter(|_| options.create_namespace()),
         skips_missing_kinds: options.skips_missing_kinds(),
     }
+}
+
+fn ignored(application: &Application, everywhere: &Everywhere) -> Option<Arc<Ignored>> {
+    let (rules, roles) = (&everywhere.ignore_differences, everywhere.ignore_aggregated_roles);
+    Ignored::compile(&application.spec.ignore_differences, rules, roles).map(Arc::new)
 }
 
 /// Resource versions of one API server are numbers that grow; where they are not, nothing is called older.

@@ -13,9 +13,10 @@ use crate::{
     bundle::{self, Bundle},
     error::Error,
     follow,
+    judge::Ignored,
     plan::{self, Action},
     service::Shared,
-    state::{Loaded, Uid},
+    state::{App, Loaded, Uid},
 };
 
 mod apply;
@@ -154,19 +155,20 @@ fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> 
 /// Makes bundles of the facts that are new.
 async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
     for tracked in [true, false] {
-        let (fact, known, owner, epoch) = {
+        let (fact, known, owner, ignored, epoch) = {
             let state = shared.state();
             let Some(app) = state.apps.get(uid) else { return Ok(()) };
             let loaded = if tracked { &app.tracked } else { &app.requested };
-            if loaded.is_current(&app.owner, state.epoch) {
+            if loaded.is_current(&app.owner, app.ignored.as_ref(), state.epoch) {
                 continue;
             }
             let Some(fact) = loaded.fact.clone() else { continue };
-            (fact, reusable(loaded, &app.owner, state.epoch), app.owner.clone(), state.epoch)
+            let known = reusable(loaded, app, state.epoch);
+            (fact, known, app.owner.clone(), app.ignored.clone(), state.epoch)
         };
         let assembly = match known.filter(|known| same_content(known, &fact)) {
             Some(known) => known.assembly.clone(),
-            None => Arc::new(assemble(shared, uid, &fact, &owner).await?),
+            None => Arc::new(assemble(shared, uid, &fact, &owner, ignored.clone()).await?),
         };
         let bundle = Arc::new(Bundle::new((*fact).clone(), assembly));
         let mut state = shared.state();
@@ -177,14 +179,15 @@ async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
         if let Some(app) = state.apps.get_mut(uid) {
             let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
             (loaded.bundle, loaded.owner, loaded.epoch) = (Some(bundle), Some(owner), epoch);
+            loaded.ignored = ignored;
         }
     }
     Ok(())
 }
 
 /// The bundle that was made before, where its objects would come out the same.
-fn reusable(loaded: &Loaded, owner: &crate::desired::Owner, epoch: u64) -> Option<Arc<Bundle>> {
-    let bundle = loaded.bundle.clone().filter(|_| loaded.owner.as_ref() == Some(owner))?;
+fn reusable(loaded: &Loaded, app: &App, epoch: u64) -> Option<Arc<Bundle>> {
+    let bundle = loaded.bundle.clone().filter(|_| loaded.is_made_for(&app.owner, app.ignored.as_ref()))?;
     (bundle.assembly.is_settled() || loaded.epoch == epoch).then_some(bundle)
 }
 
@@ -197,8 +200,9 @@ async fn assemble(
     uid: &str,
     fact: &BundleRendered,
     owner: &crate::desired::Owner,
+    ignored: Option<Arc<Ignored>>,
 ) -> Result<crate::desired::Assembly, Error> {
     let Some(content) = &fact.content else { return Ok(Default::default()) };
     let compressed = shared.bus.get_content(uid, content).await?;
-    bundle::assemble(&compressed, owner, &|kind| shared.cluster.scope(kind))
+    bundle::assemble(&compressed, owner, ignored, &|kind| shared.cluster.scope(kind))
 }

@@ -1,7 +1,9 @@
-//! `ithaca app`: Applications as a user's kubeconfig shows them. It reads the Kubernetes API and nothing else.
+//! `ithaca app`: Applications as a user's kubeconfig shows them. It reads the Kubernetes API, asks the applier how they
+//! differ from Git, and changes nothing.
 
 mod cluster;
 mod describe;
+mod diff;
 mod list;
 mod near;
 mod readiness;
@@ -49,6 +51,11 @@ Examples:
   ithaca app get web
   ithaca app get web -o yaml";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  kubectl -n argocd port-forward deploy/ithaca-applier 8083 &
+  ithaca app diff web";
+
 const WAIT_EXAMPLES: &str = "\
 Examples:
   ithaca app wait web                              until it is synced, healthy and nothing is under way
@@ -77,6 +84,15 @@ enum Command {
         /// How to write it
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
+    },
+    /// Show how the objects of an Application differ from what Git wants, and who changed them
+    #[command(after_long_help = DIFF_EXAMPLES)]
+    Diff {
+        /// The Application's name
+        name: String,
+        /// Where the applier answers
+        #[arg(long, env = "ITHACA_APPLIER_URL", default_value = "http://127.0.0.1:8083", value_name = "URL")]
+        applier: String,
     },
     /// Wait until an Application is as it should be; fails with the reason when it is not in time
     #[command(after_long_help = WAIT_EXAMPLES)]
@@ -120,10 +136,15 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn dispatch(Args { command, access }: Args) -> anyhow::Result<()> {
-    let cluster = cluster::Cluster::connect(&access).await?;
+    let connect = || cluster::Cluster::connect(&access);
     match command {
-        Command::List { all_namespaces, output } => list::run(&cluster, all_namespaces, output).await,
-        Command::Get { name, output } => describe::run(&cluster, &name, output).await,
-        Command::Wait { name, wanted, timeout } => wait::run(&cluster, &name, &wanted, timeout).await,
+        Command::List { all_namespaces, output } => {
+            list::run(&connect().await?, all_namespaces, output).await
+        }
+        Command::Get { name, output } => describe::run(&connect().await?, &name, output).await,
+        Command::Diff { name, applier } => diff::run(&applier, &access.namespace, &name).await,
+        Command::Wait { name, wanted, timeout } => {
+            wait::run(&connect().await?, &name, &wanted, timeout).await
+        }
     }
 }

@@ -14,11 +14,14 @@ pub use watch::{Event, patience, watch};
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use kube::Client;
 
 use kinds::Kinds;
+
+use crate::{health, object::ObjectKey};
 
 /// A cluster that applications go to.
 pub struct Cluster {
@@ -26,17 +29,33 @@ pub struct Cluster {
     kinds: RwLock<Kinds>,
     /// Namespaces that are known to exist.
     namespaces: Mutex<HashSet<String>>,
+    /// When a definition of kinds last changed.
+    definitions: Mutex<Option<Instant>>,
 }
+
+/// How long the API server may take to follow a definition that has changed.
+const SCHEMA_LAG: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// A cluster behind a client. Knows no kinds until `discover`.
     pub fn new(client: Client) -> Self {
-        Self { client, kinds: RwLock::default(), namespaces: Mutex::default() }
+        Self { client, kinds: RwLock::default(), namespaces: Mutex::default(), definitions: Mutex::default() }
     }
 
     /// The client, for watching.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Notes that a definition of kinds has changed.
+    pub fn note_definition(&self) {
+        *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the schema of a kind may be about to change.
+    fn is_schema_settling(&self, key: &ObjectKey) -> bool {
+        let changed = *self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        health::is_custom(&key.group) && changed.is_some_and(|changed| changed.elapsed() < SCHEMA_LAG)
     }
 
     fn knows_namespace(&self, name: &str) -> bool {

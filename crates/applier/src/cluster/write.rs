@@ -3,6 +3,7 @@
 use ithaca_api::{annotation::FIELD_MANAGER, sync_options::Propagation};
 use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    client::Body,
     core::Request,
 };
 use serde_json::{Value, json};
@@ -21,6 +22,45 @@ impl Cluster {
                 self.patch(desired, false).await
             }
         }
+    }
+
+    /// Applies what the cluster's schema knows of an object, and returns it as it is now with the fields that the
+    /// schema does not know. While the schema may be about to change, none is called unknown.
+    pub async fn apply_known(&self, desired: &Desired, dry_run: bool) -> Result<(Value, Vec<String>), Error> {
+        if &*desired.key.kind == "CustomResourceDefinition" && !dry_run {
+            self.note_definition();
+        }
+        let refusal = match self.apply(desired, dry_run).await {
+            Err(Error::Rejected { message, .. })
+                if judge::is_for_unknown_fields(&message) && self.is_schema_settling(&desired.key) =>
+            {
+                return Err(Error::UnsettledSchema { message });
+            }
+            Err(Error::Rejected { message, code }) if judge::is_for_unknown_fields(&message) => {
+                Error::Rejected { message, code }
+            }
+            outcome => return outcome.map(|live| (live, Vec::new())),
+        };
+        let unknown = self.unknown_fields(desired).await?;
+        let object = serde_json::from_str(desired.json.get()).unwrap_or_default();
+        let known = judge::without_fields(&object, &unknown);
+        let Some(json) = known.and_then(|known| serde_json::value::to_raw_value(&known).ok()) else {
+            return Err(refusal);
+        };
+        let live = self.apply(&Desired { json: json.into(), ..desired.clone() }, dry_run).await?;
+        Ok((live, unknown))
+    }
+
+    /// The fields of an object that the cluster's schema does not know. The API server tells of them whenever it
+    /// decodes an object; what else it answers to a dry run of creating one that may be there already does not matter.
+    async fn unknown_fields(&self, desired: &Desired) -> Result<Vec<String>, Error> {
+        let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        let request = self.request(desired)?.create(&params, desired.json.get().as_bytes().to_vec());
+        let request = request.map_err(|error| Error::Rejected { message: error.to_string(), code: 400 })?;
+        let answer = self.client.send(request.map(Body::from)).await;
+        let answer = answer.map_err(|error| Error::of(&desired.key, error))?;
+        let warnings = answer.headers().get_all(http::header::WARNING).iter();
+        Ok(judge::unknown_fields(warnings.filter_map(|warning| warning.to_str().ok())))
     }
 
     /// The live object; None where there is none.

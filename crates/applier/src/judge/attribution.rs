@@ -50,7 +50,7 @@ fn owns_any(set: &FieldSet, fields: &[String], path: &Path<'_>) -> bool {
 }
 
 /// Whether a path is another one or leads on from it.
-fn is_within(path: &str, outer: &str) -> bool {
+pub(super) fn is_within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 

@@ -17,33 +17,46 @@ use super::{
 
 /// The paths at which two versions of an object differ, without status and bookkeeping; at most 20.
 pub fn differences(live: &Value, applied: &Value) -> Vec<String> {
+    let mut paths = Vec::new();
+    each_difference(live, applied, &mut |path, _, _| {
+        if paths.len() < MOST_PATHS {
+            paths.push(path.to_string());
+        }
+    });
+    paths
+}
+
+/// Reports each place at which two versions of an object differ, with the value in either; null is absent.
+pub(super) fn each_difference(live: &Value, applied: &Value, report: Report<'_>) {
     let sets: Vec<&FieldSet> =
         managed::entries(live).chain(managed::entries(applied)).filter_map(|entry| entry.fields).collect();
-    let mut walk = Walk { paths: Vec::new() };
+    let mut walk = Walk { found: 0, report };
     let metadata = Path::ROOT.field("metadata");
     let (one, other) = (&live["metadata"], &applied["metadata"]);
     walk.objects(&below(&sets, "f:metadata"), one, other, &metadata, BOOKKEEPING);
     walk.objects(&sets, live, applied, &Path::ROOT, &["metadata", "status"]);
-    walk.paths
 }
 
-struct Walk {
-    paths: Vec<String>,
+/// What is told of a difference.
+pub(super) type Report<'a> = &'a mut dyn FnMut(&Path<'_>, &Value, &Value);
+
+struct Walk<'a> {
+    found: usize,
+    report: Report<'a>,
 }
 
-impl Walk {
-    fn report(&mut self, path: &Path<'_>) {
-        if self.paths.len() < MOST_PATHS {
-            self.paths.push(path.to_string());
-        }
+impl Walk<'_> {
+    fn report(&mut self, path: &Path<'_>, one: &Value, other: &Value) {
+        self.found += 1;
+        (self.report)(path, one, other);
     }
 
     fn values(&mut self, sets: &[&FieldSet], one: &Value, other: &Value, path: &Path<'_>) {
         match (one, other) {
             _ if one == other => {}
             (Value::Object(_), Value::Object(_)) => self.objects(sets, one, other, path, &[]),
-            (Value::Array(one), Value::Array(other)) => self.lists(sets, one, other, path),
-            _ => self.report(path),
+            (Value::Array(_), Value::Array(_)) => self.lists(sets, one, other, path),
+            _ => self.report(path, one, other),
         }
     }
 
@@ -60,53 +73,54 @@ impl Walk {
         }
     }
 
-    fn lists(&mut self, sets: &[&FieldSet], one: &[Value], other: &[Value], path: &Path<'_>) {
+    fn lists(&mut self, sets: &[&FieldSet], one: &Value, other: &Value, path: &Path<'_>) {
+        let before = self.found;
+        self.lists_by_item(sets, one, other, path);
+        // The same items in another order, or no telling them apart.
+        if self.found == before {
+            self.report(path, one, other);
+        }
+    }
+
+    fn lists_by_item(&mut self, sets: &[&FieldSet], one: &Value, other: &Value, path: &Path<'_>) {
+        let (Some(one), Some(other)) = (one.as_array(), other.as_array()) else { return };
         let names = sets.iter().flat_map(|set| set.keys()).filter_map(|name| Element::parse(name));
         for element in names {
             match element {
                 Element::Key(key) => {
                     let key: Vec<&str> = key.keys().map(String::as_str).collect();
-                    return match (keyed(one, &key), keyed(other, &key)) {
-                        (Some(one), Some(other)) => self.items(sets, &one, &other, path),
-                        _ => self.report(path),
-                    };
+                    if let (Some(one), Some(other)) = (keyed(one, &key), keyed(other, &key)) {
+                        self.items(sets, &one, &other, path);
+                    }
+                    return;
                 }
                 Element::Value(_) => return self.sets(one, other, path),
                 _ => {}
             }
         }
-        self.report(path);
     }
 
     /// Lists whose items have a key.
     fn items(&mut self, sets: &[&FieldSet], one: &[Keyed<'_>], other: &[Keyed<'_>], path: &Path<'_>) {
-        let before = self.paths.len();
         for (key, item) in one {
             let path = path.key(key);
             match other.iter().find(|(other, _)| other == key) {
                 Some((_, other)) => self.values(&below_key(sets, key), item, other, &path),
-                None => self.report(&path),
+                None => self.report(&path, item, &Value::Null),
             }
         }
-        for (key, _) in other.iter().filter(|(key, _)| !one.iter().any(|(one, _)| one == key)) {
-            self.report(&path.key(key));
-        }
-        if self.paths.len() == before {
-            self.report(path);
+        for (key, item) in other.iter().filter(|(key, _)| !one.iter().any(|(one, _)| one == key)) {
+            self.report(&path.key(key), &Value::Null, item);
         }
     }
 
     /// Lists whose items are their own keys.
     fn sets(&mut self, one: &[Value], other: &[Value], path: &Path<'_>) {
-        let before = self.paths.len();
-        let only = |items: &'_ [Value], others: &[Value]| -> Vec<Value> {
-            items.iter().filter(|item| !others.contains(item)).cloned().collect()
-        };
-        for item in only(one, other).iter().chain(&only(other, one)) {
-            self.report(&path.value(item));
+        for item in one.iter().filter(|item| !other.contains(item)) {
+            self.report(&path.value(item), item, &Value::Null);
         }
-        if self.paths.len() == before {
-            self.report(path);
+        for item in other.iter().filter(|item| !one.contains(item)) {
+            self.report(&path.value(item), &Value::Null, item);
         }
     }
 }

@@ -12,17 +12,23 @@ mod field_set;
 mod fingerprint;
 #[cfg(test)]
 mod fixture;
+mod ignored;
 mod managed;
 mod path;
 #[cfg(test)]
 mod properties;
+mod shown;
 mod takeover;
+mod unknown;
 
 pub use attribution::{Author, attribute};
 pub use comparison::{Comparison, compare};
 pub use differences::differences;
 pub use fingerprint::fingerprint;
+pub use ignored::Ignored;
+pub use shown::{Shown, show};
 pub use takeover::takeover;
+pub use unknown::{is_for_unknown_fields, unknown_fields, without_fields};
 
 /// The most paths that one answer names: people read the first few, and statuses have a size limit.
 const MOST_PATHS: usize = 20;

@@ -28,7 +28,8 @@ pub enum AutoSync {
     Refused(String),
 }
 
-/// Decides for an application without an operation. `presume_different`: what is undecided counts as different.
+/// Decides for an application without an operation. `presume_different`: what is undecided counts as different, unless
+/// the difference may be one that does not count.
 pub fn auto_sync(
     application: &Application,
     bundle: &Bundle,
@@ -38,7 +39,8 @@ pub fn auto_sync(
 ) -> AutoSync {
     let policy = application.spec.sync_policy.as_ref();
     let Some(automated) = policy.and_then(|policy| policy.automated()) else { return AutoSync::No };
-    let undecided = presume_different && !comparison.undecided.is_empty();
+    let mut undecided = comparison.undecided.iter().filter_map(|place| bundle.assembly.objects.get(*place));
+    let undecided = presume_different && undecided.any(|desired| desired.ignored.is_none());
     let differs = undecided || comparison.unserved || !comparison.out_of_sync.is_empty();
     let prunes = automated.prune && !comparison.prunable.is_empty();
     if !differs && !prunes {

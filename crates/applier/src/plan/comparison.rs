@@ -30,7 +30,9 @@ pub struct Comparison {
     pub out_of_sync: Vec<usize>,
     /// Live objects that carry the application's tracking id and are no longer wanted.
     pub extras: Vec<ObjectKey>,
-    /// Those of `extras` that may be pruned and that nobody has deleted yet.
+    /// How many of `extras` make the application differ: some say that they do not (`IgnoreExtraneous`).
+    pub counted_extras: usize,
+    /// Those of `extras` that are a reason to prune: they count, may be pruned, and nobody has deleted them yet.
     pub prunable: Vec<ObjectKey>,
     /// Live hooks of no operation that is under way which carry the finalizer still. Only without one are they right.
     pub held: Vec<ObjectKey>,
@@ -49,7 +51,7 @@ pub struct Comparison {
 impl Comparison {
     /// The state of the whole. What is not known to be as wanted is not Synced.
     pub fn status(&self) -> SyncStatusCode {
-        let differs = self.unserved || !self.out_of_sync.is_empty() || !self.extras.is_empty();
+        let differs = self.unserved || !self.out_of_sync.is_empty() || self.counted_extras > 0;
         match differs || !self.undecided.is_empty() {
             true => SyncStatusCode::OutOfSync,
             false => SyncStatusCode::Synced,
@@ -108,6 +110,10 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
         comparison.live += 1;
         comparison.resources.push(extra_status(key, record));
         comparison.extras.push(key.clone());
+        if record.ignores_extraneous {
+            continue;
+        }
+        comparison.counted_extras += 1;
         let forbidden = options.overlaid_with(&record.options).prune() == Deletion::Forbidden;
         if !record.deleting && !forbidden && bundle.assembly.is_whole() {
             comparison.prunable.push(key.clone());
@@ -223,6 +229,23 @@ mod tests {
         assert_eq!(names(&comparison.prunable), ["stays"]);
         records.set_deleting(&comparison.prunable[0]);
         assert!(compare(&bundle, &owner, &SyncOptions::default(), &records).prunable.is_empty());
+    }
+
+    #[test]
+    fn an_extra_that_says_so_does_not_count() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
+        let mut records = Records::default();
+        let key = ObjectKey::new("", "ConfigMap", "web", "extra");
+        let live = json!({"metadata": {"name": "extra", "namespace": "web", "annotations": {
+            "argocd.argoproj.io/tracking-id": "web:/ConfigMap:web/extra",
+            "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+        }}});
+        records.put(key.clone(), Record::of(&key, &live, None, None));
+        let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
+        assert_eq!(comparison.status(), SyncStatusCode::Synced);
+        assert_eq!(comparison.resources[0].status, Some(SyncStatusCode::OutOfSync));
+        assert_eq!((comparison.extras.len(), comparison.prunable.len()), (1, 0));
     }
 
     /// An operation for the revision before may end when the next bundle is known already: its objects are not yet

@@ -135,6 +135,11 @@ pub fn decide(view: View<'_>) -> Action {
     if let Some(action) = watch_first(view, bundle) {
         return action;
     }
+    if let Some(fault) = bundle.assembly.ignored.as_ref().and_then(|ignored| ignored.fault()) {
+        let type_ =
+            if fault.invalid_spec { ConditionType::InvalidSpecError } else { ConditionType::ComparisonError };
+        return write_or(view, status::stuck(view, type_, &fault.message), None);
+    }
     match view.run {
         Some(run) => follow(view, run, bundle),
         None => rest(view, bundle),

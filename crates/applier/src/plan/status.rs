@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{bundle::Bundle, live::Verdict};
 
+/// Objects, and fields of each, that warnings tell of: people read the first few, and statuses have a size limit.
+const MOST_TOLD: usize = 20;
+
 /// How far the operation is.
 #[derive(Clone, Copy)]
 pub enum Progress<'a> {
@@ -316,6 +319,7 @@ fn conditions(
     conditions.extend(unsupported.map(|message| condition(ConditionType::UnsupportedWarning, message)));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
     conditions.extend(shared(comparison, view));
+    conditions.extend(unknown_fields(bundle, view));
     conditions
 }
 
@@ -357,6 +361,21 @@ fn shared<'a>(comparison: &'a Comparison, view: View<'a>) -> impl Iterator<Item 
         let message = format!("{key} is part of applications {} and {other}", view.owner.instance);
         condition(ConditionType::SharedResourceWarning, message)
     })
+}
+
+/// Objects with fields that the cluster's schema does not know.
+fn unknown_fields(bundle: &Bundle, view: View<'_>) -> Vec<Condition> {
+    let objects = bundle.assembly.objects.iter();
+    let all =
+        objects.filter_map(|desired| Some((&desired.key, view.records.get(&desired.key)?.unknown.as_ref()?)));
+    let told = all.take(MOST_TOLD).map(|(key, fields)| {
+        let fields = fields.iter().take(MOST_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "{key} has fields that the cluster does not know and drops: {fields}; check their spelling"
+        );
+        condition(ConditionType::UnknownFieldWarning, message)
+    });
+    told.collect()
 }
 
 fn failure_condition(bundle: &Bundle) -> Option<Condition> {

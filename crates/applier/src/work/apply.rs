@@ -14,6 +14,8 @@ pub struct Manner {
     replace: bool,
     /// It is deleted and made anew where it cannot be changed; with `replace`, always.
     force: bool,
+    /// Fields in which differences do not count keep their live values.
+    respects_ignored: bool,
     /// Nothing is changed for real.
     dry_run: bool,
 }
@@ -21,11 +23,12 @@ pub struct Manner {
 impl Manner {
     /// By the options of an operation and of the object. `forces`: the operation's strategy says so for all.
     pub fn new(options: &SyncOptions, desired: &Desired, forces: bool, dry_run: bool) -> Self {
+        let respects_ignored = options.respect_ignore_differences();
         let options = options.overlaid_with(&desired.options);
         // A definition or a namespace that is deleted takes along all that lives by it.
         let holds_others = matches!(&*desired.key.kind, "CustomResourceDefinition" | "Namespace");
         let force = (forces || desired.options.force()) && !holds_others;
-        Self { replace: options.replace(), force, dry_run }
+        Self { replace: options.replace(), force, respects_ignored, dry_run }
     }
 }
 
@@ -58,20 +61,39 @@ pub async fn apply(
 
 /// Writes an object, and says how in a word.
 async fn write(shared: &Shared, desired: &Desired, manner: Manner) -> Result<&'static str, Error> {
+    let respected = respected(shared, desired, manner).await?;
+    let wanted = respected.as_ref().unwrap_or(desired);
     let replaced = match manner.replace {
-        true => shared.cluster.replace(desired, manner.dry_run).await?,
+        true => shared.cluster.replace(wanted, manner.dry_run).await?,
         false => None,
     };
-    let (live, verb) = match replaced {
-        Some(live) => (live, "replaced"),
-        None => (shared.cluster.apply(desired, manner.dry_run).await?, "serverside-applied"),
+    let (live, unknown, verb) = match replaced {
+        Some(live) => (live, Vec::new(), "replaced"),
+        None => {
+            let (live, unknown) = shared.cluster.apply_known(wanted, manner.dry_run).await?;
+            (live, unknown, "serverside-applied")
+        }
     };
     if !manner.dry_run {
-        let mut record = Record::applied(&desired.key, &live, desired);
+        let mut record = Record::applied(&desired.key, &live, desired).with_unknown(unknown);
         record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
         shared.state().records.put_answer(desired.key.clone(), record);
     }
     Ok(verb)
+}
+
+/// The object with the live values where differences do not count, where it is to respect them and is there.
+async fn respected(shared: &Shared, desired: &Desired, manner: Manner) -> Result<Option<Desired>, Error> {
+    let ignored = desired.ignored.as_deref().filter(|_| manner.respects_ignored);
+    let Some(ignored) = ignored else { return Ok(None) };
+    let Some(live) = shared.cluster.get(desired).await? else { return Ok(None) };
+    let wanted = serde_json::from_str(desired.json.get()).unwrap_or_default();
+    let rejected = |message: String| Error::Rejected { message, code: 422 };
+    let Some(respected) = ignored.respected(&desired.key, &wanted, &live) else {
+        return Err(rejected(ignored.fault().map(|fault| fault.message.clone()).unwrap_or_default()));
+    };
+    let json = serde_json::value::to_raw_value(&respected).map_err(|error| rejected(error.to_string()))?;
+    Ok(Some(Desired { json: json.into(), ..desired.clone() }))
 }
 
 /// Deletes what is to be made anew. Returns whether there was anything.

@@ -46,30 +46,42 @@ async fn inspect_one(shared: &Shared, desired: &Desired) -> Result<(), Error> {
     };
     let mut record = Record::of(&desired.key, &live, Some(desired), None);
     if record.verdict == Verdict::Undecided {
-        record.verdict = convict(shared, desired, &live).await?;
+        let unknown;
+        (record.verdict, unknown) = convict(shared, desired, &live).await?;
+        record = record.with_unknown(unknown);
     }
     record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
     shared.state().records.put_answer(desired.key.clone(), record);
     Ok(())
 }
 
-/// The API server's verdict: what a server-side dry run would change.
-async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Verdict, Error> {
+/// The API server's verdict: what a server-side dry run would change, and which fields it does not know.
+async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<(Verdict, Vec<String>), Error> {
     let _timer = shared.metrics.dry_run();
-    match shared.cluster.apply(desired, true).await {
-        Ok(applied) => {
-            let fields = judge::differences(live, &applied);
-            if fields.is_empty() {
-                return Ok(Verdict::Synced);
-            }
-            let author = judge::attribute(live, &fields, FIELD_MANAGER);
-            Ok(Verdict::OutOfSync(Arc::new(Drift { fields, author, rejected: None })))
-        }
+    match shared.cluster.apply_known(desired, true).await {
+        Ok((applied, unknown)) => Ok((verdict(desired, live, &applied), unknown)),
         Err(error) if error.is_passing() => Err(error),
         Err(error) => {
-            Ok(Verdict::OutOfSync(Arc::new(Drift { rejected: Some(error.to_string()), ..Drift::default() })))
+            let drift = Drift { rejected: Some(error.to_string()), ..Drift::default() };
+            Ok((Verdict::OutOfSync(Arc::new(drift)), Vec::new()))
         }
     }
+}
+
+fn verdict(desired: &Desired, live: &Value, applied: &Value) -> Verdict {
+    let Some(fields) = differences(desired, live, applied) else { return Verdict::Undecided };
+    if fields.is_empty() {
+        return Verdict::Synced;
+    }
+    let author = judge::attribute(live, &fields, FIELD_MANAGER);
+    Verdict::OutOfSync(Arc::new(Drift { fields, author, rejected: None }))
+}
+
+/// The differences that count. None where no rule can tell, which holds up the whole application.
+fn differences(desired: &Desired, live: &Value, applied: &Value) -> Option<Vec<String>> {
+    let Some(ignored) = desired.ignored.as_deref() else { return Some(judge::differences(live, applied)) };
+    let without = |object| ignored.without(&desired.key, object, live, true);
+    Some(judge::differences(&without(live)?, &without(applied)?))
 }
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.

@@ -1,0 +1,145 @@
+//! What the applier answers over gRPC: how an Application's objects differ from what Git wants.
+//!
+//! What comes in: the name of an Application. What goes out: its differences, as the API server judges them now. It
+//! changes nothing, in the cluster or in what is remembered, and shows no value of a Secret.
+
+use std::{collections::HashSet, sync::Arc};
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use ithaca_proto::v1::{
+    self, GetDiffRequest, GetDiffResponse, ObjectDiff,
+    live_service_server::{LiveService, LiveServiceServer},
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+
+use crate::{
+    desired::Desired,
+    error::Error,
+    judge::{self, Shown},
+    live::Verdict,
+    object::ObjectKey,
+    service::Shared,
+    state::State,
+};
+
+/// Questions that are answered at once: each costs the API server a dry run for each object that may differ.
+const AT_ONCE: usize = 2;
+
+struct Answers {
+    shared: Arc<Shared>,
+    permits: Semaphore,
+}
+
+/// Answers for ever.
+pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let answers = Answers { shared, permits: Semaphore::new(AT_ONCE) };
+    let served = tonic::transport::Server::builder()
+        .add_service(LiveServiceServer::new(answers))
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "failed to serve answers");
+    }
+}
+
+#[tonic::async_trait]
+impl LiveService for Answers {
+    async fn get_diff(&self, request: Request<GetDiffRequest>) -> Result<Response<GetDiffResponse>, Status> {
+        let GetDiffRequest { namespace, name } = request.into_inner();
+        let _permit = self.permits.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
+        let Question { suspects, extraneous, revisions } = question(&self.shared.state(), &namespace, &name)?;
+        let looks: Vec<_> = suspects.iter().map(|desired| look(&self.shared, desired).boxed()).collect();
+        let looks = stream::iter(looks).buffer_unordered(self.shared.writes);
+        let mut objects: Vec<ObjectDiff> = looks.try_filter_map(async |diff| Ok(diff)).try_collect().await?;
+        objects.extend(extraneous.iter().map(|key| ObjectDiff { extraneous: true, ..named(key) }));
+        objects.sort_by(|one, other| order(one).cmp(&order(other)));
+        Ok(Response::new(GetDiffResponse { objects, revisions }))
+    }
+}
+
+/// What has to be looked at.
+#[derive(Debug)]
+struct Question {
+    /// Objects that differ or may, in whatever does not count too.
+    suspects: Vec<Arc<Desired>>,
+    /// Objects that Git no longer wants.
+    extraneous: Vec<ObjectKey>,
+    revisions: Vec<String>,
+}
+
+fn question(state: &State, namespace: &str, name: &str) -> Result<Question, Status> {
+    let is_it = |metadata: &kube::core::ObjectMeta| {
+        metadata.name.as_deref() == Some(name) && metadata.namespace.as_deref() == Some(namespace)
+    };
+    let app = state.apps.values().find(|app| is_it(&app.application.metadata));
+    let app = app.ok_or_else(|| {
+        Status::not_found(format!("there is no Application {name} in namespace {namespace}"))
+    })?;
+    let Some(bundle) = app.tracked.bundle.as_ref().filter(|bundle| bundle.has_content()) else {
+        let why = app.tracked.bundle.as_ref().and_then(|bundle| bundle.failure.as_ref());
+        let why = why.map_or("nothing was rendered yet", |failure| failure.message.as_str());
+        return Err(Status::failed_precondition(format!("failed to compare Application {name}: {why}")));
+    };
+    let is_settled = |desired: &Desired| {
+        let record = state.records.get(&desired.key).filter(|record| record.judged_for == desired.hash);
+        desired.ignored.is_none() && record.is_some_and(|record| record.verdict == Verdict::Synced)
+    };
+    let objects = &bundle.assembly.objects;
+    let wanted: HashSet<_> = objects.iter().map(|desired| &desired.key).collect();
+    let tracked = state.records.tracked_by(&app.owner.instance).map(|(key, _)| key);
+    Ok(Question {
+        suspects: objects.iter().filter(|desired| !is_settled(desired)).cloned().collect(),
+        extraneous: tracked.filter(|key| !wanted.contains(key)).cloned().collect(),
+        revisions: bundle.revisions(),
+    })
+}
+
+/// How an object differs; None where it does not.
+async fn look(shared: &Shared, desired: &Desired) -> Result<Option<ObjectDiff>, Status> {
+    let key = &desired.key;
+    let Some(live) = shared.cluster.get(desired).await.map_err(unanswered)? else {
+        return Ok(Some(ObjectDiff { missing: true, ..named(key) }));
+    };
+    let applied = match shared.cluster.apply_known(desired, true).await {
+        Ok((applied, _)) => applied,
+        Err(error) if error.is_passing() => return Err(unanswered(error)),
+        Err(error) => return Ok(Some(ObjectDiff { rejected: error.to_string(), ..named(key) })),
+    };
+    let ignored = desired.ignored.as_deref();
+    let Some((fields, truncated)) = judge::show(key, &live, &applied, ignored) else {
+        let why = ignored.and_then(|ignored| ignored.fault()).map(|fault| fault.message.clone());
+        return Err(Status::failed_precondition(why.unwrap_or_default()));
+    };
+    let fields: Vec<_> = fields.into_iter().map(field).collect();
+    Ok((!fields.is_empty()).then(|| ObjectDiff { fields, truncated, ..named(key) }))
+}
+
+fn unanswered(error: Error) -> Status {
+    match error.is_passing() {
+        true => Status::unavailable(error.to_string()),
+        false => Status::failed_precondition(error.to_string()),
+    }
+}
+
+fn named(key: &ObjectKey) -> ObjectDiff {
+    let object = v1::ObjectRef {
+        group: key.group.to_string(),
+        version: String::new(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+    };
+    ObjectDiff { object: Some(object), ..ObjectDiff::default() }
+}
+
+fn field(shown: Shown) -> v1::FieldDiff {
+    let Shown { path, live, wanted, masked, ignored, author } = shown;
+    let (manager, changed_at) = author.map(|author| (author.manager, author.changed_at)).unwrap_or_default();
+    v1::FieldDiff { path, live, wanted, masked, ignored, manager, changed_at: changed_at.unwrap_or_default() }
+}
+
+fn order(diff: &ObjectDiff) -> Option<(&str, &str, &str, &str)> {
+    let object = diff.object.as_ref()?;
+    Some((&object.group, &object.kind, &object.namespace, &object.name))
+}

@@ -1,0 +1,71 @@
+//! Differences: `ithaca app diff` shows each field that differs, who wrote it, and no value of a Secret.
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::scene::{Scene, application, config_map, manifest};
+
+#[tokio::test]
+async fn fields_are_shown_with_their_values_and_whoever_wrote_them() -> anyhow::Result<()> {
+    let scene = Scene::new("shown").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "from-git"))?;
+    scene.repository.write("app/ignored.yaml", &manifest("ignored", "from-git"))?;
+    scene.repository.write("app/more.yaml", &manifest("more", "from-git"))?;
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: keys\nstringData:\n  password: from-git\n";
+    scene.repository.write("app/keys.yaml", secret)?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let rules =
+        json!([{"group": "", "kind": "ConfigMap", "name": "ignored", "jsonPointers": ["/data/value"]}]);
+    let spec = json!({"syncPolicy": {"automated": {}}, "ignoreDifferences": rules});
+    scene.create("shown", "app", spec).await?;
+    scene.synced("shown", &commit).await?;
+    let shown = diff(&scene, "shown").await?;
+    ensure!(shown == format!("Nothing differs from {}.\n", &commit[..7]), "{shown}");
+
+    for name in ["settings", "ignored"] {
+        scene.patch(&config_map("shown", name), json!({"data": {"value": "edited"}})).await?;
+    }
+    scene.delete(&config_map("shown", "more")).await?;
+    // "edited", in base64.
+    scene.patch("/api/v1/namespaces/shown/secrets/keys", json!({"data": {"password": "ZWRpdGVk"}})).await?;
+    scene.refresh("shown", "normal").await?;
+    let before = scene.expect(&application("shown")).await?;
+    let shown = diff(&scene, "shown").await?;
+    let wanted = [
+        "ConfigMap shown/settings\n  .data.value, written by tester",
+        "\n    - \"edited\"\n    + \"from-git\"\n",
+        "ConfigMap shown/ignored\n  .data.value (ignored), written by tester",
+        "ConfigMap shown/more\n  is not there\n",
+        "Secret shown/keys\n  .data.password (values are secret), written by tester",
+    ];
+    for wanted in wanted {
+        ensure!(shown.contains(wanted), "{wanted} is not in:\n{shown}");
+    }
+    ensure!(!shown.contains("ZWRpdGVk") && !shown.contains("ZnJvbS1naXQ"), "a secret is in:\n{shown}");
+    let after = scene.expect(&application("shown")).await?;
+    ensure!(before == after, "looking changed the Application");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_there_is_told() -> anyhow::Result<()> {
+    let scene = Scene::new("shown-nothing").await?;
+    let error = diff(&scene, "shown-nothing").await.expect_err("there is none");
+    ensure!(
+        error.to_string().contains("there is no Application shown-nothing in namespace argocd"),
+        "{error}"
+    );
+    Ok(())
+}
+
+/// What the command says, or what it says against it.
+async fn diff(scene: &Scene<'_>, name: &str) -> anyhow::Result<String> {
+    let applier = scene.stack.process("applier")?;
+    let program = applier.program();
+    let listens = program.arguments.iter().find_map(|argument| argument.strip_prefix("--live-listen="));
+    let url = format!("http://{}", listens.context("the applier does not answer")?);
+    let output = Command::new(&program.path).args(["app", "diff", name, "--applier", &url]).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
