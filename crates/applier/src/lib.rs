@@ -15,6 +15,7 @@ mod metrics;
 mod object;
 mod order;
 mod plan;
+mod projects;
 mod publish;
 mod queue;
 mod service;

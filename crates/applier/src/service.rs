@@ -16,6 +16,7 @@ use crate::{
     cluster::Cluster,
     follow, metrics,
     metrics::Metrics,
+    projects,
     publish::{self, Publisher},
     queue::{self, Queue},
     state::State,
@@ -80,6 +81,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let ready_bus = process.health.part("the bus");
     let ready_kinds = process.health.part("the API server");
     let ready_list = process.health.part("the list of Applications");
+    let ready_projects = process.health.part("the list of AppProjects");
     let bus = Bus::connect(&args.bus, "ithaca-applier").await?;
     ready_bus.set(true);
     let config =
@@ -105,6 +107,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
     spawn(&mut tasks, follow::definitions(shared.clone()));
+    spawn(&mut tasks, projects::follow(shared.clone(), ready_projects));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();

@@ -16,6 +16,7 @@ use crate::{
     live::Records,
     object::ObjectKey,
     plan::{Run, View},
+    projects::Projects,
 };
 
 /// An Application's uid.
@@ -89,6 +90,8 @@ pub struct State {
     pub early: HashMap<(Uid, Purpose), BundleFact>,
     /// The cluster's objects.
     pub records: Records,
+    /// What applications may do. Until all projects are known, there is nothing to decide on.
+    pub projects: Projects,
     /// Counts the discoveries of kinds that found something new.
     pub epoch: u64,
     /// Whether all Applications have been listed.
@@ -101,8 +104,10 @@ pub struct State {
 impl State {
     /// What there is to decide on for an application.
     pub fn view<'a>(&'a self, uid: &str, control_plane: &'a str, now: jiff::Timestamp) -> Option<View<'a>> {
-        let app = self.apps.get(uid)?;
+        let app = self.apps.get(uid).filter(|_| self.projects.is_listed())?;
         Some(View {
+            project: self.projects.of(&app.application).map(|project| &**project),
+            held: None,
             application: &app.application,
             owner: &app.owner,
             tracked: app.tracked.bundle.as_ref(),

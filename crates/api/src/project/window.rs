@@ -12,6 +12,7 @@ use self::schedule::Schedule;
 use super::glob::{Glob, Separator};
 use super::permissions::ClusterRef;
 use super::{AppProject, SyncWindow};
+use crate::Time;
 
 /// Changes that are looked through for the one that opens the gate.
 const CHANGES: usize = 24;
@@ -43,10 +44,10 @@ pub enum Gate {
     Open,
     /// It may not.
     Closed {
-        /// Why, for people.
+        /// Why, and until when where that is known, for people.
         reason: String,
-        /// When it may, or when to ask again; None where only another project changes that.
-        until: Option<Timestamp>,
+        /// When to ask again; None where only a change of the project helps.
+        ask_again: Option<Timestamp>,
     },
 }
 
@@ -86,14 +87,16 @@ impl Windows {
         }
         if let Some(error) = broken {
             let reason = format!("project '{}' has a sync window that cannot be read: {error}", self.project);
-            return Gate::Closed { reason, until: None };
+            return Gate::Closed { reason, ask_again: None };
         }
-        match obstacle(&windows, question, now) {
-            None => Gate::Open,
-            Some(obstacle) => {
-                let reason = obstacle.to_string(&self.project);
-                Gate::Closed { reason, until: opens(&windows, question, now) }
+        let Some(obstacle) = obstacle(&windows, question, now) else { return Gate::Open };
+        let reason = obstacle.to_string(&self.project);
+        match opens(&windows, question, now) {
+            Opens::At(opens) => {
+                let reason = format!("{reason}, until {}", Time::from_timestamp(opens));
+                Gate::Closed { reason, ask_again: Some(opens) }
             }
+            Opens::NotBefore(ask_again) => Gate::Closed { reason, ask_again },
         }
     }
 }
@@ -209,19 +212,25 @@ fn obstacle<'a>(
     (closed && !allowing.all(|(window, _)| excused(window))).then_some(Obstacle::NoneActive)
 }
 
-/// The next change that lets the sync go on, or the last one that was looked at.
-fn opens(windows: &[(&Window, &Opening)], question: Question, now: Timestamp) -> Option<Timestamp> {
+/// When a closed gate opens.
+enum Opens {
+    At(Timestamp),
+    /// It did not up to then, or nothing will ever change.
+    NotBefore(Option<Timestamp>),
+}
+
+fn opens(windows: &[(&Window, &Opening)], question: Question, now: Timestamp) -> Opens {
     let mut looked_at = None;
     for _ in 0..CHANGES {
         let from = looked_at.unwrap_or(now);
         let changes = windows.iter().filter_map(|(_, opening)| opening.schedule.next_change(from));
         let Some(next) = changes.min() else { break };
-        looked_at = Some(next);
         if obstacle(windows, question, next).is_none() {
-            break;
+            return Opens::At(next);
         }
+        looked_at = Some(next);
     }
-    looked_at
+    Opens::NotBefore(looked_at)
 }
 
 #[cfg(test)]

@@ -151,6 +151,8 @@ words! {
         ExcludedResourceWarning,
         /// The namespace holds objects that no Application manages.
         OrphanedResourceWarning,
+        /// A sync window holds back a sync that nobody asked for. Argo CD has no such word.
+        SyncWindowWarning,
     }
 }
 

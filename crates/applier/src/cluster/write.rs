@@ -84,6 +84,24 @@ impl Cluster {
         }
     }
 
+    /// Refuses for this reason where there is no such namespace.
+    pub async fn expect_namespace(&self, name: &str, reason: &str) -> Result<(), Error> {
+        if self.knows_namespace(name) {
+            return Ok(());
+        }
+        let key = ObjectKey::new("", "Namespace", "", name);
+        match self.send(&key, Request::new("/api/v1/namespaces").get(name, &Default::default())).await {
+            Ok(_) => {
+                self.learn_namespace(name, true);
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                Err(Error::Rejected { message: reason.to_owned(), code: 403 })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn patch(&self, desired: &Desired, dry_run: bool) -> Result<Value, Error> {
         let params = PatchParams { dry_run, force: true, ..PatchParams::apply(FIELD_MANAGER) };
         let request = self.request(desired)?.patch(&desired.key.name, &params, &Patch::Apply(&desired.json));

@@ -10,6 +10,7 @@ use ithaca_api::{
     sync_options::Deletion,
 };
 
+use super::permission::Forbidden;
 use crate::{
     bundle::Bundle,
     desired::{Desired, Owner},
@@ -33,6 +34,8 @@ pub struct Comparison {
     pub prunable: Vec<ObjectKey>,
     /// Some of the bundle's objects cannot be applied at all.
     pub unserved: bool,
+    /// What the project does not permit. A sync that meets one fails.
+    pub forbidden: Vec<Forbidden>,
     /// The worst health of the objects that count.
     pub health: HealthStatusCode,
 }

@@ -15,6 +15,7 @@ use super::{
     autosync::{AutoSync, auto_sync},
     comparison::{Comparison, compare},
     deletion,
+    permission::{self, Hold},
     run::{Next, Run, Strayed},
     status::{self, Change, Progress},
 };
@@ -23,6 +24,7 @@ use crate::{
     desired::{Desired, Owner},
     live::{Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
+    projects::Project,
 };
 
 /// All that a decision may look at.
@@ -36,6 +38,10 @@ pub struct View<'a> {
     pub tracked: Option<&'a Arc<Bundle>>,
     /// What an operation asked for.
     pub requested: Option<&'a Arc<Bundle>>,
+    /// What it may do; None where there is no such project.
+    pub project: Option<&'a Project>,
+    /// Why automation holds back, where it does.
+    pub held: Option<&'a str>,
     /// The operation under way.
     pub run: Option<&'a Run>,
     /// `observed_at` of the last bundle that answered a refresh.
@@ -61,7 +67,9 @@ impl View<'_> {
     }
 
     fn compare(&self, bundle: &Bundle) -> Comparison {
-        compare(bundle, self.owner, &self.options(), self.records)
+        let mut comparison = compare(bundle, self.owner, &self.options(), self.records);
+        permission::forbid(*self, bundle, &mut comparison);
+        comparison
     }
 }
 
@@ -110,6 +118,9 @@ pub fn decide(view: View<'_>) -> Action {
     if let Some(reason) = invalid_destination(application) {
         return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
     }
+    if let Some(reason) = permission::refusal(view) {
+        return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
+    }
     let Some(bundle) = view.tracked else { return Action::Idle(None) };
     if bundle.failure.is_none() && is_of_another_spec(bundle, application) {
         return Action::Idle(None);
@@ -134,27 +145,33 @@ fn rest(view: View<'_>, bundle: &Arc<Bundle>) -> Action {
     }
     let begin =
         |operation: Operation| Run::plan(operation, bundle.clone(), &comparison, view.records, view.now);
-    if let AutoSync::Sync(operation) = auto_sync(view.application, bundle, &comparison, true, view.now) {
+    let presumed = auto_sync(view.application, bundle, &comparison, true, view.now);
+    let hold = if presumed == AutoSync::No { None } else { permission::holds_automation(view) };
+    if let (AutoSync::Sync(operation), None) = (presumed, &hold) {
         return Action::Begin(Box::new(begin(*operation)));
     }
     if !comparison.undecided.is_empty() {
         let undecided = comparison.undecided.iter().filter_map(|place| bundle.assembly.objects.get(*place));
         return Action::Inspect(undecided.cloned().collect());
     }
-    match auto_sync(view.application, bundle, &comparison, false, view.now) {
-        AutoSync::Sync(operation) => Action::Begin(Box::new(begin(*operation))),
-        AutoSync::Heal(operation) => {
+    match (auto_sync(view.application, bundle, &comparison, false, view.now), &hold) {
+        (AutoSync::Sync(_) | AutoSync::Heal(_) | AutoSync::HealAt(_), Some(hold)) => {
+            let view = View { held: Some(&hold.reason), ..view };
+            write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), hold.ask_again)
+        }
+        (AutoSync::Sync(operation), None) => Action::Begin(Box::new(begin(*operation))),
+        (AutoSync::Heal(operation), None) => {
             let mut run = begin(*operation);
             run.drift = drift(bundle, &comparison, view.records);
             Action::Begin(Box::new(run))
         }
-        AutoSync::HealAt(due) => {
+        (AutoSync::HealAt(due), None) => {
             write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), Some(due))
         }
-        AutoSync::Refused(reason) => {
+        (AutoSync::Refused(reason), _) => {
             write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, Some(&reason)), None)
         }
-        AutoSync::No => {
+        (AutoSync::No, _) => {
             write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), None)
         }
     }
@@ -174,6 +191,7 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
         },
     };
     let recompared = view.compare(bundle);
+    let tracked_comparison = comparison;
     let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
     let mut run = Run::plan(operation.clone(), bundle.clone(), comparison, view.records, view.now);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
@@ -181,7 +199,12 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
         run.retries = state.retry_count;
         run.announced = true;
     }
-    Some(Action::Begin(Box::new(run)))
+    // What waits is not begun: when its window opens, it is planned on what is known then.
+    let next = run.next(view.records, view.approval());
+    let Some(hold) = blocked(view, &run, &next) else { return Some(Action::Begin(Box::new(run))) };
+    let compared =
+        status::compared(view, tracked, tracked_comparison, Progress::Running(&run, &hold.reason), None);
+    Some(write_or(view, compared, hold.ask_again))
 }
 
 /// With an operation under way.
@@ -194,8 +217,12 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         return write(Progress::Ended(run, OperationPhase::Failed, "Operation terminated"), None);
     }
     let next = run.next(view.records, view.approval());
-    if is_superseded(run, tracked) && gives_way(&next, run) {
+    let hold = blocked(view, run, &next);
+    if is_superseded(run, tracked) && (hold.is_some() || gives_way(&next, run)) {
         return supersede(view, run, tracked);
+    }
+    if let Some(hold) = hold {
+        return write(Progress::Running(run, &hold.reason), hold.ask_again);
     }
     match next {
         Next::Perform(tasks) => {
@@ -217,6 +244,15 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         }
         Next::Finish(phase, message) => write(Progress::Ended(run, phase, &message), None),
     }
+}
+
+/// Why an operation that has something to do may not do it now.
+fn blocked(view: View<'_>, run: &Run, next: &Next) -> Option<Hold> {
+    if !matches!(next, Next::Perform(_)) {
+        return None;
+    }
+    let hold = permission::holds(view, run)?;
+    Some(Hold { reason: format!("Sync operation blocked by sync window: {}", hold.reason), ..hold })
 }
 
 /// What there is to say of tasks that are about to be done: nothing where it will soon be over.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     decide::{Action, View, approves, watch_kinds, write_or},
-    status,
+    permission, status,
 };
 use crate::object::{Kind, ObjectKey};
 
@@ -24,6 +24,9 @@ pub(super) fn decide(view: View<'_>) -> Action {
     let Some(ours) = finalizers.iter().find(|name| ALL_RESOURCES_FINALIZERS.contains(&name.as_str())) else {
         return Action::Idle(None);
     };
+    if view.project.is_none() {
+        return undeleted(view, &format!("{}: make it again", permission::missing(view)));
+    }
     let desired =
         view.tracked.iter().flat_map(|bundle| &bundle.assembly.objects).map(|desired| desired.kind());
     if let Some(action) = watch_kinds(inventory(view.application).into_iter().chain(desired), view) {
@@ -67,13 +70,17 @@ struct Doomed<'a> {
     unconfirmed: Vec<&'a ObjectKey>,
 }
 
-/// The application's own objects, but no definitions, not itself, and none that asks to be kept.
+/// The application's own objects, but no definitions, not itself, none that asks to be kept, and none that its project
+/// does not permit.
 fn doomed(view: View<'_>) -> Doomed<'_> {
     let (mut doomed, options) = (Doomed::default(), view.options());
     let since = view.application.metadata.deletion_timestamp.as_ref();
     let since = since.and_then(|time| Timestamp::from_second(time.0.as_second()).ok());
     let approved = since.is_some_and(|since| approves(view.approval(), since));
     for (key, record) in view.records.tracked_by(&view.owner.instance) {
+        if !permission::may_delete(view, key) {
+            continue;
+        }
         if record.kept || &*key.kind == "CustomResourceDefinition" || is_itself(key, view.application) {
             continue;
         }

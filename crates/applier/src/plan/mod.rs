@@ -8,6 +8,7 @@ mod comparison;
 mod decide;
 mod deletion;
 mod facts;
+mod permission;
 mod run;
 mod status;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ithaca_api::{
     HealthStatusCode, Operation, OperationPhase, ResultCode, SyncOptions, annotation,
+    operation::SyncOperation,
     status::{ResourceResult, SyncOperationResult},
     sync_options::Deletion,
 };
@@ -44,6 +45,8 @@ pub struct Run {
     pub trouble: Option<String>,
     /// The drift that it puts right.
     pub drift: Strayed,
+    /// What the project does not permit of what it is about.
+    pub forbidden: Vec<String>,
 }
 
 /// Objects that are not as wanted, and how they differ; None where they are gone.
@@ -106,6 +109,7 @@ impl Run {
     ) -> Self {
         let tasks = tasks(&operation, &bundle, comparison, records);
         Self {
+            forbidden: forbidden(&operation, comparison),
             operation,
             bundle,
             started_at: now,
@@ -122,6 +126,7 @@ impl Run {
     /// Plans the next attempt.
     pub fn again(&mut self, bundle: Arc<Bundle>, comparison: &Comparison, records: &Records) {
         self.tasks = tasks(&self.operation, &bundle, comparison, records);
+        self.forbidden = forbidden(&self.operation, comparison);
         self.bundle = bundle;
         self.retries += 1;
         self.failed_at = None;
@@ -183,8 +188,9 @@ impl Run {
     pub(super) fn refusal(&self) -> Option<String> {
         let assembly = &self.bundle.assembly;
         let unknown = assembly.unknown.iter().map(|(key, reason)| format!("{key}: {reason}"));
-        let reasons: Vec<String> = unknown.chain(assembly.invalid.iter().cloned()).collect();
-        if self.is_selective() || reasons.is_empty() {
+        let whole = unknown.chain(assembly.invalid.iter().cloned()).filter(|_| !self.is_selective());
+        let reasons: Vec<String> = whole.chain(self.forbidden.iter().cloned()).collect();
+        if reasons.is_empty() {
             return None;
         }
         Some(format!("one or more synchronization tasks are not valid: {}", reasons.join("; ")))
@@ -329,15 +335,7 @@ fn resource_result(task: &Task) -> Option<ResourceResult> {
 fn tasks(operation: &Operation, bundle: &Bundle, comparison: &Comparison, records: &Records) -> Vec<Task> {
     let sync = operation.sync.clone().unwrap_or_default();
     let options = SyncOptions::from_list(&sync.sync_options);
-    let selected = |key: &ObjectKey| {
-        sync.resources.is_empty()
-            || sync.resources.iter().any(|resource| {
-                resource.group == *key.group
-                    && resource.kind == *key.kind
-                    && resource.name == *key.name
-                    && (resource.namespace.is_empty() || resource.namespace == *key.namespace)
-            })
-    };
+    let selected = |key: &ObjectKey| selects(&sync, key);
     let objects = bundle.assembly.objects.iter().filter(|desired| selected(&desired.key));
     let mut tasks: Vec<Task> = objects.map(|desired| apply_task(desired, records)).collect();
     let waves = || tasks.iter().map(|task| task.wave);
@@ -349,6 +347,32 @@ fn tasks(operation: &Operation, bundle: &Bundle, comparison: &Comparison, record
     );
     tasks.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     tasks
+}
+
+/// Whether an operation is about an object.
+fn selects(sync: &SyncOperation, key: &ObjectKey) -> bool {
+    sync.resources.is_empty()
+        || sync.resources.iter().any(|resource| {
+            resource.group == *key.group
+                && resource.kind == *key.kind
+                && resource.name == *key.name
+                && (resource.namespace.is_empty() || resource.namespace == *key.namespace)
+        })
+}
+
+/// What the project does not permit of what an operation is about.
+fn forbidden(operation: &Operation, comparison: &Comparison) -> Vec<String> {
+    let all = comparison.forbidden.iter();
+    let meant = all.filter(|forbidden| match (&operation.sync, &forbidden.key) {
+        (Some(sync), Some(key)) => selects(sync, key),
+        _ => true,
+    });
+    meant
+        .map(|forbidden| match &forbidden.key {
+            Some(key) => format!("{key}: {}", forbidden.reason),
+            None => forbidden.reason.clone(),
+        })
+        .collect()
 }
 
 /// Nothing has to be asked of the API server for an object that is known to be as wanted.

@@ -302,6 +302,9 @@ fn conditions(
     }));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
     conditions.extend(shared(bundle, view));
+    conditions.extend(view.held.map(|reason| {
+        condition(ConditionType::SyncWindowWarning, format!("Sync held back by sync window: {reason}"))
+    }));
     conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
     conditions
 }

@@ -69,13 +69,18 @@ async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<Ver
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
 pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
-    let Some(Plan { tasks, options, dry_run, namespace, attempts }) = plan(shared, uid, places) else {
+    let Some(Plan { tasks, options, dry_run, namespace, may_create, attempts }) = plan(shared, uid, places)
+    else {
         return Ok(());
     };
     learn_kinds(shared, &tasks).await;
     let applies = tasks.iter().any(|(_, task)| matches!(task.effect, Effect::Apply(_)));
     if applies && !dry_run && options.create_namespace() && !namespace.is_empty() {
-        match shared.cluster.ensure_namespace(&namespace).await {
+        let made = match may_create {
+            Ok(()) => shared.cluster.ensure_namespace(&namespace).await,
+            Err(reason) => shared.cluster.expect_namespace(&namespace, &reason).await,
+        };
+        match made {
             Err(error) if !error.is_passing() => {
                 let message = format!("failed to create namespace {namespace}: {error}");
                 let failed = Outcome { code: ResultCode::SyncFailed, message };
@@ -133,6 +138,8 @@ struct Plan {
     dry_run: bool,
     /// Of the application's destination.
     namespace: String,
+    /// Whether that may be made, or why not.
+    may_create: Result<(), String>,
     /// How often in a row something got no answer.
     attempts: u32,
 }
@@ -157,6 +164,10 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
         options: options.unwrap_or_default(),
         dry_run: run.is_dry(),
         namespace: app.owner.namespace.clone(),
+        may_create: match state.projects.of(&app.application) {
+            Some(project) => project.may_create_namespace(&app.owner.namespace),
+            None => Ok(()),
+        },
         attempts: app.failures,
     })
 }

@@ -36,7 +36,7 @@ fn window(kind: &str, schedule: &str, duration: &str, more: Value) -> Value {
 fn until(gate: &Gate) -> Option<Timestamp> {
     match gate {
         Gate::Open => None,
-        Gate::Closed { until, .. } => *until,
+        Gate::Closed { ask_again, .. } => *ask_again,
     }
 }
 
@@ -105,7 +105,7 @@ fn who_may_start(#[case] spec: Value, #[case] automatic: bool, #[case] manual: b
 fn a_window_that_cannot_be_read_says_so_to_whom_it_is_about(#[case] wrong: Value, #[case] told: &str) {
     let windows = windows(json!([window("allow", "* * * * *", "1h", wrong)]));
     let gate = windows.may_start(WEB, true, at(NOON));
-    let is_told = matches!(&gate, Gate::Closed { reason, until: None } if reason.contains(told) && reason.contains("'shop'"));
+    let is_told = matches!(&gate, Gate::Closed { reason, ask_again: None } if reason.contains(told) && reason.contains("'shop'"));
     assert!(is_told, "{gate:?}");
 }
 
@@ -130,6 +130,15 @@ fn a_window_that_cannot_be_read_is_no_matter_to_others() {
 fn it_is_told_when_the_gate_opens(#[case] spec: Value, #[case] expected: &str) {
     let gate = windows(spec).may_start(WEB, false, at(NOON));
     assert_eq!(until(&gate), Some(at(expected)), "{gate:?}");
+    let is_told = matches!(&gate, Gate::Closed { reason, .. } if reason.contains(expected));
+    assert!(is_told, "{gate:?}");
+}
+
+#[test]
+fn a_gate_that_does_not_open_names_no_time() {
+    let gate = windows(json!([window("deny", "* * * * *", "1h", json!({}))])).may_start(WEB, false, at(NOON));
+    let is_silent = matches!(&gate, Gate::Closed { reason, ask_again: Some(_) } if !reason.contains("until"));
+    assert!(is_silent, "{gate:?}");
 }
 
 #[test]
@@ -187,7 +196,7 @@ proptest! {
             window("deny", "15 * * * *", "20m", json!({})),
         ]));
         let now = at(NOON) + SignedDuration::from_secs(offset);
-        if let Gate::Closed { until: Some(opens), .. } = windows.may_start(WEB, false, now) {
+        if let Gate::Closed { ask_again: Some(opens), .. } = windows.may_start(WEB, false, now) {
             prop_assert!(opens > now);
             let before = opens - SignedDuration::from_secs(1);
             prop_assert!(before < now || windows.may_start(WEB, false, before) != Gate::Open);
