@@ -12,6 +12,7 @@ mod delete;
 mod drift;
 mod health;
 mod idle;
+mod impersonation;
 mod manual_sync;
 mod metrics;
 mod notification_webhook;

@@ -130,6 +130,45 @@ async fn what_a_project_no_longer_permits_is_neither_pruned_nor_deleted() -> any
     Ok(())
 }
 
+#[tokio::test]
+async fn a_project_with_its_finalizer_stays_until_nobody_is_of_it() -> anyhow::Result<()> {
+    let scene = Scene::new("leaving").await?;
+    let commit = settings(&scene).await?;
+    project(&scene, "leaving", permissive()).await?;
+    let path = format!("{PROJECTS}/leaving");
+    let finalizers = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
+    scene.patch(&path, finalizers.clone()).await?;
+    scene.create("leaving", "app", of_project("leaving")).await?;
+    scene.patch(&application("leaving"), finalizers).await?;
+    scene.synced("leaving", &commit).await?;
+    scene.delete(&path).await?;
+    // Another commit gets through: the project still counts.
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let commit = scene.repository.publish("Change settings").await?;
+    scene.synced("leaving", &commit).await?;
+    scene.expect(&path).await?;
+    scene.delete(&application("leaving")).await?;
+    scene.gone(&application("leaving")).await?;
+    scene.gone(&config_map("leaving", "settings")).await?;
+    scene.gone(&path).await
+}
+
+#[tokio::test]
+async fn an_application_that_goes_with_its_project_takes_its_objects_along() -> anyhow::Result<()> {
+    let scene = Scene::new("together").await?;
+    let commit = settings(&scene).await?;
+    project(&scene, "together", permissive()).await?;
+    scene.create("together", "app", of_project("together")).await?;
+    let finalizers = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
+    scene.patch(&application("together"), finalizers).await?;
+    scene.synced("together", &commit).await?;
+    scene.delete(&format!("{PROJECTS}/together")).await?;
+    scene.gone(&format!("{PROJECTS}/together")).await?;
+    scene.delete(&application("together")).await?;
+    scene.gone(&application("together")).await?;
+    scene.gone(&config_map("together", "settings")).await
+}
+
 /// A spec that permits everything.
 fn permissive() -> Value {
     json!({

@@ -1,5 +1,6 @@
 //! The AppProject: what its Applications may take from where, put where, and who may act on them.
 
+mod account;
 mod glob;
 mod permissions;
 mod window;

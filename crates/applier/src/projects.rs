@@ -1,41 +1,27 @@
-//! AppProjects: what is known of them, and how they arrive.
+//! AppProjects: what is known of them.
 //!
-//! What comes in: the AppProjects of the control plane's namespace. What goes out: what each permits, and which
-//! applications have to be looked at again. What it does not do: decide, or overwrite a project. The one that it
-//! writes is `default`, where there is none.
+//! What comes in: the AppProjects of the control plane's namespace, as `follow` brings them. What goes out: what each
+//! permits to an application. What it does not do: decide.
+
+mod follow;
 
 use std::{
-    collections::{HashMap, HashSet},
-    pin::pin,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
-use futures::StreamExt;
 use ithaca_api::{
     AppProject, Application, Destination,
-    annotation::{DEFAULT_PROJECT, FIELD_MANAGER},
+    annotation::{DEFAULT_PROJECT, RESOURCES_FINALIZER},
     destination::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER},
     project::{AppProjectSpec, ClusterRef, ClusterResource, Permissions, Target, Windows},
 };
-use ithaca_chassis::ReadyFlag;
-use kube::{
-    Api,
-    api::PostParams,
-    core::{ApiResource, GroupVersionKind, ObjectMeta},
-    runtime::watcher,
-};
+use kube::core::ObjectMeta;
+use tokio::sync::Notify;
 
-use crate::{
-    cluster::{self, Event, Served},
-    error::Error,
-    object::ObjectKey,
-    service::Shared,
-    state::Uid,
-};
+use crate::object::ObjectKey;
 
-/// How long the API server is left alone when it did not take the default project.
-const PAUSE: Duration = Duration::from_millis(500);
+pub use follow::{follow, settings};
 
 /// A project, ready to be asked.
 #[derive(Debug)]
@@ -103,14 +89,46 @@ pub struct Projects {
     /// Whether all are known.
     listed: bool,
     known: HashMap<Box<str>, Arc<Project>>,
+    /// Those that are being deleted and stay until no application is of them, with their other finalizers.
+    leaving: BTreeMap<Box<str>, Vec<String>>,
+    /// Word that one of those may be free to go.
+    freed: Arc<Notify>,
+    /// Whether syncs act as accounts of their project; None until the settings were read.
+    impersonates: Option<bool>,
     /// Those that were deleted: an application that goes together with its project still knows what was its own.
     gone: HashMap<Box<str>, Arc<Project>>,
 }
 
 impl Projects {
-    /// Whether all are known. Before that nothing is decided.
+    /// Whether all are known, and what is set for all. Before that nothing is decided.
     pub fn is_listed(&self) -> bool {
-        self.listed
+        self.listed && self.impersonates.is_some()
+    }
+
+    /// Applications are fewer, or others than before: a project that waits for that may be free to go.
+    pub fn note_applications(&self) {
+        if !self.leaving.is_empty() {
+            self.freed.notify_one();
+        }
+    }
+
+    /// The user as whom a sync of an application acts; None for the applier itself.
+    pub fn user(&self, application: &Application) -> Result<Option<String>, String> {
+        if self.impersonates != Some(true) {
+            return Ok(None);
+        }
+        let Some(project) = self.of(application) else { return Ok(None) };
+        let destination = &application.spec.destination;
+        let own = application.metadata.namespace.as_deref().unwrap_or_default();
+        let user = project.permissions.user(cluster_of(destination), &destination.namespace, own);
+        let told = |reason| {
+            format!(
+                "failed to find a matching service account to impersonate: {reason}: see spec.destinationServiceAccounts of \
+                 project {}",
+                project.name
+            )
+        };
+        user.map(Some).map_err(told)
     }
 
     /// The project of an application.
@@ -123,6 +141,13 @@ impl Projects {
     /// Takes over a project. Returns whether anything in it is new.
     fn put(&mut self, project: AppProject) -> bool {
         let name = project.metadata.name.as_deref().unwrap_or_default();
+        let finalizers = project.metadata.finalizers.clone().unwrap_or_default();
+        let (ours, others): (Vec<_>, Vec<_>) =
+            finalizers.into_iter().partition(|finalizer| finalizer == RESOURCES_FINALIZER);
+        match project.metadata.deletion_timestamp.is_some() && !ours.is_empty() {
+            true => drop(self.leaving.insert(name.into(), others)),
+            false => drop(self.leaving.remove(name)),
+        }
         if self.known.get(name).is_some_and(|known| known.spec == project.spec) {
             return false;
         }
@@ -134,107 +159,14 @@ impl Projects {
 
     /// Forgets a project. Returns whether it was known.
     fn remove(&mut self, name: &str) -> bool {
+        self.leaving.remove(name);
         let Some(project) = self.known.remove(name) else { return false };
         self.gone.insert(project.name.clone(), project);
         true
     }
 }
 
-/// Follows the projects of the control plane's namespace.
-pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
-    let kind = GroupVersionKind::gvk(ithaca_api::GROUP, ithaca_api::VERSION, "AppProject");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "appprojects");
-    let served = Served { resource, namespaced: true, watchable: true };
-    let mut events = pin!(cluster::watch(shared.cluster.client(), &served, Some(&shared.namespace)));
-    let mut seen = HashSet::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => seen.clear(),
-            Ok(Event::InitApply(passing)) => seen.extend(take(&shared, passing.value)),
-            Ok(Event::Apply(passing)) => drop(take(&shared, passing.value)),
-            Ok(Event::Delete(passing)) => {
-                forget(&shared, passing.value["metadata"]["name"].as_str().unwrap_or_default());
-            }
-            Ok(Event::InitDone) => {
-                let known: Vec<_> = shared.state().projects.known.keys().cloned().collect();
-                known.iter().filter(|name| !seen.contains(*name)).for_each(|name| forget(&shared, name));
-                if !shared.state().projects.is_listed() {
-                    ensure_default(&shared).await;
-                    shared.state().projects.listed = true;
-                    shared.dirty_all();
-                    ready.set(true);
-                }
-            }
-            Err(error) => {
-                let why = unreadable(&error);
-                tracing::warn!(why, %error, "failed to watch AppProjects, trying again; until then no Application is worked on");
-            }
-        }
-    }
-}
-
-/// Takes over a project as it passes by, and wakes its applications. Returns its name.
-fn take(shared: &Shared, value: serde_json::Value) -> Option<Box<str>> {
-    match serde_json::from_value::<AppProject>(value) {
-        Ok(project) => {
-            let name: Box<str> = project.metadata.name.as_deref()?.into();
-            if shared.state().projects.put(project) {
-                wake(shared, &name);
-            }
-            Some(name)
-        }
-        Err(error) => {
-            tracing::error!(%error, "failed to read an AppProject; its CRD is not the one of this version");
-            None
-        }
-    }
-}
-
-fn forget(shared: &Shared, name: &str) {
-    if shared.state().projects.remove(name) {
-        wake(shared, name);
-    }
-}
-
-/// The applications of a project have to be looked at again.
-fn wake(shared: &Shared, project: &str) {
-    let state = shared.state();
-    let of_it = state.apps.iter().filter(|(_, app)| app.application.spec.project() == project);
-    of_it.map(|(uid, _)| uid).for_each(|uid: &Uid| shared.queue.dirty(uid));
-}
-
-/// Makes the project `default` where there is none. It allows everything, as Argo CD's does.
-async fn ensure_default(shared: &Shared) {
-    if shared.state().projects.known.contains_key(DEFAULT_PROJECT) {
-        return;
-    }
-    let api: Api<AppProject> = Api::namespaced(shared.cluster.client(), &shared.namespace);
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    loop {
-        match api.create(&params, &default_project()).await {
-            Ok(project) => {
-                shared.state().projects.put(project);
-                return tracing::info!("made the AppProject default: it allows everything");
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                return tracing::debug!("somebody else made the AppProject default");
-            }
-            Err(error) => match Error::of("the AppProject default", error) {
-                error if error.is_passing() => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "trying again in {PAUSE:?}");
-                    tokio::time::sleep(PAUSE).await;
-                }
-                refused => {
-                    return tracing::error!(
-                        error = &refused as &dyn std::error::Error,
-                        "failed to make the AppProject default; make it by hand"
-                    );
-                }
-            },
-        }
-    }
-}
-
+/// What `default` is where nobody made one: it allows everything, as Argo CD's does.
 fn default_project() -> AppProject {
     let all = "*".to_owned();
     AppProject {
@@ -254,22 +186,6 @@ fn default_project() -> AppProject {
             ..AppProjectSpec::default()
         },
         status: None,
-    }
-}
-
-/// What stands between the applier and the AppProjects.
-fn unreadable(error: &watcher::Error) -> &'static str {
-    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
-    | watcher::Error::WatchStartFailed(kube::Error::Api(status))) = error
-    else {
-        return "the cluster did not answer";
-    };
-    match status.code {
-        404 => {
-            "the cluster does not know AppProjects (argoproj.io/v1alpha1): apply the folder crds of Ithaca's chart"
-        }
-        403 => "this account may not read AppProjects: a Role must let it get, list, watch and create them",
-        _ => "the API server refused",
     }
 }
 

@@ -108,6 +108,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
     spawn(&mut tasks, follow::definitions(shared.clone()));
     spawn(&mut tasks, projects::follow(shared.clone(), ready_projects));
+    spawn(&mut tasks, projects::settings(shared.clone()));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();

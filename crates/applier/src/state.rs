@@ -134,6 +134,7 @@ impl State {
                 }
                 app.application = application;
                 app.owner = owner;
+                self.projects.note_applications();
             }
             None => {
                 let mut app = App {
@@ -171,6 +172,7 @@ impl State {
     /// Forgets an Application that is gone.
     pub fn remove_application(&mut self, uid: &str) -> Option<App> {
         let app = self.apps.remove(uid)?;
+        self.projects.note_applications();
         let wanted = app.tracked.bundle.iter().flat_map(|bundle| &bundle.assembly.objects);
         for desired in wanted {
             if self.wanted.get(&desired.key).is_some_and(|(owner, _)| **owner == *uid) {

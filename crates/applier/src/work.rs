@@ -18,6 +18,7 @@ use crate::{
     state::{Loaded, Uid},
 };
 
+mod account;
 mod objects;
 mod status;
 
@@ -78,7 +79,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(shared, kind)),
             Action::Inspect(objects) => objects::inspect(shared, objects).await?,
             Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
-            Action::Perform(tasks) => objects::perform(shared, uid, &tasks).await?,
+            Action::Perform(tasks) => account::perform(shared, uid, &tasks).await?,
             Action::Postpone(reason) => {
                 if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
                     (run.failed_at, run.failure) = (Some(Timestamp::now()), Some(reason));

@@ -5,6 +5,7 @@
 
 use regex::Regex;
 
+use super::account::Accounts;
 use super::glob::{Glob, Separator};
 use super::{AppProject, AppProjectSpec, ClusterResource, GroupKind};
 
@@ -34,6 +35,7 @@ pub struct Permissions {
     namespaced_denied: Vec<KindRule>,
     source_namespaces: Vec<Namespaces>,
     own_clusters_only: bool,
+    accounts: Accounts,
 }
 
 impl Permissions {
@@ -55,6 +57,7 @@ impl Permissions {
                 &Glob::Any,
             ),
             source_namespaces: spec.source_namespaces.iter().map(|text| Namespaces::of(text)).collect(),
+            accounts: Accounts::of(&spec.destination_service_accounts),
             own_clusters_only: spec.permit_only_project_scoped_clusters,
         }
     }
@@ -91,6 +94,17 @@ impl Permissions {
         let namespaced = !namespace.is_empty();
         self.permits_kind(group, kind, namespaced, name)
             && (!namespaced || self.permits_destination(cluster, namespace))
+    }
+
+    /// The user as whom a sync to this destination acts where syncs act as accounts of their project, or why there is
+    /// none.
+    pub fn user(
+        &self,
+        cluster: ClusterRef<'_>,
+        namespace: &str,
+        application_namespace: &str,
+    ) -> Result<String, String> {
+        self.accounts.user(cluster, namespace, application_namespace)
     }
 
     /// Whether the project's Applications may live in a namespace; in the control plane's they always may.

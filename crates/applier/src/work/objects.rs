@@ -218,6 +218,12 @@ fn resource_name(key: &ObjectKey) -> String {
     }
 }
 
+/// Ends these tasks for a reason that is none of their objects'.
+pub(super) fn refuse(shared: &Shared, uid: &Uid, places: &[usize], reason: &str) {
+    let refused = Outcome { code: ResultCode::SyncFailed, message: reason.to_owned() };
+    places.iter().for_each(|place| conclude(shared, uid, *place, refused.clone()));
+}
+
 fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
     let mut state = shared.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
