@@ -18,6 +18,7 @@ mod metrics;
 mod notification_webhook;
 mod notifications;
 mod order;
+mod orphaned_resources;
 mod project_default;
 mod project_permissions;
 mod prune;

@@ -2,6 +2,7 @@
 
 mod account;
 mod glob;
+mod orphan;
 mod permissions;
 mod window;
 
@@ -17,6 +18,7 @@ use crate::destination::Destination;
 use crate::object::namespaced_object;
 use crate::{API_VERSION, is_default, schema};
 
+pub use orphan::Orphans;
 pub use permissions::{ClusterRef, Permissions};
 pub use window::{Gate, Target, Windows};
 

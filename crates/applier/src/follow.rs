@@ -174,6 +174,7 @@ pub async fn rediscover(shared: &Shared) {
     if discover_patiently(shared).await {
         let mut state = shared.state();
         state.epoch += 1;
+        state.projects.note_kinds();
         // Kinds that nothing served were noted as empty; they may be served now.
         for kind in state.records.unserved() {
             state.records.unwatch(&kind);

@@ -14,6 +14,7 @@ mod live;
 mod metrics;
 mod object;
 mod order;
+mod orphans;
 mod plan;
 mod projects;
 mod publish;

@@ -14,7 +14,7 @@ use ithaca_api::{
     AppProject, Application, Destination,
     annotation::{DEFAULT_PROJECT, RESOURCES_FINALIZER},
     destination::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER},
-    project::{AppProjectSpec, ClusterRef, ClusterResource, Permissions, Target, Windows},
+    project::{AppProjectSpec, ClusterRef, ClusterResource, Orphans, Permissions, Target, Windows},
 };
 use kube::core::ObjectMeta;
 use tokio::sync::Notify;
@@ -32,6 +32,8 @@ pub struct Project {
     pub permissions: Permissions,
     /// When it permits syncs.
     pub windows: Windows,
+    /// What it wants to hear of objects that nobody manages.
+    pub orphans: Orphans,
     spec: AppProjectSpec,
 }
 
@@ -42,6 +44,7 @@ impl Project {
             name: project.metadata.name.as_deref().unwrap_or_default().into(),
             permissions: Permissions::of(&project),
             windows: Windows::of(&project),
+            orphans: Orphans::of(project.spec.orphaned_resources.as_ref()),
             spec: project.spec,
         }
     }
@@ -91,8 +94,8 @@ pub struct Projects {
     known: HashMap<Box<str>, Arc<Project>>,
     /// Those that are being deleted and stay until no application is of them, with their other finalizers.
     leaving: BTreeMap<Box<str>, Vec<String>>,
-    /// Word that one of those may be free to go.
-    freed: Arc<Notify>,
+    /// Word that one of those may be free to go, or that there are other kinds to watch.
+    look_again: Arc<Notify>,
     /// Whether syncs act as accounts of their project; None until the settings were read.
     impersonates: Option<bool>,
     /// Those that were deleted: an application that goes together with its project still knows what was its own.
@@ -105,10 +108,22 @@ impl Projects {
         self.listed && self.impersonates.is_some()
     }
 
+    /// Whether any wants to hear of objects that nobody manages.
+    pub fn ask_for_orphans(&self) -> bool {
+        self.known.values().any(|project| project.orphans.warns())
+    }
+
+    /// The cluster serves other kinds than before.
+    pub fn note_kinds(&self) {
+        if self.ask_for_orphans() {
+            self.look_again.notify_one();
+        }
+    }
+
     /// Applications are fewer, or others than before: a project that waits for that may be free to go.
     pub fn note_applications(&self) {
         if !self.leaving.is_empty() {
-            self.freed.notify_one();
+            self.look_again.notify_one();
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     desired::{Desired, Owner},
     live::Records,
     object::ObjectKey,
+    orphans::Orphans,
     plan::{Run, View},
     projects::Projects,
 };
@@ -92,6 +93,8 @@ pub struct State {
     pub records: Records,
     /// What applications may do. Until all projects are known, there is nothing to decide on.
     pub projects: Projects,
+    /// Objects that nobody manages, where a project wants to hear of them.
+    pub orphans: Orphans,
     /// Counts the discoveries of kinds that found something new.
     pub epoch: u64,
     /// Whether all Applications have been listed.
@@ -105,9 +108,11 @@ impl State {
     /// What there is to decide on for an application.
     pub fn view<'a>(&'a self, uid: &str, control_plane: &'a str, now: jiff::Timestamp) -> Option<View<'a>> {
         let app = self.apps.get(uid).filter(|_| self.projects.is_listed())?;
+        let project = self.projects.of(&app.application).map(|project| &**project);
         Some(View {
-            project: self.projects.of(&app.application).map(|project| &**project),
+            project,
             held: None,
+            orphaned: self.orphans.of(&app.application, project),
             application: &app.application,
             owner: &app.owner,
             tracked: app.tracked.bundle.as_ref(),

@@ -24,6 +24,7 @@ use crate::{
     desired::{Desired, Owner},
     live::{Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
+    orphans::Orphaned,
     projects::Project,
 };
 
@@ -40,6 +41,8 @@ pub struct View<'a> {
     pub requested: Option<&'a Arc<Bundle>>,
     /// What it may do; None where there is no such project.
     pub project: Option<&'a Project>,
+    /// How many objects nobody manages where it goes, if its project wants to hear of them.
+    pub orphaned: Orphaned,
     /// Why automation holds back, where it does.
     pub held: Option<&'a str>,
     /// The operation under way.

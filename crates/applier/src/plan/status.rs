@@ -15,7 +15,7 @@ use super::{
     decide::{self, View},
     run::{Run, Strayed},
 };
-use crate::{bundle::Bundle, live::Verdict};
+use crate::{bundle::Bundle, live::Verdict, orphans::Orphaned};
 
 /// How far the operation is.
 #[derive(Clone, Copy)]
@@ -302,9 +302,9 @@ fn conditions(
     }));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
     conditions.extend(shared(bundle, view));
-    conditions.extend(view.held.map(|reason| {
-        condition(ConditionType::SyncWindowWarning, format!("Sync held back by sync window: {reason}"))
-    }));
+    let held = view.held.map(|reason| format!("Sync held back by sync window: {reason}"));
+    conditions.extend(held.map(|message| condition(ConditionType::SyncWindowWarning, message)));
+    conditions.extend(orphaned(view));
     conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
     conditions
 }
@@ -336,6 +336,22 @@ fn shared(bundle: &Bundle, view: View<'_>) -> Vec<Condition> {
         })
     });
     others.collect()
+}
+
+/// Objects that no application manages. While they are being counted, what was told before stays.
+fn orphaned(view: View<'_>) -> Option<Condition> {
+    let type_ = ConditionType::OrphanedResourceWarning;
+    match view.orphaned {
+        Orphaned::None => None,
+        Orphaned::Some(count) => {
+            Some(condition(type_, format!("Application has {count} orphaned resources")))
+        }
+        Orphaned::Unknown => {
+            let told =
+                view.application.status.as_ref()?.conditions.iter().find(|told| told.type_ == type_)?;
+            Some(condition(type_, told.message.clone()))
+        }
+    }
 }
 
 fn failure_condition(bundle: &Bundle) -> Option<Condition> {

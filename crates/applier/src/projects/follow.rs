@@ -25,6 +25,7 @@ use super::default_project;
 use crate::{
     cluster::{self, Event, Served},
     error::Error,
+    orphans,
     service::Shared,
     state::Uid,
 };
@@ -40,7 +41,7 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let resource = ApiResource::from_gvk_with_plural(&kind, "appprojects");
     let served = Served { resource, namespaced: true, watchable: true };
     let mut events = pin!(cluster::watch(shared.cluster.client(), &served, Some(&shared.namespace)));
-    let (mut seen, freed) = (HashSet::new(), shared.state().projects.freed.clone());
+    let (mut seen, look_again) = (HashSet::new(), shared.state().projects.look_again.clone());
     loop {
         tokio::select! {
             event = events.next() => match event {
@@ -51,9 +52,10 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
                 }
                 None => return,
             },
-            () = freed.notified() => {}
+            () = look_again.notified() => {}
         }
         release(&shared).await;
+        orphans::settle(&shared);
     }
 }
 
