@@ -112,7 +112,7 @@ impl Orphans {
         let gone =
             keys.filter(|key| *key.kind == kind.kind && *key.group == kind.group && !seen.contains(*key));
         let gone: Vec<_> = gone.cloned().collect();
-        gone.iter().fold(false, |any, key| self.remove(key) || any)
+        gone.iter().filter(|key| self.remove(key)).count() > 0
     }
 }
 

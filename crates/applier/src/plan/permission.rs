@@ -156,3 +156,148 @@ fn hold(gate: Gate) -> Option<Hold> {
         Gate::Closed { reason, ask_again } => Some(Hold { reason, ask_again }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ithaca_api::{Application, ResultCode, SyncOptions};
+    use ithaca_proto::v1::BundleRendered;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        desired::{self, Owner},
+        live::{Record, Records},
+        orphans::Orphaned,
+        plan::{comparison::compare, run::Next},
+    };
+
+    fn project(spec: Value) -> Project {
+        let mut project = json!({"metadata": {"name": "shop"}, "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"server": "*", "namespace": "*"}],
+        }});
+        for (key, value) in spec.as_object().expect("an object") {
+            project["spec"][key] = value.clone();
+        }
+        Project::of(serde_json::from_value(project).expect("an AppProject"))
+    }
+
+    fn application() -> Application {
+        let value = json!({
+            "metadata": {"name": "web", "namespace": "argocd"},
+            "spec": {
+                "project": "shop",
+                "source": {"repoURL": "https://ada:secret@git.example.org/a", "path": "app"},
+                "destination": {"name": "in-cluster", "namespace": "web"},
+            },
+        });
+        serde_json::from_value(value).expect("an Application")
+    }
+
+    fn owner() -> Owner {
+        Owner { instance: "web".to_owned(), namespace: "web".to_owned() }
+    }
+
+    fn view<'a>(
+        application: &'a Application,
+        owner: &'a Owner,
+        project: Option<&'a Project>,
+        records: &'a Records,
+    ) -> View<'a> {
+        View {
+            application,
+            owner,
+            tracked: None,
+            requested: None,
+            project,
+            orphaned: Orphaned::None,
+            held: None,
+            run: None,
+            refreshed: 0,
+            records,
+            control_plane: "argocd",
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn refused(project: Option<&Project>) -> Option<String> {
+        refusal(view(&application(), &owner(), project, &Records::default()))
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_project_would_need_and_no_password() {
+        assert_eq!(refused(Some(&project(json!({})))), None);
+        let missing = refused(None).expect("a reason");
+        assert_eq!(missing, "Application referencing project shop which does not exist");
+        let both = json!({"sourceRepos": [], "destinations": [{"server": "*", "namespace": "!web"}]});
+        let both = refused(Some(&project(both))).expect("a reason");
+        let repository = "application repo https://git.example.org/a is not permitted in project 'shop'";
+        assert!(both.starts_with(repository), "{both}");
+        let destination = "application destination server 'https://kubernetes.default.svc' and namespace 'web' do not \
+                           match any of the allowed destinations in project 'shop'";
+        assert!(both.contains(destination), "{both}");
+    }
+
+    /// A Secret and a ConfigMap of the application, which are wanted where `wanted`.
+    fn compared(project: &Project, wanted: bool) -> (Arc<Bundle>, Comparison, Records) {
+        let manifests = ["Secret", "ConfigMap"].map(
+            |kind| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a", "namespace": "web"}}),
+        );
+        let assembly = desired::assemble(manifests.to_vec(), &owner(), &|_| Some(true));
+        let mut records = Records::default();
+        for desired in &assembly.objects {
+            let live = serde_json::from_str(desired.json.get()).expect("an object");
+            records.put(desired.key.clone(), Record::applied(&desired.key, &live, desired));
+        }
+        let assembly = if wanted { assembly } else { desired::Assembly::default() };
+        let bundle = Arc::new(Bundle::new(BundleRendered::default(), Arc::new(assembly)));
+        let mut comparison = compare(&bundle, &owner(), &SyncOptions::default(), &records);
+        let (application, owner) = (application(), owner());
+        forbid(view(&application, &owner, Some(project), &records), &bundle, &mut comparison);
+        (bundle, comparison, records)
+    }
+
+    fn codes(comparison: &Comparison) -> Vec<(&str, Option<SyncStatusCode>)> {
+        comparison.resources.iter().map(|resource| (resource.kind.as_str(), resource.status)).collect()
+    }
+
+    #[test]
+    fn a_forbidden_kind_is_unknown_and_a_forbidden_namespace_out_of_sync() {
+        let (bundle, comparison, records) = compared(
+            &project(json!({"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]})),
+            true,
+        );
+        let (synced, unknown) = (Some(SyncStatusCode::Synced), Some(SyncStatusCode::Unknown));
+        assert_eq!(codes(&comparison), [("ConfigMap", synced), ("Secret", unknown)]);
+        assert_eq!(comparison.status(), SyncStatusCode::OutOfSync);
+        let run =
+            Run::plan(ithaca_api::Operation::default(), bundle, &comparison, &records, Timestamp::UNIX_EPOCH);
+        let next = run.next(&records, None);
+        let is_refused = matches!(&next, Next::Finish(_, reason)
+            if reason.starts_with("one or more synchronization tasks are not valid: ")
+            && reason.contains("resource :Secret is not permitted in project shop"));
+        assert!(is_refused, "{next:?}");
+        assert!(
+            run.tasks
+                .iter()
+                .all(|task| task.outcome.as_ref().is_none_or(|outcome| outcome.code == ResultCode::Synced))
+        );
+        let elsewhere = json!({"destinations": [{"server": "*", "namespace": "shop"}]});
+        let (_, comparison, _) = compared(&project(elsewhere), true);
+        let out_of_sync = Some(SyncStatusCode::OutOfSync);
+        assert_eq!(codes(&comparison), [("ConfigMap", out_of_sync), ("Secret", out_of_sync)]);
+    }
+
+    #[test]
+    fn what_is_there_and_forbidden_is_not_seen() {
+        let (_, comparison, _) = compared(
+            &project(json!({"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]})),
+            false,
+        );
+        assert_eq!(codes(&comparison), [("ConfigMap", Some(SyncStatusCode::OutOfSync))]);
+        let keys: Vec<_> = comparison.prunable.iter().map(|key| &*key.kind).collect();
+        assert_eq!(keys, ["ConfigMap"]);
+    }
+}
