@@ -1,5 +1,11 @@
 //! The AppProject: what its Applications may take from where, put where, and who may act on them.
 
+mod account;
+mod glob;
+mod orphan;
+mod permissions;
+mod window;
+
 use std::collections::BTreeMap;
 
 use kube::core::ObjectMeta;
@@ -11,6 +17,10 @@ use serde_json::Value;
 use crate::destination::Destination;
 use crate::object::namespaced_object;
 use crate::{API_VERSION, is_default, schema};
+
+pub use orphan::Orphans;
+pub use permissions::{ClusterRef, Permissions};
+pub use window::{Gate, Target, Windows};
 
 /// An AppProject object.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

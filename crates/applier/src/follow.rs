@@ -117,7 +117,10 @@ fn known(shared: &Shared) -> HashSet<Uid> {
 /// After a full list: what was known before it and is not in it is gone, and so is what the bus knows of it. One that
 /// became known meanwhile may have been created after the list was made.
 fn settle<'a>(shared: &Shared, gone: impl Iterator<Item = &'a Uid>) {
-    shared.state().listed = true;
+    let mut state = shared.state();
+    state.listed = true;
+    state.projects.note_applications();
+    drop(state);
     gone.for_each(|uid| remove_application(shared, uid));
 }
 
@@ -187,6 +190,7 @@ pub async fn rediscover(shared: &Shared) {
     if discover_patiently(shared).await {
         let mut state = shared.state();
         state.epoch += 1;
+        state.projects.note_kinds();
         // Kinds that nothing served were noted as empty; they may be served now.
         for kind in state.records.unserved() {
             state.records.unwatch(&kind);

@@ -3,7 +3,7 @@
 //! What comes in: uids that became dirty, now or later. What goes out: uids to workers, a bounded number at once.
 
 use std::{
-    collections::{BTreeSet, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -33,6 +33,8 @@ pub struct Dispatcher {
     running: HashSet<Uid>,
     dirtied_while_running: HashSet<Uid>,
     timers: BTreeSet<(Instant, Uid)>,
+    /// The one timer of each: whoever is looked at says anew when it has to be looked at again.
+    due: HashMap<Uid, Instant>,
 }
 
 /// Both ends of a queue.
@@ -46,6 +48,7 @@ pub fn queue() -> (Queue, Dispatcher) {
         running: HashSet::new(),
         dirtied_while_running: HashSet::new(),
         timers: BTreeSet::new(),
+        due: HashMap::new(),
     };
     (Queue { words: tx }, dispatcher)
 }
@@ -109,9 +112,7 @@ impl Dispatcher {
     fn take(&mut self, word: Word) {
         match word {
             Word::Dirty(uid) => self.enqueue(uid),
-            Word::At(uid, at) => {
-                self.timers.insert((at, uid));
-            }
+            Word::At(uid, at) => self.set_timer(uid, at),
             Word::Done(uid) => {
                 self.running.remove(&uid);
                 if self.dirtied_while_running.remove(&uid) {
@@ -121,11 +122,23 @@ impl Dispatcher {
         }
     }
 
+    /// The earliest time counts.
+    fn set_timer(&mut self, uid: Uid, at: Instant) {
+        match self.due.get(&uid) {
+            Some(due) if *due <= at => return,
+            Some(due) => drop(self.timers.remove(&(*due, uid.clone()))),
+            None => {}
+        }
+        self.due.insert(uid.clone(), at);
+        self.timers.insert((at, uid));
+    }
+
     fn fire(&mut self) {
         let now = Instant::now();
         while self.timers.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, uid)) = self.timers.pop_first()
         {
+            self.due.remove(&uid);
             self.enqueue(uid);
         }
     }

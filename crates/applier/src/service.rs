@@ -19,6 +19,7 @@ use crate::{
     follow, metrics,
     metrics::Metrics,
     plan::Guard,
+    projects,
     publish::{self, Publisher},
     queue::{self, Queue},
     settings::{self, SettingsCell},
@@ -97,6 +98,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let live = TcpListener::bind(args.live_listen).await;
     let live = live
         .with_context(|| format!("failed to listen on {}; choose another --live-listen", args.live_listen))?;
+    let ready_projects = process.health.part("the list of AppProjects");
     let bus = Bus::connect(&args.bus, "ithaca-applier").await?;
     ready_bus.set(true);
     let config =
@@ -127,6 +129,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     spawn(&mut tasks, follow::definitions(shared.clone()));
     spawn(&mut tasks, settings::follow(shared.clone()));
     spawn(&mut tasks, answer::serve(shared.clone(), live));
+    spawn(&mut tasks, projects::follow(shared.clone(), ready_projects));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
     let stop = process.shutdown.clone();

@@ -28,6 +28,9 @@ use crate::{
     state::Everywhere,
 };
 
+/// Whether syncs act as accounts of their project.
+const IMPERSONATION: &str = "application.sync.impersonation.enabled";
+
 /// What is set at one time.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -134,17 +137,12 @@ fn tell(unreadable: &Unreadable) {
     tracing::warn!(key = unreadable.key, "{unreadable}");
 }
 
-/// Reads the settings before anything is judged by them. Where it may not, nothing is set.
+/// Reads the settings before anything is decided by them: whose rights a sync has is one of them.
 pub async fn read_patiently(shared: &Shared) {
     let api: Api<ConfigMap> = Api::namespaced(shared.cluster.client(), &shared.namespace);
     loop {
         match api.get_opt(SETTINGS_CONFIG_MAP).await {
             Ok(config_map) => return take(shared, config_map),
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                let message = &status.message;
-                tracing::warn!("failed to read ConfigMap {SETTINGS_CONFIG_MAP}, going on without: {message}");
-                return;
-            }
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the settings");
                 tokio::time::sleep(Duration::from_millis(250)).await;
@@ -169,13 +167,18 @@ pub async fn follow(shared: Arc<Shared>) {
 
 /// Puts settings in force: scripts by themselves, and rules of comparison for every Application.
 fn take(shared: &Shared, config_map: Option<ConfigMap>) {
+    let data = config_map.as_ref().and_then(|config_map| config_map.data.as_ref());
+    let impersonates = data.and_then(|data| data.get(IMPERSONATION)).is_some_and(|value| value == "true");
     shared.settings.set(config_map);
     let settings = shared.settings.current();
     let everywhere = Everywhere {
         ignore_differences: settings.customizations.ignore_differences.clone(),
         ignore_aggregated_roles: settings.customizations.compare_options.ignore_aggregated_roles,
     };
-    if shared.state().ignore_everywhere(everywhere) {
+    let mut state = shared.state();
+    let changed = state.projects.set_impersonates(impersonates) | state.ignore_everywhere(everywhere);
+    drop(state);
+    if changed {
         shared.dirty_all();
     }
 }

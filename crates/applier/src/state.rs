@@ -20,7 +20,9 @@ use crate::{
     judge::Ignored,
     live::Records,
     object::ObjectKey,
+    orphans::Orphans,
     plan::{self, Guard, Name, Other, Others, Run, View},
+    projects::Projects,
 };
 
 /// An Application's uid.
@@ -112,6 +114,10 @@ pub struct State {
     pub early: HashMap<(Uid, Purpose), BundleFact>,
     /// The cluster's objects.
     pub records: Records,
+    /// What applications may do. Until all projects are known, there is nothing to decide on.
+    pub projects: Projects,
+    /// Objects that nobody manages, where a project wants to hear of them.
+    pub orphans: Orphans,
     /// Counts the discoveries of kinds that found something new.
     pub epoch: u64,
     /// Whether all Applications have been listed.
@@ -135,8 +141,12 @@ impl State {
         guard: Guard,
         now: jiff::Timestamp,
     ) -> Option<View<'a>> {
-        let app = self.apps.get(uid)?;
+        let app = self.apps.get(uid).filter(|_| self.projects.is_listed())?;
+        let project = self.projects.of(&app.application).map(|project| &**project);
         Some(View {
+            project,
+            held: None,
+            orphaned: self.orphans.of(&app.application, project),
             application: &app.application,
             owner: &app.owner,
             tracked: app.tracked.bundle.as_ref(),
@@ -181,6 +191,7 @@ impl State {
                 }
                 app.application = application;
                 app.owner = owner;
+                self.projects.note_applications();
             }
             None => {
                 let mut app = App {
@@ -219,6 +230,7 @@ impl State {
     /// Forgets an Application that is gone.
     pub fn remove_application(&mut self, uid: &str) -> Option<App> {
         let app = self.apps.remove(uid)?;
+        self.projects.note_applications();
         let wanted = app.tracked.bundle.iter().flat_map(|bundle| &bundle.assembly.objects);
         for desired in wanted {
             if self.wanted.get(&desired.key).is_some_and(|(owner, _)| **owner == *uid) {

@@ -19,6 +19,7 @@ use crate::{
     state::{App, Loaded, Uid},
 };
 
+mod account;
 mod apply;
 mod hooks;
 mod objects;
@@ -81,7 +82,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(shared, kind)),
             Action::Inspect(objects) => objects::inspect(shared, objects).await?,
             Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
-            Action::Perform(tasks) => objects::perform(shared, uid, &tasks).await?,
+            Action::Perform(tasks) => account::perform(shared, uid, &tasks).await?,
             Action::Conclude(outcomes) => {
                 outcomes
                     .into_iter()

@@ -159,6 +159,8 @@ words! {
         PruneHeldWarning,
         /// The cluster's schema does not know a field of an object and drops it. Ithaca's own; Argo CD has no such word.
         UnknownFieldWarning,
+        /// A sync window holds back a sync that nobody asked for. Argo CD has no such word.
+        SyncWindowWarning,
     }
 }
 

@@ -71,6 +71,14 @@ impl Cluster {
         kinds.get(kind)?.values().next_back().cloned()
     }
 
+    /// Every kind whose objects live in namespaces and can be watched, each in one version.
+    pub fn namespaced_kinds(&self) -> HashMap<GroupKind, Served> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = kinds.iter().filter_map(|(kind, versions)| Some((kind, versions.values().next_back()?)));
+        let watchable = newest.filter(|(_, served)| served.namespaced && served.watchable);
+        watchable.map(|(kind, served)| (kind.clone(), served.clone())).collect()
+    }
+
     /// Whether a kind's objects live in namespaces; None where the cluster does not serve it.
     pub fn scope(&self, kind: &Kind) -> Option<bool> {
         self.served(kind).map(|served| served.namespaced)

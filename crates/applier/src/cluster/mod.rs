@@ -3,11 +3,13 @@
 //! What comes in: objects to apply, compare and delete. What goes out: what the API server answered.
 //! What it does not do: decide.
 
+mod account;
 mod kinds;
 mod ready;
 mod watch;
 mod write;
 
+pub use account::acting_as;
 pub use kinds::Served;
 pub use watch::{Event, patience, watch};
 

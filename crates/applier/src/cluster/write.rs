@@ -8,7 +8,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Cluster, Served};
+use super::{Cluster, Served, account};
 use crate::{desired::Desired, error::Error, judge, object::ObjectKey};
 
 impl Cluster {
@@ -168,6 +168,27 @@ impl Cluster {
                 self.learn_namespace(name, true);
                 Ok(())
             }
+            Err(Error::Rejected { code: 403, message }) => self.expect_namespace(name, &message).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Refuses for this reason where there is no such namespace. Whoever may not make it may not see it either, so the
+    /// applier looks itself.
+    pub async fn expect_namespace(&self, name: &str, reason: &str) -> Result<(), Error> {
+        if self.knows_namespace(name) {
+            return Ok(());
+        }
+        let key = ObjectKey::new("", "Namespace", "", name);
+        let request = Request::new("/api/v1/namespaces").get(name, &Default::default());
+        match account::acting_as(None, self.send(&key, request)).await {
+            Ok(_) => {
+                self.learn_namespace(name, true);
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                Err(Error::Rejected { message: reason.to_owned(), code: 403 })
+            }
             Err(error) => Err(error),
         }
     }
@@ -218,7 +239,8 @@ impl Cluster {
         }
     }
 
-    async fn send_once(&self, key: &ObjectKey, request: http::Request<Vec<u8>>) -> Result<Value, Error> {
+    async fn send_once(&self, key: &ObjectKey, mut request: http::Request<Vec<u8>>) -> Result<Value, Error> {
+        account::name_user(&mut request)?;
         self.client.request::<Value>(request).await.map_err(|error| Error::of(key, error))
     }
 }

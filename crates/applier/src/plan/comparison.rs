@@ -11,6 +11,7 @@ use ithaca_api::{
 };
 
 use super::guard::Guard;
+use super::permission::Forbidden;
 use crate::{
     bundle::Bundle,
     desired::{Desired, Owner},
@@ -44,6 +45,8 @@ pub struct Comparison {
     pub shared: Vec<(ObjectKey, Box<str>)>,
     /// Some of the bundle's objects cannot be applied at all.
     pub unserved: bool,
+    /// What the project does not permit. A sync that meets one fails.
+    pub forbidden: Vec<Forbidden>,
     /// The worst health of the objects that count.
     pub health: HealthStatusCode,
 }

@@ -18,6 +18,7 @@ use super::{
     deletion,
     dependencies::{self, Others},
     guard::Guard,
+    permission::{self, Hold},
     run::{Effect, Next, Outcome, Run, Strayed},
     status::{self, Change, Progress},
 };
@@ -26,6 +27,8 @@ use crate::{
     desired::{Desired, Owner},
     live::{Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
+    orphans::Orphaned,
+    projects::Project,
 };
 
 /// All that a decision may look at.
@@ -39,6 +42,12 @@ pub struct View<'a> {
     pub tracked: Option<&'a Arc<Bundle>>,
     /// What an operation asked for.
     pub requested: Option<&'a Arc<Bundle>>,
+    /// What it may do; None where there is no such project.
+    pub project: Option<&'a Project>,
+    /// How many objects nobody manages where it goes, if its project wants to hear of them.
+    pub orphaned: Orphaned,
+    /// Why automation holds back, where it does.
+    pub held: Option<(ConditionType, &'a str)>,
     /// The operation under way.
     pub run: Option<&'a Run>,
     /// `observed_at` of the last bundle that answered a refresh.
@@ -68,7 +77,9 @@ impl View<'_> {
     }
 
     fn compare(&self, bundle: &Bundle) -> Comparison {
-        compare(bundle, self.owner, &self.options(), self.records).guarded_by(self.guard)
+        let mut comparison = compare(bundle, self.owner, &self.options(), self.records);
+        permission::forbid(*self, bundle, &mut comparison);
+        comparison.guarded_by(self.guard)
     }
 }
 
@@ -125,6 +136,9 @@ pub fn decide(view: View<'_>) -> Action {
     if let Some(reason) = invalid_destination(application) {
         return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
     }
+    if let Some(reason) = permission::refusal(view) {
+        return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
+    }
     let Some(bundle) = view.tracked else { return Action::Idle(None) };
     if bundle.failure.is_none() && is_of_another_spec(bundle, application) {
         return Action::Idle(None);
@@ -159,34 +173,52 @@ fn rest(view: View<'_>, bundle: &Arc<Bundle>) -> Action {
         return action;
     }
     if let Some(reason) = dependencies::blocked(view, bundle) {
-        let told = status::compared(view, bundle, &comparison, Progress::Held(&reason), None);
-        return write_or(view, told, None);
+        return rest_held(view, bundle, &comparison, (ConditionType::DependencyWarning, &reason), None);
     }
     let begin = |operation: Operation| begin(view, operation, bundle, &comparison);
-    if let AutoSync::Sync(operation) = auto_sync(view.application, bundle, &comparison, true, view.now) {
+    let presumed = auto_sync(view.application, bundle, &comparison, true, view.now);
+    let hold = if presumed == AutoSync::No { None } else { permission::holds_automation(view) };
+    if let (AutoSync::Sync(operation), None) = (presumed, &hold) {
         return Action::Begin(Box::new(begin(*operation)));
     }
     if !comparison.undecided.is_empty() {
         let undecided = comparison.undecided.iter().filter_map(|place| bundle.assembly.objects.get(*place));
         return Action::Inspect(undecided.cloned().collect());
     }
-    match auto_sync(view.application, bundle, &comparison, false, view.now) {
-        AutoSync::Sync(operation) => Action::Begin(Box::new(begin(*operation))),
-        AutoSync::Heal(operation) => {
+    match (auto_sync(view.application, bundle, &comparison, false, view.now), &hold) {
+        (AutoSync::Sync(_) | AutoSync::Heal(_) | AutoSync::HealAt(_), Some(hold)) => {
+            let reason = format!("Sync held back by sync window: {}", hold.reason);
+            let why = (ConditionType::SyncWindowWarning, reason.as_str());
+            rest_held(view, bundle, &comparison, why, hold.ask_again)
+        }
+        (AutoSync::Sync(operation), None) => Action::Begin(Box::new(begin(*operation))),
+        (AutoSync::Heal(operation), None) => {
             let mut run = begin(*operation);
             run.drift = drift(bundle, &comparison, view.records);
             Action::Begin(Box::new(run))
         }
-        AutoSync::HealAt(due) => {
+        (AutoSync::HealAt(due), None) => {
             write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), Some(due))
         }
-        AutoSync::Refused(reason) => {
+        (AutoSync::Refused(reason), _) => {
             write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, Some(&reason)), None)
         }
-        AutoSync::No => {
+        (AutoSync::No, _) => {
             write_or(view, status::compared(view, bundle, &comparison, Progress::Rest, None), None)
         }
     }
+}
+
+/// What automation would do is held back.
+fn rest_held<'a>(
+    view: View<'a>,
+    bundle: &Bundle,
+    comparison: &Comparison,
+    why: (ConditionType, &'a str),
+    wake: Option<Timestamp>,
+) -> Action {
+    let view = View { held: Some(why), ..view };
+    write_or(view, status::compared(view, bundle, comparison, Progress::Rest, None), wake)
 }
 
 /// The operation that somebody asked for, or that an earlier life of the applier did not end.
@@ -203,6 +235,7 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
         },
     };
     let recompared = view.compare(bundle);
+    let tracked_comparison = comparison;
     let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
     let mut run = begin(view, operation.clone(), bundle, comparison);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
@@ -211,7 +244,12 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
         }
         run.resume(state, comparison, view.records);
     }
-    Some(Action::Begin(Box::new(run)))
+    // What waits is not begun: when its window opens, it is planned on what is known then.
+    let next = run.next(view.records, view.approval());
+    let Some(hold) = blocked(view, &run, &next) else { return Some(Action::Begin(Box::new(run))) };
+    let compared =
+        status::compared(view, tracked, tracked_comparison, Progress::Running(&run, &hold.reason), None);
+    Some(write_or(view, compared, hold.ask_again))
 }
 
 /// An operation that begins now.
@@ -245,8 +283,12 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         None if stopping => Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned()),
         None => run.next(view.records, view.approval()),
     };
-    if is_superseded(run, tracked) && gives_way(&next, run) {
+    let hold = blocked(view, run, &next);
+    if is_superseded(run, tracked) && (hold.is_some() || gives_way(&next, run)) {
         return supersede(view, run, tracked);
+    }
+    if let Some(hold) = hold {
+        return write(Progress::Running(run, &hold.reason), hold.ask_again);
     }
     match next {
         Next::Perform(tasks) => {
@@ -277,6 +319,15 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         }
         Next::Finish(phase, message) => write(Progress::Ended(run, phase, &message), None),
     }
+}
+
+/// Why an operation that has something to do may not do it now.
+fn blocked(view: View<'_>, run: &Run, next: &Next) -> Option<Hold> {
+    if !matches!(next, Next::Perform(_)) {
+        return None;
+    }
+    let hold = permission::holds(view, run)?;
+    Some(Hold { reason: format!("Sync operation blocked by sync window: {}", hold.reason), ..hold })
 }
 
 /// What there is to say of tasks that are about to be done: nothing where it will soon be over. Before a hook is started

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     decide::{Action, View, approves, watch_kinds, write_or},
-    dependencies,
+    dependencies, permission,
     run::{Next, Run},
     status,
 };
@@ -126,6 +126,9 @@ fn deleted_at(application: &Application) -> Timestamp {
 fn objects(view: View<'_>) -> Option<Action> {
     let ours =
         finalizers(view.application).iter().find(|name| ALL_RESOURCES_FINALIZERS.contains(&name.as_str()))?;
+    if view.project.is_none() {
+        return Some(undeleted(view, &format!("{}: make it again", permission::missing(view))));
+    }
     let desired =
         view.tracked.iter().flat_map(|bundle| &bundle.assembly.objects).map(|desired| desired.kind());
     if let Some(action) = watch_kinds(inventory(view.application).into_iter().chain(desired), view) {
@@ -181,11 +184,15 @@ struct Doomed<'a> {
     unconfirmed: Vec<&'a ObjectKey>,
 }
 
-/// The application's own objects, but no definitions, not itself, and none that asks to be kept.
+/// The application's own objects, but no definitions, not itself, none that asks to be kept, and none that its project
+/// does not permit.
 fn doomed(view: View<'_>) -> Doomed<'_> {
     let (mut doomed, options) = (Doomed::default(), view.options());
     let approved = approves(view.approval(), deleted_at(view.application));
     for (key, record) in view.records.tracked_by(&view.owner.instance) {
+        if !permission::may_delete(view, key) {
+            continue;
+        }
         if record.kept || &*key.kind == "CustomResourceDefinition" || is_itself(key, view.application) {
             continue;
         }

@@ -18,7 +18,7 @@ use super::{
     run::{Run, Strayed},
     size,
 };
-use crate::{bundle::Bundle, live::Verdict};
+use crate::{bundle::Bundle, live::Verdict, orphans::Orphaned};
 
 /// Objects, and fields of each, that warnings tell of: people read the first few, and statuses have a size limit.
 const MOST_TOLD: usize = 20;
@@ -28,8 +28,6 @@ const MOST_TOLD: usize = 20;
 pub enum Progress<'a> {
     /// There is none.
     Rest,
-    /// There is none, and none begins by itself, for this reason.
-    Held(&'a str),
     /// It is under way.
     Running(&'a Run, &'a str),
     /// Its next attempt is then.
@@ -43,7 +41,7 @@ impl Progress<'_> {
     fn failure(self) -> Option<String> {
         let run = match self {
             Self::Running(run, _) | Self::Waiting(run, _) => run,
-            Self::Rest | Self::Held(_) | Self::Ended(..) => return None,
+            Self::Rest | Self::Ended(..) => return None,
         };
         let reason = run.failure.as_ref()?;
         Some(format!("Failed last sync attempt to [{}]: {reason}", run.bundle.revisions().join(", ")))
@@ -114,9 +112,6 @@ pub fn compared(
     status.health = Some(HealthStatus { status: Some(comparison.health), ..HealthStatus::default() });
     let failing = progress.failure();
     status.conditions = conditions(bundle, comparison, view, sync_error.or(failing.as_deref()));
-    if let Progress::Held(reason) = progress {
-        status.conditions.push(condition(ConditionType::DependencyWarning, reason.to_owned()));
-    }
     if let Progress::Running(run, _) = progress {
         status.conditions.extend(held_prunes(run, comparison));
     }
@@ -185,7 +180,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
     let now = Time::from_timestamp(view.now);
     let before = view.application.status.clone().unwrap_or_default();
     match progress {
-        Progress::Rest | Progress::Held(_) => {}
+        Progress::Rest => {}
         Progress::Running(run, message) => {
             status.operation_state = Some(state(run, OperationPhase::Running, message, None))
         }
@@ -218,7 +213,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
         clears_operation: own,
         clears_refresh: asked && refreshed,
         ends_run,
-        announces_run: !matches!(progress, Progress::Rest | Progress::Held(_)),
+        announces_run: !matches!(progress, Progress::Rest),
         is_pressing: ends_run || own || matches!(progress, Progress::Running(run, _) if !run.announced),
         drift: Strayed::new(),
     }
@@ -320,6 +315,8 @@ fn conditions(
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
     conditions.extend(shared(comparison, view));
     conditions.extend(unknown_fields(bundle, view));
+    conditions.extend(view.held.map(|(type_, reason)| condition(type_, reason.to_owned())));
+    conditions.extend(orphaned(view));
     conditions
 }
 
@@ -376,6 +373,22 @@ fn unknown_fields(bundle: &Bundle, view: View<'_>) -> Vec<Condition> {
         condition(ConditionType::UnknownFieldWarning, message)
     });
     told.collect()
+}
+
+/// Objects that no application manages. While they are being counted, what was told before stays.
+fn orphaned(view: View<'_>) -> Option<Condition> {
+    let type_ = ConditionType::OrphanedResourceWarning;
+    match view.orphaned {
+        Orphaned::None => None,
+        Orphaned::Some(count) => {
+            Some(condition(type_, format!("Application has {count} orphaned resources")))
+        }
+        Orphaned::Unknown => {
+            let told =
+                view.application.status.as_ref()?.conditions.iter().find(|told| told.type_ == type_)?;
+            Some(condition(type_, told.message.clone()))
+        }
+    }
 }
 
 fn failure_condition(bundle: &Bundle) -> Option<Condition> {

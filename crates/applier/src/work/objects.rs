@@ -91,7 +91,11 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
     learn_kinds(shared, tasks).await;
     let applies = tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune));
     if applies && !how.dry_run && how.options.create_namespace() && !how.namespace.is_empty() {
-        match shared.cluster.ensure_namespace(&how.namespace).await {
+        let made = match &how.may_create {
+            Ok(()) => shared.cluster.ensure_namespace(&how.namespace).await,
+            Err(reason) => shared.cluster.expect_namespace(&how.namespace, reason).await,
+        };
+        match made {
             Err(error) if !error.is_passing() => {
                 let message = format!("failed to create namespace {}: {error}", how.namespace);
                 let failed = Outcome::failed(message);
@@ -143,6 +147,8 @@ struct Plan {
     dry_run: bool,
     /// Of the application's destination.
     namespace: String,
+    /// Whether that may be made, or why not.
+    may_create: Result<(), String>,
     /// How often in a row something got no answer.
     attempts: u32,
 }
@@ -158,9 +164,9 @@ struct Pruning {
 
 fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
     let mut state = shared.state();
-    let app = state.apps.get_mut(uid)?;
-    let run = app.run.as_mut()?;
-    run.begun = true;
+    state.apps.get_mut(uid)?.run.as_mut()?.begun = true;
+    let app = state.apps.get(uid)?;
+    let run = app.run.as_ref()?;
     let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
     let options = run.operation.sync.as_ref().map(|sync| SyncOptions::from_list(&sync.sync_options));
     Some(Plan {
@@ -169,6 +175,10 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
         forces: run.operation.sync.as_ref().is_some_and(|sync| sync.forces()),
         dry_run: run.is_dry(),
         namespace: app.owner.namespace.clone(),
+        may_create: match state.projects.of(&app.application) {
+            Some(project) => project.may_create_namespace(&app.owner.namespace),
+            None => Ok(()),
+        },
         attempts: app.failures,
     })
 }
@@ -203,6 +213,11 @@ async fn do_task(shared: &Shared, task: &Task, how: &Plan) -> Result<Option<Outc
             Ok(Some(Outcome::done(ResultCode::Pruned, format!("pruned{suffix}"))))
         }
     }
+}
+
+/// Ends these tasks for a reason that is none of their objects'.
+pub(super) fn refuse(shared: &Shared, uid: &Uid, places: &[usize], reason: &str) {
+    places.iter().for_each(|place| conclude(shared, uid, *place, Outcome::failed(reason)));
 }
 
 /// Notes what became of a task.

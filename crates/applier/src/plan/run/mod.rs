@@ -54,6 +54,8 @@ pub struct Run {
     pub begun: bool,
     /// Why it is refused as it was asked for.
     pub refused: Vec<String>,
+    /// What the project does not permit of what it is about.
+    pub forbidden: Vec<String>,
     /// The phase of an Application's deletion whose hooks it runs; None where it syncs.
     pub deletes: Option<Phase>,
 }
@@ -160,6 +162,7 @@ impl Run {
             drift: Vec::new(),
             begun: false,
             refused: Vec::new(),
+            forbidden: Vec::new(),
             deletes: None,
         };
         run.set_tasks(comparison, records);
@@ -192,6 +195,7 @@ impl Run {
             drift: Vec::new(),
             begun: false,
             refused: Vec::new(),
+            forbidden: Vec::new(),
             deletes: Some(phase),
         };
         run.recall(None, records);
@@ -222,6 +226,7 @@ impl Run {
         let sync = self.operation.sync.clone().unwrap_or_default();
         self.tasks = tasks::tasks(&sync, self.attempt(), &self.bundle, comparison, records);
         self.refused = refused(&sync, comparison);
+        self.forbidden = forbidden(&sync, comparison);
     }
 
     fn attempt(&self) -> Attempt {
@@ -268,6 +273,19 @@ fn refused(sync: &SyncOperation, comparison: &Comparison) -> Vec<String> {
         )
     });
     manifests.into_iter().chain(shared).collect()
+}
+
+/// What the project does not permit of what an operation is about.
+fn forbidden(sync: &SyncOperation, comparison: &Comparison) -> Vec<String> {
+    let meant = comparison
+        .forbidden
+        .iter()
+        .filter(|forbidden| forbidden.key.as_ref().is_none_or(|key| tasks::is_selected(sync, key)));
+    let told = meant.map(|forbidden| match &forbidden.key {
+        Some(key) => format!("{key}: {}", forbidden.reason),
+        None => forbidden.reason.clone(),
+    });
+    told.collect()
 }
 
 fn resource_result(task: &Task) -> Option<ResourceResult> {

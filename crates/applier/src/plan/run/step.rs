@@ -100,8 +100,9 @@ impl Run {
         }
         let assembly = &self.bundle.assembly;
         let unknown = assembly.unknown.iter().map(|(key, reason)| format!("{key}: {reason}"));
-        let reasons: Vec<String> = unknown.chain(assembly.invalid.iter().cloned()).collect();
-        if self.is_selective() || reasons.is_empty() {
+        let whole = unknown.chain(assembly.invalid.iter().cloned()).filter(|_| !self.is_selective());
+        let reasons: Vec<String> = whole.chain(self.forbidden.iter().cloned()).collect();
+        if reasons.is_empty() {
             return None;
         }
         Some(format!("one or more synchronization tasks are not valid: {}", reasons.join("; ")))

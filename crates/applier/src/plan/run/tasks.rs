@@ -68,7 +68,8 @@ pub(super) fn hook_tasks(bundle: &Bundle, attempt: Attempt, phases: &[Phase]) ->
     tasks
 }
 
-fn is_selected(sync: &SyncOperation, key: &ObjectKey) -> bool {
+/// Whether an operation is about an object.
+pub(super) fn is_selected(sync: &SyncOperation, key: &ObjectKey) -> bool {
     let named = |resource: &ithaca_api::operation::SyncResource| {
         resource.group == *key.group
             && resource.kind == *key.kind

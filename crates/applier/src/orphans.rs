@@ -1,0 +1,275 @@
+//! Objects that nobody manages, where a project wants to hear of them.
+//!
+//! What comes in: the metadata of all objects in namespaces, while a project asks for it and no longer. What goes out:
+//! how many in a namespace belong to no application, and word to the applications that go there. What is remembered is
+//! the name of each such object and nothing of the others.
+
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    sync::Arc,
+};
+
+use futures::StreamExt;
+use ithaca_api::{Application, annotation};
+use kube::{
+    Api, ResourceExt,
+    api::PartialObjectMeta,
+    core::DynamicObject,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::task::AbortHandle;
+
+use crate::{
+    cluster::{self, Served},
+    object::{GroupKind, ObjectKey},
+    projects::Project,
+    service::Shared,
+};
+
+/// Objects listed in one page.
+const PAGE: u32 = 500;
+
+/// Kinds that the cluster writes for itself and that nobody would put into Git. An empty kind is the whole group.
+const OF_THE_CLUSTER: [(&str, &str); 8] = [
+    ("", "Event"),
+    ("events.k8s.io", ""),
+    ("", "Endpoints"),
+    ("discovery.k8s.io", ""),
+    ("coordination.k8s.io", ""),
+    ("metrics.k8s.io", ""),
+    ("cert-manager.io", "CertificateRequest"),
+    ("wgpolicyk8s.io", ""),
+];
+
+/// How many objects nobody manages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orphaned {
+    /// Nobody wants to hear of them, or there is none.
+    #[default]
+    None,
+    /// They are being listed: what was told before stays.
+    Unknown,
+    /// So many.
+    Some(usize),
+}
+
+/// The objects that nobody manages.
+#[derive(Debug, Default)]
+pub struct Orphans {
+    watches: HashMap<GroupKind, Watch>,
+    /// By namespace.
+    unmanaged: HashMap<Box<str>, HashSet<ObjectKey>>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    complete: bool,
+    task: AbortHandle,
+}
+
+impl Orphans {
+    /// How many there are where an application goes.
+    pub fn of(&self, application: &Application, project: Option<&Project>) -> Orphaned {
+        let Some(project) = project.filter(|project| project.orphans.warns()) else { return Orphaned::None };
+        if !self.is_complete() {
+            return Orphaned::Unknown;
+        }
+        let unmanaged = self.unmanaged.get(&*application.spec.destination.namespace).into_iter().flatten();
+        match unmanaged.filter(|key| counts(project, key)).count() {
+            0 => Orphaned::None,
+            more => Orphaned::Some(more),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.watches.is_empty() && self.watches.values().all(|watch| watch.complete)
+    }
+
+    /// Takes over an object as it passes by. Returns whether the unmanaged ones are others than before.
+    fn put(&mut self, key: ObjectKey, managed: bool) -> bool {
+        if managed {
+            return self.remove(&key);
+        }
+        self.unmanaged.entry(key.namespace.clone()).or_default().insert(key)
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> bool {
+        let Some(of_namespace) = self.unmanaged.get_mut(&key.namespace) else { return false };
+        let removed = of_namespace.remove(key);
+        if of_namespace.is_empty() {
+            self.unmanaged.remove(&key.namespace);
+        }
+        removed
+    }
+
+    /// Forgets what is of a kind and was not seen. Returns whether there was any.
+    fn retain(&mut self, kind: &GroupKind, seen: &HashSet<ObjectKey>) -> bool {
+        let keys = self.unmanaged.values().flatten();
+        let gone =
+            keys.filter(|key| *key.kind == kind.kind && *key.group == kind.group && !seen.contains(*key));
+        let gone: Vec<_> = gone.cloned().collect();
+        gone.iter().filter(|key| self.remove(key)).count() > 0
+    }
+}
+
+/// Whether a project wants to hear of an unmanaged object: kinds that it does not permit are none of its business.
+fn counts(project: &Project, key: &ObjectKey) -> bool {
+    let ObjectKey { group, kind, namespace, name } = key;
+    project.orphans.counts(group, kind, namespace, name)
+        && project.permissions.permits_kind(group, kind, true, name)
+}
+
+/// Watches what has to be watched now: nothing where no project asks.
+pub fn settle(shared: &Arc<Shared>) {
+    let mut state = shared.state();
+    if !state.projects.ask_for_orphans() {
+        let asked = std::mem::take(&mut state.orphans);
+        asked.watches.values().for_each(|watch| watch.task.abort());
+        return;
+    }
+    let mut kinds = shared.cluster.namespaced_kinds();
+    kinds.retain(|kind, _| !is_of_the_cluster(kind));
+    let known: Vec<_> = state.orphans.watches.keys().cloned().collect();
+    for kind in known.iter().filter(|kind| !kinds.contains_key(*kind)) {
+        if let Some(watch) = state.orphans.watches.remove(kind) {
+            watch.task.abort();
+        }
+        state.orphans.retain(kind, &HashSet::new());
+    }
+    for (kind, served) in kinds {
+        state.orphans.watches.entry(kind.clone()).or_insert_with(|| Watch {
+            complete: false,
+            task: tokio::spawn(follow(shared.clone(), kind, served)).abort_handle(),
+        });
+    }
+}
+
+fn is_of_the_cluster(kind: &GroupKind) -> bool {
+    let same =
+        |(group, of_it): &(&str, &str)| *group == kind.group && (of_it.is_empty() || *of_it == kind.kind);
+    OF_THE_CLUSTER.iter().any(same)
+}
+
+/// Follows the objects of one kind, by their metadata alone.
+async fn follow(shared: Arc<Shared>, kind: GroupKind, served: Served) {
+    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(shared.cluster.client(), &served.resource);
+    let mut events =
+        pin!(watcher(api, watcher::Config::default().page_size(PAGE)).backoff(cluster::patience()));
+    let mut seen = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => seen.clear(),
+            Ok(Event::InitApply(object)) => {
+                let key = key_of(&kind, &object);
+                take(&shared, key.clone(), is_managed(&object));
+                seen.insert(key);
+            }
+            Ok(Event::Apply(object)) => take(&shared, key_of(&kind, &object), is_managed(&object)),
+            Ok(Event::Delete(object)) => take(&shared, key_of(&kind, &object), true),
+            Ok(Event::InitDone) => {
+                let mut state = shared.state();
+                state.orphans.retain(&kind, &seen);
+                drop(state);
+                seen = HashSet::new();
+                complete(&shared, &kind);
+            }
+            Err(error) => {
+                tracing::debug!(%error, ?kind, "failed to watch for orphaned objects, trying again");
+                // What may not be listed does not keep the rest from being counted.
+                if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code < 429)
+                {
+                    complete(&shared, &kind);
+                }
+            }
+        }
+    }
+}
+
+fn key_of(kind: &GroupKind, object: &PartialObjectMeta<DynamicObject>) -> ObjectKey {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    ObjectKey::new(&kind.group, &kind.kind, namespace, &object.name_any())
+}
+
+/// Whether an application, or another object, answers for an object.
+fn is_managed(object: &PartialObjectMeta<DynamicObject>) -> bool {
+    object.annotations().contains_key(annotation::TRACKING_ID) || !object.owner_references().is_empty()
+}
+
+fn take(shared: &Shared, key: ObjectKey, managed: bool) {
+    let namespace = key.namespace.clone();
+    let mut state = shared.state();
+    // Nobody may ask any more since this watch was told to end.
+    if !state.orphans.watches.contains_key(&key.group_kind()) {
+        return;
+    }
+    if state.orphans.put(key, managed) && state.orphans.is_complete() {
+        drop(state);
+        wake(shared, |application| application.spec.destination.namespace == *namespace);
+    }
+}
+
+fn complete(shared: &Shared, kind: &GroupKind) {
+    let mut state = shared.state();
+    if let Some(watch) = state.orphans.watches.get_mut(kind) {
+        watch.complete = true;
+    }
+    if state.orphans.is_complete() {
+        drop(state);
+        wake(shared, |_| true);
+    }
+}
+
+/// Applications whose project asks have to be looked at again.
+fn wake(shared: &Shared, concerns: impl Fn(&Application) -> bool) {
+    let state = shared.state();
+    for (uid, app) in state.apps.iter().filter(|(_, app)| concerns(&app.application)) {
+        if state.projects.of(&app.application).is_some_and(|project| project.orphans.warns()) {
+            shared.queue.dirty(uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new("", "ConfigMap", "web", name)
+    }
+
+    #[test]
+    fn only_what_is_unmanaged_is_remembered() {
+        let mut orphans = Orphans::default();
+        assert!(!orphans.put(key("tracked"), true));
+        assert!(orphans.put(key("stray"), false));
+        assert!(!orphans.put(key("stray"), false), "no news");
+        assert!(orphans.put(key("stray"), true), "adopted");
+        assert!(orphans.unmanaged.is_empty());
+    }
+
+    #[test]
+    fn what_a_full_list_does_not_hold_is_forgotten() {
+        let mut orphans = Orphans::default();
+        let other = ObjectKey::new("", "Secret", "web", "gone");
+        for key in [key("stays"), key("gone"), other.clone()] {
+            orphans.put(key, false);
+        }
+        assert!(orphans.retain(&key("").group_kind(), &HashSet::from([key("stays")])));
+        assert_eq!(orphans.unmanaged["web"], HashSet::from([key("stays"), other]));
+    }
+
+    #[test]
+    fn what_the_cluster_writes_for_itself_is_no_orphan() {
+        for key in [("", "Event"), ("coordination.k8s.io", "Lease"), ("discovery.k8s.io", "EndpointSlice")] {
+            assert!(
+                is_of_the_cluster(&GroupKind { group: key.0.to_owned(), kind: key.1.to_owned() }),
+                "{key:?}"
+            );
+        }
+        assert!(!is_of_the_cluster(&key("a").group_kind()));
+    }
+}

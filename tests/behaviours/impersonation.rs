@@ -1,0 +1,73 @@
+//! Impersonation: where the installation wants it, a sync may do what the account of its project may do, and no more.
+
+use anyhow::ensure;
+use ithaca_tests::Stack;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, application, automated, config_map, manifest};
+
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/acting";
+
+/// On a stack of its own, for the setting is the installation's.
+#[tokio::test]
+async fn a_sync_acts_as_the_account_of_its_project() -> anyhow::Result<()> {
+    let stack = Stack::fresh().await?;
+    let scene = Scene::on(&stack, "acting").await?;
+    let setting = json!({"application.sync.impersonation.enabled": "true"});
+    let settings = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": setting,
+        "metadata": {"name": "argocd-cm", "labels": {"app.kubernetes.io/part-of": "argocd"}},
+    });
+    scene.post("/api/v1/namespaces/argocd/configmaps", &settings).await?;
+    let spec = json!({
+        "sourceRepos": ["*"],
+        "destinations": [{"server": "*", "namespace": "*"}],
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        "destinationServiceAccounts": [
+            {"server": "*", "namespace": "acting", "defaultServiceAccount": "deployer"},
+        ],
+    });
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "spec": spec,
+        "metadata": {"name": "acting", "namespace": "argocd"},
+    });
+    scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects", &project).await?;
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acting"}});
+    scene.post("/api/v1/namespaces", &namespace).await?;
+    let rule = json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]});
+    let role = json!({"metadata": {"name": "deployer"}, "rules": [rule]});
+    scene.post(&format!("{RBAC}/roles"), &role).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.publish("Add settings").await?;
+    scene.create("acting", "app", of_project()).await?;
+    let message = failed(&scene, "acting").await?;
+    ensure!(message.contains("system:serviceaccount:acting:deployer"), "{message}");
+    ensure!(scene.get(&config_map("acting", "settings")).await?.is_none(), "it was applied all the same");
+
+    scene.create("acting-elsewhere", "app", of_project()).await?;
+    let message = failed(&scene, "acting-elsewhere").await?;
+    ensure!(message.contains("no matching service account found for destination server"), "{message}");
+
+    let subject = json!({"kind": "ServiceAccount", "name": "deployer", "namespace": "acting"});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"});
+    let binding = json!({"metadata": {"name": "deployer"}, "subjects": [subject], "roleRef": role});
+    scene.post(&format!("{RBAC}/rolebindings"), &binding).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let commit = scene.repository.publish("Change settings").await?;
+    scene.synced("acting", &commit).await?;
+    ensure!(scene.expect(&config_map("acting", "settings")).await?["data"]["value"] == "2");
+    stack.stop().await
+}
+
+fn of_project() -> Value {
+    let mut spec = automated();
+    spec["project"] = json!("acting");
+    spec["syncPolicy"]["retry"] = json!({"limit": 0});
+    spec
+}
+
+async fn failed(scene: &Scene<'_>, name: &str) -> anyhow::Result<String> {
+    let failed = |app: &Value| app["status"]["operationState"]["phase"] == "Failed";
+    let app = scene.wait(&application(name), "has failed", failed).await?;
+    Ok(app["status"]["operationState"]["message"].as_str().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,167 @@
+//! Sync windows: in a closed one nothing is applied, the Application says why, and what waited goes on when it opens.
+
+use anyhow::ensure;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, application, automated, config_map, manifest};
+
+const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+
+#[tokio::test]
+async fn automation_holds_back_and_goes_on_when_the_window_opens() -> anyhow::Result<()> {
+    let scene = Scene::new("window-auto").await?;
+    let commit = settings(&scene).await?;
+    project(&scene, "window-auto", &json!([always("deny")])).await?;
+    scene.create("window-auto", "app", of_project("window-auto", automated())).await?;
+    let app = scene.wait(&application("window-auto"), "is held back", is_held).await?;
+    let status = &app["status"];
+    ensure!(status["sync"]["status"] == "OutOfSync" && status["operationState"].is_null(), "{status}");
+    let message = status["conditions"][0]["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("a deny window of project 'window-auto' is active"), "{message}");
+    ensure!(scene.get("/api/v1/namespaces/window-auto").await?.is_none(), "it was applied");
+    open(&scene, "window-auto").await?;
+    let app = scene.synced("window-auto", &commit).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    scene.expect(&config_map("window-auto", "settings")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_manual_operation_waits_for_the_window() -> anyhow::Result<()> {
+    let scene = Scene::new("window-manual").await?;
+    let commit = settings(&scene).await?;
+    project(&scene, "window-manual", &json!([always("deny")])).await?;
+    scene.create("window-manual", "app", of_project("window-manual", json!({}))).await?;
+    operate(&scene, "window-manual").await?;
+    let app = scene.wait(&application("window-manual"), "waits for its window", is_blocked).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Running" && state["finishedAt"].is_null(), "{state}");
+    // What waits is planned when it begins: it takes what Git says then.
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let second = scene.repository.publish("Change settings").await?;
+    ensure!(commit != second);
+    scene
+        .wait(&application("window-manual"), "knows the second commit", |app| {
+            app["status"]["sync"]["revision"] == second
+        })
+        .await?;
+    open(&scene, "window-manual").await?;
+    let app = scene.synced("window-manual", &second).await?;
+    let after = &app["status"]["operationState"];
+    ensure!(after["phase"] == "Succeeded" && after["startedAt"] == state["startedAt"], "{after}");
+    ensure!(scene.expect(&config_map("window-manual", "settings")).await?["data"]["value"] == "2");
+    Ok(())
+}
+
+/// Nothing but the clock tells it.
+#[tokio::test]
+async fn automation_begins_the_moment_the_window_closes() -> anyhow::Result<()> {
+    let scene = Scene::new("window-clock").await?;
+    let commit = settings(&scene).await?;
+    let now = Timestamp::now();
+    let seconds = now.as_second() % 60 + 20;
+    let mut window = always("deny");
+    window["schedule"] = json!(now.strftime("%M %H * * *").to_string());
+    window["duration"] = json!(format!("{seconds}s"));
+    project(&scene, "window-clock", &json!([window])).await?;
+    scene.create("window-clock", "app", of_project("window-clock", automated())).await?;
+    let opens = Timestamp::from_second(now.as_second() + 20)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let app = scene.wait(&application("window-clock"), "is held back", is_held).await?;
+    let message = app["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
+    ensure!(message.ends_with(&format!("until {opens}")), "{message} does not name {opens}");
+    let app = scene.synced("window-clock", &commit).await?;
+    let started = app["status"]["operationState"]["startedAt"].as_str().unwrap_or_default();
+    ensure!(started >= opens.as_str(), "it began at {started}, before {opens}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn people_may_pass_where_the_window_says_so() -> anyhow::Result<()> {
+    let scene = Scene::new("window-people").await?;
+    let commit = settings(&scene).await?;
+    let mut window = always("deny");
+    window["manualSync"] = json!(true);
+    project(&scene, "window-people", &json!([window])).await?;
+    scene.create("window-people", "app", of_project("window-people", automated())).await?;
+    scene.wait(&application("window-people"), "is held back", is_held).await?;
+    operate(&scene, "window-people").await?;
+    scene.synced("window-people", &commit).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_allow_window_that_is_open_lets_automation_pass() -> anyhow::Result<()> {
+    let scene = Scene::new("window-open").await?;
+    let commit = settings(&scene).await?;
+    let mut other = always("deny");
+    other["applications"] = json!(["another"]);
+    project(&scene, "window-open", &json!([always("allow"), other])).await?;
+    scene.create("window-open", "app", of_project("window-open", automated())).await?;
+    scene.synced("window-open", &commit).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_window_that_cannot_be_read_is_told_and_holds_back() -> anyhow::Result<()> {
+    let scene = Scene::new("window-broken").await?;
+    settings(&scene).await?;
+    let mut window = always("allow");
+    window["timeZone"] = json!("Europe/Atlantis");
+    project(&scene, "window-broken", &json!([window])).await?;
+    scene.create("window-broken", "app", of_project("window-broken", automated())).await?;
+    let app = scene.wait(&application("window-broken"), "is held back", is_held).await?;
+    let message = app["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("project 'window-broken'") && message.contains("Europe/Atlantis"), "{message}");
+    Ok(())
+}
+
+/// A window that is active at every moment.
+fn always(kind: &str) -> Value {
+    json!({"kind": kind, "schedule": "* * * * *", "duration": "1h", "applications": ["*"]})
+}
+
+async fn project(scene: &Scene<'_>, name: &str, windows: &Value) -> anyhow::Result<()> {
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": name, "namespace": "argocd"},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"server": "*", "namespace": "*"}],
+            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+            "syncWindows": windows,
+        },
+    });
+    scene.post(PROJECTS, &project).await
+}
+
+/// Opens the gate: the same window allows from now on.
+async fn open(scene: &Scene<'_>, name: &str) -> anyhow::Result<()> {
+    scene.patch(&format!("{PROJECTS}/{name}"), json!({"spec": {"syncWindows": [always("allow")]}})).await
+}
+
+async fn operate(scene: &Scene<'_>, name: &str) -> anyhow::Result<()> {
+    let sync = json!({"syncOptions": ["CreateNamespace=true"]});
+    let operation = json!({"initiatedBy": {"username": "ada"}, "sync": sync});
+    scene.patch(&application(name), json!({"operation": operation})).await
+}
+
+fn of_project(name: &str, mut spec: Value) -> Value {
+    spec["project"] = json!(name);
+    spec
+}
+
+async fn settings(scene: &Scene<'_>) -> anyhow::Result<String> {
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.publish("Add settings").await
+}
+
+fn is_held(app: &Value) -> bool {
+    app["status"]["conditions"][0]["type"] == "SyncWindowWarning"
+}
+
+fn is_blocked(app: &Value) -> bool {
+    let message = app["status"]["operationState"]["message"].as_str().unwrap_or_default();
+    message.starts_with("Sync operation blocked by sync window")
+}
