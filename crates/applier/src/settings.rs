@@ -36,6 +36,8 @@ const IMPERSONATION: &str = "application.sync.impersonation.enabled";
 pub struct Settings {
     /// What is said about kinds.
     pub customizations: Customizations,
+    /// What of it could not be read.
+    unreadable: Vec<Unreadable>,
     scripts: Scripts,
 }
 
@@ -103,11 +105,12 @@ impl SettingsCell {
     fn set(&self, config_map: Option<ConfigMap>) {
         let data = config_map.and_then(|config_map| config_map.data).unwrap_or_default();
         let (customizations, unreadable) = Customizations::read(&data);
-        if customizations == self.current().customizations {
-            return;
+        let before = self.current();
+        unreadable.iter().filter(|part| !before.unreadable.contains(part)).for_each(tell);
+        if customizations != before.customizations || unreadable != before.unreadable {
+            let settings = Settings { customizations, unreadable, scripts: Scripts::default() };
+            self.current.send_replace(Arc::new(settings));
         }
-        unreadable.iter().for_each(tell);
-        self.current.send_replace(Arc::new(Settings { customizations, scripts: Scripts::default() }));
     }
 }
 
@@ -232,6 +235,19 @@ mod tests {
             let answer = cell.scripted_health(&key, &tracked(id)).await;
             assert_eq!(answer == Some(None), is_itself, "{id}");
         }
+    }
+
+    #[test]
+    fn what_is_the_same_changes_nothing_and_what_is_unreadable_is_noted() {
+        let cell = SettingsCell::new("argocd");
+        set(&cell, &["example.org_Widget"], HEALTHY);
+        let before = cell.current();
+        set(&cell, &["example.org_Widget"], HEALTHY);
+        assert!(Arc::ptr_eq(&before, &cell.current()));
+        set(&cell, &["example.org_Widget", "a_b_c"], HEALTHY);
+        let now = cell.current();
+        assert_eq!(now.customizations, before.customizations);
+        assert_eq!(now.unreadable[0].key, "resource.customizations.health.a_b_c");
     }
 
     #[tokio::test]

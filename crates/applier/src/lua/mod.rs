@@ -21,6 +21,8 @@ use budget::Budget;
 
 /// What all objects of a machine may take at once. An object of the size that Kubernetes allows fits in ten times over.
 const MEMORY: usize = 32 << 20;
+/// How much of an error is told: it stands in the status of an Application.
+const LONGEST_REASON: usize = 512;
 /// What may stay behind a run: a machine that is not used holds no more.
 const WORN: usize = 1 << 20;
 
@@ -155,7 +157,8 @@ fn reason(error: &mlua::Error) -> String {
     let told = cause.split("\nstack traceback:").next().unwrap_or_default();
     let line = told.lines().next().unwrap_or_default();
     // Where a table lies in memory is another place each time, and nothing may change while nothing changes.
-    line.split(": 0x").next().unwrap_or_default().to_owned()
+    let line = line.split(": 0x").next().unwrap_or_default();
+    line[..line.floor_char_boundary(LONGEST_REASON)].to_owned()
 }
 
 #[cfg(test)]

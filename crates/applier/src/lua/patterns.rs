@@ -5,8 +5,9 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// How large an expression may become.
-const SIZE: usize = 1 << 20;
+/// How large an expression may become, and as much again what it remembers of texts. Neither counts as memory of the
+/// script's.
+const SIZE: usize = 256 << 10;
 
 /// A pattern, ready to be searched for.
 #[derive(Debug)]

@@ -249,6 +249,20 @@ fn calls_without_end_are_ended_before_the_stack_is() {
 }
 
 #[test]
+fn searches_hold_no_copies_of_what_they_search() {
+    let machine = Machine::new().expect("a machine");
+    let hoard = "local t = {} for i = 1, 100 do t[i] = (('x'):rep(1000000) .. i):gmatch('y') end";
+    assert_eq!(run(&machine, hoard, &json!({})), Err(Failure::Memory));
+}
+
+#[test]
+fn an_error_without_end_is_cut() {
+    let machine = Machine::new().expect("a machine");
+    let ended = run(&machine, "error(('x'):rep(1000000))", &json!({}));
+    assert!(matches!(&ended, Err(Failure::Script(message)) if message.len() == 512), "{ended:?}");
+}
+
+#[test]
 fn a_large_object_is_judged() {
     let machine = Machine::new().expect("a machine");
     let items: Vec<_> =

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Patterns that are kept ready.
-const KNOWN: usize = 64;
+const KNOWN: usize = 32;
 /// How long a repetition may become: a text that long is no message, and no object.
 const LONGEST: usize = 4 << 20;
 
@@ -73,7 +73,7 @@ impl Texts {
 
     fn find(&self, lua: &Lua, (text, pattern, from, plain): Search) -> Result<MultiValue> {
         let text = text.as_bytes();
-        let Some(start) = start(text.len(), from) else { return nothing(lua) };
+        let start = start(text.len(), from);
         if plain.is_some_and(|plain| plain.as_boolean() != Some(false) && !plain.is_nil()) {
             self.budget.spend(CALL)?;
             let wanted = pattern.as_bytes();
@@ -97,7 +97,7 @@ impl Texts {
         (text, pattern, from): (LuaString, LuaString, Option<f64>),
     ) -> Result<MultiValue> {
         let text = text.as_bytes();
-        let Some(start) = start(text.len(), from) else { return nothing(lua) };
+        let start = start(text.len(), from);
         let pattern = self.pattern(&pattern, true)?;
         match pattern.regex.captures(&text[start..]) {
             Some(found) => captured(lua, &pattern, &found, start, true),
@@ -107,10 +107,12 @@ impl Texts {
 
     fn iterate(self: Rc<Self>, lua: &Lua, (text, pattern): &(LuaString, LuaString)) -> Result<Function> {
         let pattern = self.pattern(pattern, false)?;
-        let text = text.as_bytes().to_vec();
+        // A copy would not count as memory of the script's.
+        let text = text.clone();
         let mut start = 0;
         lua.create_function_mut(move |lua, ()| {
             self.budget.spend(CALL)?;
+            let text = text.as_bytes();
             let Some(found) = text.get(start..).and_then(|rest| pattern.regex.captures(rest)) else {
                 return nothing(lua);
             };
@@ -217,12 +219,12 @@ fn append(lua: &Lua, result: &mut Vec<u8>, value: Value) -> Result<()> {
     Ok(())
 }
 
-/// Where a search begins, counted from 0; none behind the end. Lua counts from 1, and from the end below 0.
-fn start(length: usize, from: Option<f64>) -> Option<usize> {
+/// Where a search begins, counted from 0, at most at the end. Lua counts from 1, and from the end below 0.
+fn start(length: usize, from: Option<f64>) -> usize {
     let from = from.unwrap_or(1.0);
     let start =
         if from < 0.0 { length.saturating_sub(-from as usize) } else { (from as usize).saturating_sub(1) };
-    Some(start.min(length))
+    start.min(length)
 }
 
 fn bounds(found: &Captures<'_>) -> (usize, usize) {
