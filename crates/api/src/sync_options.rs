@@ -54,7 +54,8 @@ const OBJECT: &[Place] = &[Place::Object];
 /// Compat 1.6.
 const KNOWN: &[Known] = &[
     Known("ApplyOutOfSyncOnly", SWITCH, APPLICATION),
-    Known("ClientSideApplyMigration", SWITCH, APPLICATION),
+    // What was written client-side is always taken over.
+    Known("ClientSideApplyMigration", &["true"], APPLICATION),
     Known("CreateNamespace", SWITCH, APPLICATION),
     Known("Delete", DELETION, BOTH),
     Known("FailOnSharedResource", SWITCH, APPLICATION),

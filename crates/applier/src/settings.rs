@@ -31,6 +31,15 @@ use crate::{
 /// Whether syncs act as accounts of their project.
 const IMPERSONATION: &str = "application.sync.impersonation.enabled";
 
+/// Keys of Argo CD's that say something about objects and have no effect here.
+const WITHOUT_EFFECT: [&str; 5] = [
+    "application.instanceLabelKey",
+    "application.resourceTrackingMethod",
+    "installationID",
+    "resource.exclusions",
+    "resource.inclusions",
+];
+
 /// What is set at one time.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -171,6 +180,11 @@ pub async fn follow(shared: Arc<Shared>) {
 /// Puts settings in force: scripts by themselves, and rules of comparison for every Application.
 fn take(shared: &Shared, config_map: Option<ConfigMap>) {
     let data = config_map.as_ref().and_then(|config_map| config_map.data.as_ref());
+    let ignored = WITHOUT_EFFECT.iter().filter(|key| data.is_some_and(|data| data.contains_key(**key)));
+    let ignored: Vec<_> = ignored.copied().collect();
+    if !ignored.is_empty() {
+        tracing::warn!(?ignored, "ConfigMap {SETTINGS_CONFIG_MAP} has keys that have no effect");
+    }
     let impersonates = data.and_then(|data| data.get(IMPERSONATION)).is_some_and(|value| value == "true");
     shared.settings.set(config_map);
     let settings = shared.settings.current();
