@@ -76,7 +76,11 @@ async fn patch_application(
     let what = format!("Application {name}");
     match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(after) => {
-            shared.state().put_application(after.clone(), &shared.namespace);
+            let mut state = shared.state();
+            // The watch may have told meanwhile that it is gone: its last finalizer went with this very patch.
+            if state.apps.contains_key(uid) {
+                state.put_application(after.clone(), &shared.namespace);
+            }
             Ok(Some(after))
         }
         Err(kube::Error::Api(status)) if status.code == 409 => {
