@@ -12,6 +12,10 @@ use crate::{Bus, metrics::Pending, trace};
 /// How long the server waits for an answer before it delivers again; `progress` starts the time anew.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
 
+/// How often the server shows that it still knows of our request while there are no messages. After two that are missing
+/// the request is made again: one that was lost would otherwise be waited for.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
 /// A message and the duty to answer for it. Dropped without an answer, it comes back after `ACK_WAIT`.
 #[derive(Debug)]
 pub struct Delivery<M> {
@@ -95,7 +99,7 @@ async fn open(
     let stream = jetstream.get_stream(stream).await?;
     let name = config.durable_name.clone().unwrap_or_default();
     let consumer = stream.get_or_create_consumer(&name, config).await?;
-    let messages = consumer.stream().max_messages_per_batch(batch).messages().await?;
+    let messages = consumer.stream().max_messages_per_batch(batch).heartbeat(HEARTBEAT).messages().await?;
     Ok(messages
         .take_while(|next| {
             if let Err(error) = next {
