@@ -240,7 +240,7 @@ impl State {
         if self.instances.get(&app.owner.instance).is_some_and(|other| **other == *uid) {
             self.instances.remove(&app.owner.instance);
         }
-        let name = name(&app.application);
+        let name = Name::of(&app.application);
         if self.names.get(&name).is_some_and(|other| **other == *uid) {
             self.names.remove(&name);
             self.forget_dependencies(&app.application, &name);
@@ -251,7 +251,7 @@ impl State {
     /// The Applications that have to be looked at again when something happens to this one: those that wait for it, and
     /// those whose deletion waits for its.
     pub fn concerned_by(&self, application: &Application) -> Vec<Uid> {
-        let dependents = self.dependents.get(&name(application)).into_iter().flatten().cloned();
+        let dependents = self.dependents.get(&Name::of(application)).into_iter().flatten().cloned();
         dependents
             .chain(plan::depends_on(application))
             .filter_map(|name| self.names.get(&name).cloned())
@@ -259,7 +259,7 @@ impl State {
     }
 
     fn note_name(&mut self, application: &Application, uid: &Uid) {
-        let own = name(application);
+        let own = Name::of(application);
         if let Some(known) = self.names.insert(own.clone(), uid.clone())
             && let Some(before) = self.apps.get(&known).map(|app| app.application.clone())
         {
@@ -336,11 +336,6 @@ impl Others for State {
     fn dependents(&self, name: &Name) -> Vec<Name> {
         self.dependents.get(name).into_iter().flatten().cloned().collect()
     }
-}
-
-fn name(application: &Application) -> Name {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Name { namespace: text(&application.metadata.namespace), name: text(&application.metadata.name) }
 }
 
 fn owner(application: &Application, control_plane: &str) -> Owner {

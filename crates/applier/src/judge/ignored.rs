@@ -9,8 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
-use globset::{GlobBuilder, GlobMatcher};
-use ithaca_api::sync_policy::IgnoreDifference;
+use ithaca_api::{KindPattern, sync_policy::IgnoreDifference};
 use serde_json::Value;
 
 use crate::object::ObjectKey;
@@ -47,8 +46,7 @@ pub struct Fault {
 
 #[derive(Debug)]
 struct Rule {
-    group: Name,
-    kind: Name,
+    kinds: KindPattern,
     /// Empty is any.
     name: String,
     /// Empty is any.
@@ -58,13 +56,6 @@ struct Rule {
     managers: Vec<String>,
     /// Holds only where there is something at this place.
     only_with: Option<Pointer>,
-}
-
-/// A name, or a glob for names.
-#[derive(Debug)]
-enum Name {
-    Is(String),
-    Like(GlobMatcher),
 }
 
 impl Ignored {
@@ -89,7 +80,7 @@ impl Ignored {
         };
         match read(own, true).and_then(|own| Ok((own, read(installation, false)?))) {
             Ok((own, installation)) => {
-                let aggregated = aggregated_roles.then(Rule::aggregated_roles);
+                let aggregated = aggregated_roles.then(Rule::aggregated_roles).flatten();
                 let rules = own.into_iter().chain(installation).chain(aggregated).collect();
                 Some(Self { rules, ..ignored })
             }
@@ -194,8 +185,7 @@ impl Rule {
                 .map_err(|why| format!("jqPathExpressions {text:?}: {why}"))
         };
         Ok(Self {
-            group: Name::read(&rule.group)?,
-            kind: Name::read(&rule.kind)?,
+            kinds: KindPattern::new(&rule.group, &rule.kind)?,
             name: rule.name.clone(),
             namespace: rule.namespace.clone(),
             pointers: rule.json_pointers.iter().map(|text| Pointer::parse(text)).collect::<Result<_, _>>()?,
@@ -206,45 +196,26 @@ impl Rule {
     }
 
     /// What a controller collects into a ClusterRole from others.
-    fn aggregated_roles() -> Self {
-        Self {
-            group: Name::Is("rbac.authorization.k8s.io".to_owned()),
-            kind: Name::Is("ClusterRole".to_owned()),
+    fn aggregated_roles() -> Option<Self> {
+        Some(Self {
+            kinds: KindPattern::new("rbac.authorization.k8s.io", "ClusterRole").ok()?,
             name: String::new(),
             namespace: String::new(),
             pointers: Pointer::parse("/rules").into_iter().collect(),
             queries: Vec::new(),
             managers: Vec::new(),
             only_with: Pointer::parse("/aggregationRule").ok(),
-        }
+        })
     }
 
     fn concerns(&self, key: &ObjectKey) -> bool {
-        self.group.fits(&key.group)
-            && self.kind.fits(&key.kind)
+        self.kinds.matches(&key.group, &key.kind)
             && (self.name.is_empty() || *self.name == *key.name)
             && (self.namespace.is_empty() || *self.namespace == *key.namespace)
     }
 
     fn holds_for(&self, object: &Value) -> bool {
         self.only_with.as_ref().is_none_or(|pointer| pointer.find(object).is_some())
-    }
-}
-
-impl Name {
-    fn read(text: &str) -> Result<Self, String> {
-        if !text.contains(['*', '?', '[', '{', '\\']) {
-            return Ok(Self::Is(text.to_owned()));
-        }
-        let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build();
-        glob.map(|glob| Self::Like(glob.compile_matcher())).map_err(|error| error.to_string())
-    }
-
-    fn fits(&self, name: &str) -> bool {
-        match self {
-            Self::Is(text) => text == name,
-            Self::Like(glob) => glob.is_match(name),
-        }
     }
 }
 

@@ -239,10 +239,14 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
     let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
     let mut run = begin(view, operation.clone(), bundle, comparison);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
-        if automated && is_at_another_revision(state, bundle) {
-            return supersedes(view, tracked, comparison).map(|run| Action::Begin(Box::new(run)));
-        }
         run.resume(state, comparison, view.records);
+        if automated && is_at_another_revision(state, bundle) {
+            if let Some(next) = supersedes(view, tracked, comparison) {
+                return Some(Action::Begin(Box::new(next)));
+            }
+            // Its hooks ran for another revision, and there is still an end to be told.
+            run.again(bundle.clone(), comparison, view.records);
+        }
     }
     // What waits is not begun: when its window opens, it is planned on what is known then.
     let next = run.next(view.records, view.approval());
@@ -275,13 +279,15 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         write_or(view, status::compared(view, tracked, &comparison(), progress, None), wake)
     };
     let stopping = is_terminating(view.application);
-    if let Some(reason) = dependencies::blocked(view, &run.bundle).filter(|_| !stopping && !run.begun) {
+    if !stopping
+        && !run.begun
+        && let Some(reason) = dependencies::blocked(view, &run.bundle)
+    {
         return write(Progress::Running(run, &reason), None);
     }
-    let next = match run.stop(view.records).filter(|_| stopping) {
-        Some(next) => next,
-        None if stopping => Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned()),
-        None => run.next(view.records, view.approval()),
+    let next = match stopping {
+        true => run.stop(view.records),
+        false => run.next(view.records, view.approval()),
     };
     let hold = blocked(view, run, &next);
     if is_superseded(run, tracked) && (hold.is_some() || gives_way(&next, run)) {
@@ -452,3 +458,6 @@ pub(super) fn drift(bundle: &Bundle, comparison: &Comparison, records: &Records)
 pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) -> Action {
     if change.is_nothing(view.application) { Action::Idle(wake) } else { Action::Write(Box::new(change)) }
 }
+
+#[cfg(test)]
+mod tests;

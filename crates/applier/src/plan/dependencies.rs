@@ -20,6 +20,15 @@ pub struct Name {
     pub name: String,
 }
 
+impl Name {
+    /// An Application's own.
+    pub fn of(application: &Application) -> Self {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let metadata = &application.metadata;
+        Self { namespace: text(&metadata.namespace), name: text(&metadata.name) }
+    }
+}
+
 /// What is known of another Application.
 #[derive(Clone, Copy, Debug)]
 pub struct Other<'a> {
@@ -75,7 +84,7 @@ pub(super) fn held_by_dependents(view: View<'_>) -> Option<String> {
     if cycle(view.application, view.others).is_some() {
         return None;
     }
-    let dependents = view.others.dependents(&name_of(view.application)).into_iter().filter(|name| {
+    let dependents = view.others.dependents(&Name::of(view.application)).into_iter().filter(|name| {
         let other = view.others.find(name);
         other.is_some_and(|other| other.application.metadata.deletion_timestamp.is_some())
     });
@@ -84,14 +93,9 @@ pub(super) fn held_by_dependents(view: View<'_>) -> Option<String> {
         .then(|| format!("waiting for Applications that depend on it to go first: {}", names.join(", ")))
 }
 
-fn name_of(application: &Application) -> Name {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Name { namespace: text(&application.metadata.namespace), name: text(&application.metadata.name) }
-}
-
 /// The way from an Application back to itself.
 fn cycle(application: &Application, others: &dyn Others) -> Option<Vec<Name>> {
-    let start = name_of(application);
+    let start = Name::of(application);
     let mut seen = Vec::new();
     let mut ways = vec![vec![start.clone()]];
     while let Some(way) = ways.pop() {
@@ -150,6 +154,21 @@ fn runs_older(one: &Bundle, other: &Bundle) -> bool {
     })
 }
 
+/// No Application but one's own.
+#[cfg(test)]
+pub(super) struct Nobody;
+
+#[cfg(test)]
+impl Others for Nobody {
+    fn find(&self, _: &Name) -> Option<Other<'_>> {
+        None
+    }
+
+    fn dependents(&self, _: &Name) -> Vec<Name> {
+        Vec::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, sync::Arc};
@@ -191,7 +210,7 @@ mod tests {
             "status": {"sync": {"status": "Synced", "revision": "a"}, "health": {"status": health}},
         }))
         .expect("an Application");
-        let key = name_of(&application);
+        let key = Name::of(&application);
         house.0.insert(key.clone(), (application, bundle("a", 1)));
         key
     }

@@ -177,7 +177,7 @@ mod tests {
         desired::{self, Owner},
         live::{Record, Records},
         orphans::Orphaned,
-        plan::{Guard, Name, Other, Others, comparison::compare, run::Next},
+        plan::{Guard, comparison::compare, dependencies::Nobody, run::Next},
     };
 
     fn project(spec: Value) -> Project {
@@ -201,18 +201,6 @@ mod tests {
             },
         });
         serde_json::from_value(value).expect("an Application")
-    }
-
-    struct Nobody;
-
-    impl Others for Nobody {
-        fn find(&self, _: &Name) -> Option<Other<'_>> {
-            None
-        }
-
-        fn dependents(&self, _: &Name) -> Vec<Name> {
-            Vec::new()
-        }
     }
 
     fn owner() -> Owner {

@@ -77,13 +77,10 @@ impl Run {
             let found = stale.iter().filter(|(_, record)| wanted(record));
             found.map(|(place, _)| self.tasks[*place].key.clone()).collect()
         };
-        match (keys(Record::is_held_hook), keys(|record| !record.deleting), keys(|_| true)) {
-            (held, ..) if !held.is_empty() => Some(Next::LetGo(held)),
-            (_, left, _) if !left.is_empty() => Some(Next::Discard(left)),
-            (.., going) => {
-                Some(Next::Wait(format!("waiting for deletion of hook {}", going.first()?.short_name())))
-            }
-        }
+        put_away(keys(Record::is_held_hook), keys(|record| !record.deleting)).or_else(|| {
+            let going = keys(|_| true);
+            Some(Next::Wait(format!("waiting for deletion of hook {}", going.first()?.short_name())))
+        })
     }
 
     /// Objects of hooks that are deleted now that the operation has succeeded or failed.
@@ -109,25 +106,18 @@ impl Run {
     pub fn cleared(&self, records: &Records) -> Option<Next> {
         let held = |task: &&Task| task.own(records).is_some_and(Record::is_held_hook);
         let held: Vec<_> = self.tasks.iter().filter(held).map(|task| task.key.clone()).collect();
-        match (held, self.discarded(DeletePolicy::HookSucceeded, records)) {
-            (held, _) if !held.is_empty() => Some(Next::LetGo(held)),
-            (_, doomed) if !doomed.is_empty() => Some(Next::Discard(doomed)),
-            _ => None,
-        }
+        put_away(held, self.discarded(DeletePolicy::HookSucceeded, records))
     }
 
-    /// What is left to do before an operation that somebody stops has ended: its running hooks go.
-    pub fn stop(&self, records: &Records) -> Option<Next> {
+    /// What is left to do of an operation that somebody stops: its running hooks go, then it has ended.
+    pub fn stop(&self, records: &Records) -> Next {
         let running = || self.tasks.iter().filter(|task| task.is_running_hook());
         let keys = |wanted: fn(&Record) -> bool| -> Vec<ObjectKey> {
             let found = running().filter(|task| task.own(records).is_some_and(wanted));
             found.map(|task| task.key.clone()).collect()
         };
-        match (keys(Record::is_held_hook), keys(|record| !record.deleting)) {
-            (held, _) if !held.is_empty() => Some(Next::LetGo(held)),
-            (_, left) if !left.is_empty() => Some(Next::Discard(left)),
-            _ => None,
-        }
+        let ended = || Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned());
+        put_away(keys(Record::is_held_hook), keys(|record| !record.deleting)).unwrap_or_else(ended)
     }
 
     /// Whether a hook runs. Nothing else may begin meanwhile.
@@ -184,5 +174,14 @@ fn end(task: &Task, records: &Records) -> Option<Outcome> {
             let deleted = || Outcome::failed(format!("{} was deleted while it ran", task.key.short_name()));
             record.deleting.then(deleted)
         }
+    }
+}
+
+/// First the finalizers go, then the objects.
+fn put_away(held: Vec<ObjectKey>, doomed: Vec<ObjectKey>) -> Option<Next> {
+    match (held.is_empty(), doomed.is_empty()) {
+        (false, _) => Some(Next::LetGo(held)),
+        (true, false) => Some(Next::Discard(doomed)),
+        (true, true) => None,
     }
 }

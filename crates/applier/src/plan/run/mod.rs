@@ -149,10 +149,16 @@ impl Run {
         records: &Records,
         now: Timestamp,
     ) -> Self {
-        let mut run = Self {
+        let mut run = Self::new(operation, bundle, now);
+        run.set_tasks(comparison, records);
+        run
+    }
+
+    fn new(operation: Operation, bundle: Arc<Bundle>, started_at: Timestamp) -> Self {
+        Self {
             operation,
             bundle,
-            started_at: now,
+            started_at,
             tasks: Vec::new(),
             retries: 0,
             failed_at: None,
@@ -164,9 +170,7 @@ impl Run {
             refused: Vec::new(),
             forbidden: Vec::new(),
             deletes: None,
-        };
-        run.set_tasks(comparison, records);
-        run
+        }
     }
 
     /// Where it has hooks, makes it begin after an operation that ended, by a whole second: hooks are marked with that
@@ -181,23 +185,10 @@ impl Run {
 
     /// Plans the hooks of a phase of an Application's deletion, and goes on where an earlier life was.
     pub fn of_deletion(bundle: Arc<Bundle>, phase: Phase, since: Timestamp, records: &Records) -> Self {
-        let attempt = Attempt { started_at: since, retries: 0 };
-        let mut run = Self {
-            operation: Operation::default(),
-            tasks: tasks::hook_tasks(&bundle, attempt, &[phase]),
-            bundle,
-            started_at: since,
-            retries: 0,
-            failed_at: None,
-            failure: None,
-            announced: true,
-            trouble: None,
-            drift: Vec::new(),
-            begun: false,
-            refused: Vec::new(),
-            forbidden: Vec::new(),
-            deletes: Some(phase),
-        };
+        let mut run = Self::new(Operation::default(), bundle, since);
+        run.tasks = tasks::hook_tasks(&run.bundle, run.attempt(), &[phase]);
+        run.announced = true;
+        run.deletes = Some(phase);
         run.recall(None, records);
         run
     }
