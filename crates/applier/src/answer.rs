@@ -49,8 +49,8 @@ impl LiveService for Answers {
         let GetDiffRequest { namespace, name } = request.into_inner();
         let _permit = self.permits.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
         let Question { suspects, extraneous, revisions } = question(&self.shared.state(), &namespace, &name)?;
-        let looks: Vec<_> = suspects.iter().map(|desired| look(&self.shared, desired).boxed()).collect();
-        let looks = stream::iter(looks).buffer_unordered(self.shared.writes);
+        let looks = stream::iter(suspects).map(|desired| look(&self.shared, desired).boxed());
+        let looks = looks.buffer_unordered(self.shared.writes);
         let mut objects: Vec<ObjectDiff> = looks.try_filter_map(async |diff| Ok(diff)).try_collect().await?;
         objects.extend(extraneous.iter().map(|key| ObjectDiff { extraneous: true, ..named(key) }));
         objects.sort_by(|one, other| order(one).cmp(&order(other)));
@@ -96,7 +96,8 @@ fn question(state: &State, namespace: &str, name: &str) -> Result<Question, Stat
 }
 
 /// How an object differs; None where it does not.
-async fn look(shared: &Shared, desired: &Desired) -> Result<Option<ObjectDiff>, Status> {
+async fn look(shared: &Shared, desired: Arc<Desired>) -> Result<Option<ObjectDiff>, Status> {
+    let desired = &*desired;
     let key = &desired.key;
     let Some(live) = shared.cluster.get(desired).await.map_err(unanswered)? else {
         return Ok(Some(ObjectDiff { missing: true, ..named(key) }));

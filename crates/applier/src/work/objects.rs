@@ -31,15 +31,16 @@ const PATIENT: u32 = 8;
 
 /// Has the API server judge objects that the cheap comparison could not.
 pub async fn inspect(shared: &Shared, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
-    let inspections: Vec<_> = objects.iter().map(|desired| inspect_one(shared, desired).boxed()).collect();
-    let mut inspections = stream::iter(inspections).buffer_unordered(shared.writes);
+    let inspections = stream::iter(objects).map(|desired| inspect_one(shared, desired).boxed());
+    let mut inspections = inspections.buffer_unordered(shared.writes);
     while let Some(outcome) = inspections.next().await {
         outcome?;
     }
     Ok(())
 }
 
-async fn inspect_one(shared: &Shared, desired: &Desired) -> Result<(), Error> {
+async fn inspect_one(shared: &Shared, desired: Arc<Desired>) -> Result<(), Error> {
+    let desired = &*desired;
     let Some(live) = shared.cluster.get(desired).await? else {
         shared.state().records.remove(&desired.key);
         return Ok(());
@@ -105,9 +106,9 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
             other => other?,
         }
     }
-    let one = async |place: usize, task: &Task| (place, do_task(shared, task, &how).await);
-    let jobs: Vec<_> = tasks.iter().map(|(place, task)| one(*place, task).boxed()).collect();
-    let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
+    let one = async |index: usize| (tasks[index].0, do_task(shared, &tasks[index].1, &how).await);
+    let mut jobs =
+        stream::iter(0..tasks.len()).map(|index| one(index).boxed()).buffer_unordered(shared.writes);
     let span = tracing::info_span!("apply", objects = tasks.len(), dry_run = how.dry_run);
     let mut unanswered = None;
     while let Some((place, outcome)) = jobs.next().instrument(span.clone()).await {
@@ -247,8 +248,9 @@ pub async fn delete(
 ) -> Result<(), Error> {
     let again = shared.state().apps.get(uid).is_some_and(|app| app.failures > 0);
     let pruning = Pruning { propagation, dry_run: false, again };
-    let jobs: Vec<_> = objects.iter().map(|key| delete_once(shared, key, pruning).boxed()).collect();
-    let mut jobs = stream::iter(jobs).buffer_unordered(shared.writes);
+    let one = async |index: usize| delete_once(shared, &objects[index], pruning).await;
+    let jobs = stream::iter(0..objects.len()).map(|index| one(index).boxed());
+    let mut jobs = jobs.buffer_unordered(shared.writes);
     while let Some(outcome) = jobs.next().await {
         outcome?;
         shared.state().take_along(uid, 1);
