@@ -1,4 +1,8 @@
 //! `status` of an Application: what is known about it and what was done.
+//!
+//! Its two long lists are shared: an application of thousands of objects is copied for each decision about it.
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +29,7 @@ use crate::time::Time;
 pub struct ApplicationStatus {
     /// Every managed object, sorted by group, kind, namespace and name.
     #[serde(skip_serializing_if = "is_default")]
-    pub resources: Vec<ResourceStatus>,
+    pub resources: Arc<Vec<ResourceStatus>>,
     /// Whether the cluster matches, and which revision it was compared with.
     #[serde(skip_serializing_if = "is_default")]
     pub sync: Option<SyncStatus>,

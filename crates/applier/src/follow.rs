@@ -4,19 +4,17 @@
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
-use ithaca_api::Application;
 use ithaca_chassis::ReadyFlag;
 use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api,
+    Api, Resource, ResourceExt,
     api::PartialObjectMeta,
-    core::{ApiResource, GroupVersionKind},
     runtime::{WatchStreamExt, watcher},
 };
 
 use crate::{
-    cluster::{self, Event, Served},
+    cluster::{self, Event, Served, Told},
     error::Error,
     live::{self, Record, Verdict},
     object::{GroupKind, Kind, ObjectKey},
@@ -53,28 +51,23 @@ pub async fn bundles(shared: Arc<Shared>) {
 
 /// Follows the Applications.
 pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
-    let kind = GroupVersionKind::gvk(ithaca_api::GROUP, ithaca_api::VERSION, "Application");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "applications");
-    let served = Served { resource, namespaced: true, watchable: true };
-    let mut events = pin!(cluster::watch(shared.cluster.client(), &served, Some(&shared.namespace)));
+    let mut events = pin!(cluster::watch_applications(shared.cluster.client(), &shared.namespace));
     let mut listed = HashSet::new();
     let mut before = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => {
+            Ok(watcher::Event::Init) => {
                 listed.clear();
                 before = known(&shared);
             }
-            Ok(Event::InitApply(passing)) => listed.extend(put_application(&shared, passing.value)),
-            Ok(Event::Apply(passing)) => drop(put_application(&shared, passing.value)),
-            Ok(Event::Delete(passing)) => {
-                if let Ok(application) = serde_json::from_value::<Application>(passing.value)
-                    && let Some(uid) = application.metadata.uid
-                {
-                    remove_application(&shared, &uid);
+            Ok(watcher::Event::InitApply(told)) => listed.extend(put_application(&shared, told)),
+            Ok(watcher::Event::Apply(told)) => drop(put_application(&shared, told)),
+            Ok(watcher::Event::Delete(told)) => {
+                if let Some(uid) = &told.meta().uid {
+                    remove_application(&shared, uid);
                 }
             }
-            Ok(Event::InitDone) => {
+            Ok(watcher::Event::InitDone) => {
                 settle(&shared, before.iter().filter(|uid| !listed.contains(*uid)));
                 ready.set(true);
             }
@@ -86,9 +79,9 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
     }
 }
 
-fn put_application(shared: &Shared, value: serde_json::Value) -> Option<Uid> {
-    let name = value.pointer("/metadata/name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
-    match serde_json::from_value::<Application>(value) {
+fn put_application(shared: &Shared, told: Told) -> Option<Uid> {
+    let name = told.name_any();
+    match told.application {
         Ok(application) => {
             let uid = application.metadata.uid.as_deref().map(Uid::from);
             let mut state = shared.state();

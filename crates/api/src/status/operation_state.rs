@@ -1,5 +1,7 @@
 //! `status.operationState`: the operation that runs or ran last, and what it did to each object.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +42,7 @@ pub struct OperationState {
 pub struct SyncOperationResult {
     /// Object by object.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub resources: Vec<ResourceResult>,
+    pub resources: Arc<Vec<ResourceResult>>,
     /// The revision applied.
     pub revision: String,
     /// The source applied.

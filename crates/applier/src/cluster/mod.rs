@@ -4,12 +4,14 @@
 //! What it does not do: decide.
 
 mod account;
+mod applications;
 mod kinds;
 mod ready;
 mod watch;
 mod write;
 
 pub use account::acting_as;
+pub use applications::{Told, watch_applications};
 pub use kinds::Served;
 pub use watch::{Event, patience, watch};
 

@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::Served;
 
 /// Objects listed in one page: what has to be held in memory at once.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 
 /// An object as it passes by.
 #[derive(Clone, Debug)]

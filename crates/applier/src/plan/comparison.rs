@@ -2,7 +2,7 @@
 //!
 //! What comes in: a bundle and the records. What goes out: the state of each object and of the whole.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use ithaca_api::{
     HealthStatusCode, SyncOptions, SyncStatusCode,
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Every object, sorted as `status.resources` is.
-    pub resources: Vec<ResourceStatus>,
+    pub resources: Arc<Vec<ResourceStatus>>,
     /// Places in the bundle's objects of those whose difference only the API server can judge.
     pub undecided: Vec<usize>,
     /// Places in the bundle's objects of those that are missing or differ.
@@ -79,7 +79,7 @@ impl Comparison {
 pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &Records) -> Comparison {
     let mut comparison = Comparison { health: HealthStatusCode::Healthy, ..Comparison::default() };
     let mut wanted = HashSet::with_capacity(bundle.assembly.objects.len());
-    let mut healths = Vec::new();
+    let (mut healths, mut resources) = (Vec::new(), Vec::new());
     for (place, desired) in bundle.assembly.objects.iter().enumerate() {
         wanted.insert(&desired.key);
         let record = records.get(&desired.key);
@@ -101,17 +101,17 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
         healths.extend(
             record.filter(|_| !desired.ignores_health).and_then(|r| r.health.as_ref()).map(|h| h.status),
         );
-        comparison.resources.push(wanted_status(desired, record, code));
+        resources.push(wanted_status(desired, record, code));
     }
     let skipped: HashSet<&ObjectKey> = bundle.assembly.skipped.iter().collect();
     for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
         if record.hook.is_some() || skipped.contains(key) {
-            comparison.resources.push(uncounted_status(key, record));
+            resources.push(uncounted_status(key, record));
             comparison.held.extend(record.is_held_hook().then(|| key.clone()));
             continue;
         }
         comparison.live += 1;
-        comparison.resources.push(extra_status(key, record));
+        resources.push(extra_status(key, record));
         comparison.extras.push(key.clone());
         if record.ignores_extraneous {
             continue;
@@ -123,12 +123,13 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
         }
     }
     for (key, _) in &bundle.assembly.unknown {
-        comparison.resources.push(unknown_status(key));
+        resources.push(unknown_status(key));
     }
     comparison.unserved = !bundle.assembly.is_whole();
     comparison.extras.sort();
     comparison.prunable.sort();
-    comparison.resources.sort_by(|a, b| order(a).cmp(&order(b)));
+    resources.sort_by(|a, b| order(a).cmp(&order(b)));
+    comparison.resources = Arc::new(resources);
     let nothing_lives = bundle.assembly.objects.iter().all(|desired| records.get(&desired.key).is_none());
     comparison.health = match nothing_lives && !bundle.assembly.objects.is_empty() {
         true => HealthStatusCode::Missing,
@@ -203,8 +204,6 @@ fn order(resource: &ResourceStatus) -> (&str, &str, &str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;

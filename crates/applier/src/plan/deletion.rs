@@ -226,7 +226,7 @@ fn is_itself(key: &ObjectKey, application: &Application) -> bool {
 
 /// The kinds of what was managed before, as the status tells.
 pub(super) fn inventory(application: &Application) -> Vec<Kind> {
-    let resources = application.status.iter().flat_map(|status| &status.resources);
+    let resources = application.status.iter().flat_map(|status| status.resources.iter());
     let known = resources.filter(|resource| !resource.kind.is_empty());
     known
         .map(|resource| Kind {

@@ -10,6 +10,7 @@ mod deletion;
 mod dependencies;
 mod facts;
 mod guard;
+mod patch;
 mod permission;
 mod run;
 mod size;

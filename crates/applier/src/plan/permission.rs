@@ -4,7 +4,7 @@
 //! What comes in: the view and, for objects, a comparison. What goes out: reasons, in Argo CD's words where scripts
 //! look for them, and the time at which to ask again.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use ithaca_api::{SyncStatusCode, project::Gate, without_credentials};
 use jiff::Timestamp;
@@ -101,7 +101,7 @@ pub(super) fn forbid(view: View<'_>, bundle: &Bundle, comparison: &mut Compariso
     comparison.undecided.retain(is_free);
     comparison.out_of_sync.retain(is_free);
     comparison.unserved |= !forbidden.is_empty();
-    comparison.resources.retain_mut(|resource| {
+    Arc::make_mut(&mut comparison.resources).retain_mut(|resource| {
         let key = ObjectKey::new(&resource.group, &resource.kind, &resource.namespace, &resource.name);
         if barred.contains(&key) {
             let of_its_kind = permits_kind(project, &key);

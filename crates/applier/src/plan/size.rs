@@ -3,7 +3,7 @@
 //! What comes in: a whole status. What goes out: the same, or with the least interesting left out. What failed, what
 //! differs, hooks, and one object of each kind always stay: the kinds are the inventory that a deletion starts from.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use ithaca_api::{
     ApplicationStatus, HealthStatusCode, SyncStatusCode,
@@ -39,7 +39,7 @@ fn results(status: &ApplicationStatus) -> Option<&Vec<ResourceResult>> {
 }
 
 fn results_mut(status: &mut ApplicationStatus) -> Option<&mut Vec<ResourceResult>> {
-    Some(&mut status.operation_state.as_mut()?.sync_result.as_mut()?.resources)
+    Some(Arc::make_mut(&mut status.operation_state.as_mut()?.sync_result.as_mut()?.resources))
 }
 
 /// Whether a result says only that all went as it should.
@@ -63,7 +63,7 @@ fn results_as_expected(status: &mut ApplicationStatus) {
 
 fn resources_as_expected(status: &mut ApplicationStatus) {
     let mut kinds = HashSet::new();
-    status.resources.retain(|resource| {
+    Arc::make_mut(&mut status.resources).retain(|resource| {
         let first = kinds.insert((resource.group.clone(), resource.kind.clone()));
         first || !is_well(resource)
     });
@@ -103,10 +103,12 @@ mod tests {
             images: vec!["registry.example.com/team/image:1.2.3".to_owned()],
             ..ResourceResult::default()
         };
-        let results =
-            SyncOperationResult { resources: (0..objects).map(result).collect(), ..Default::default() };
+        let results = SyncOperationResult {
+            resources: Arc::new((0..objects).map(result).collect()),
+            ..Default::default()
+        };
         ApplicationStatus {
-            resources: (0..objects).map(resource).collect(),
+            resources: Arc::new((0..objects).map(resource).collect()),
             operation_state: Some(OperationState {
                 operation: Operation::default(),
                 phase: OperationPhase::Failed,

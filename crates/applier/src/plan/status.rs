@@ -9,12 +9,12 @@ use ithaca_api::{
     sync_options::{self, Place},
 };
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 
 use super::{
     comparison::Comparison,
     decide::{self, View},
     deletion,
+    patch::Patch,
     run::{Run, Strayed},
     size,
 };
@@ -76,24 +76,15 @@ impl Change {
             && application.status.as_ref() == Some(&self.status)
     }
 
-    /// The merge patch; None for the version means that it is written whatever was written meanwhile.
-    pub fn patch(&self, application: &Application) -> Value {
-        let before = serde_json::to_value(application.status.clone().unwrap_or_default()).unwrap_or_default();
-        let after = serde_json::to_value(&self.status).unwrap_or_default();
-        let mut patch = Map::new();
-        patch.insert("status".to_owned(), merge_patch(&before, &after));
-        let mut metadata = Map::new();
-        if let Some(version) = &application.metadata.resource_version {
-            metadata.insert("resourceVersion".to_owned(), Value::from(version.as_str()));
-        }
-        if self.clears_refresh {
-            metadata.insert("annotations".to_owned(), json!({ithaca_api::annotation::REFRESH: null}));
-        }
-        if self.clears_operation {
-            patch.insert("operation".to_owned(), Value::Null);
-        }
-        patch.insert("metadata".to_owned(), Value::Object(metadata));
-        Value::Object(patch)
+    /// What has to be sent to make the Application say so.
+    pub fn patch(&self, application: &Application) -> Patch<'_> {
+        Patch::new(application, self)
+    }
+
+    /// The Application as it is once the change is written.
+    pub fn applied_to(&self, application: Application) -> Application {
+        let operation = application.operation.filter(|_| !self.clears_operation);
+        Application { operation, status: Some(self.status.clone()), ..application }
     }
 }
 
@@ -423,28 +414,5 @@ fn keep_times(status: &mut ApplicationStatus, before: &ApplicationStatus, now: T
     if let Some(health) = &mut status.health {
         let known = before.health.as_ref().filter(|before| before.status == health.status);
         health.last_transition_time = known.map_or(Some(now), |known| known.last_transition_time);
-    }
-}
-
-/// The JSON merge patch (RFC 7386) that turns `before` into `after`.
-fn merge_patch(before: &Value, after: &Value) -> Value {
-    let (Value::Object(before), Value::Object(after)) = (before, after) else { return after.clone() };
-    let removed = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(|(key, value)| {
-        let patch = before.get(key).map_or_else(|| value.clone(), |before| merge_patch(before, value));
-        (key.clone(), patch)
-    });
-    Value::Object(removed.chain(changed).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_merge_patch_says_only_what_changed() {
-        let before = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": [1]});
-        let after = json!({"a": 1, "b": {"c": 2}, "e": [2]});
-        assert_eq!(merge_patch(&before, &after), json!({"b": {"c": 2, "d": null}, "e": [2]}));
     }
 }

@@ -1,12 +1,15 @@
 //! Writing on Applications: their status, and their finalizers when they go. Optimistic concurrency decides between
 //! two that believe they own an Application; who loses reads it again.
 
+use std::fmt::Debug;
+
 use ithaca_api::{Application, OperationPhase};
 use jiff::Timestamp;
 use kube::{
     Api,
     api::{Patch, PatchParams},
 };
+use serde::Serialize;
 use serde_json::json;
 
 use super::set_run;
@@ -26,8 +29,9 @@ pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Err
     }) else {
         return Ok(());
     };
-    let patch = change.patch(&before);
-    let Some(after) = patch_application(shared, uid, &before, patch).await? else { return Ok(()) };
+    let written = change.applied_to(before.clone());
+    let patched = Box::pin(patch_application(shared, uid, written, change.patch(&before)));
+    let Some(after) = patched.await? else { return Ok(()) };
     {
         let mut state = shared.state();
         if let Some(app) = state.apps.get_mut(uid) {
@@ -59,23 +63,25 @@ pub async fn set_finalizers(shared: &Shared, uid: &Uid, finalizers: &[String]) -
     };
     let version = application.metadata.resource_version.clone();
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
-    patch_application(shared, uid, &application, patch).await.map(drop)
+    Box::pin(patch_application(shared, uid, application, patch)).await.map(drop)
 }
 
-/// Patches the version that was decided on. Where that is no longer the newest, nothing is written and the newest is
-/// read, to decide again.
+/// Patches the version that was decided on, and returns the Application as it is then: with the new metadata, and else
+/// as `written` says. Where the version is no longer the newest, nothing is written and the newest is read, to decide
+/// again. The API server is not asked to repeat what it was told: that may be long.
 async fn patch_application(
     shared: &Shared,
     uid: &Uid,
-    application: &Application,
-    patch: serde_json::Value,
+    written: Application,
+    patch: impl Serialize + Debug,
 ) -> Result<Option<Application>, Error> {
-    let metadata = &application.metadata;
+    let metadata = &written.metadata;
     let (name, namespace) = (metadata.name.as_deref().unwrap_or_default(), metadata.namespace.as_deref());
     let api: Api<Application> = Api::namespaced(shared.cluster.client(), namespace.unwrap_or_default());
     let what = format!("Application {name}");
-    match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(after) => {
+    match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(answer) => {
+            let after = Application { metadata: answer.metadata, ..written };
             let mut state = shared.state();
             // The watch may have told meanwhile that it is gone: its last finalizer went with this very patch.
             if state.apps.contains_key(uid) {

@@ -128,7 +128,7 @@ impl Run {
     /// Takes over what an earlier life of the applier knew of this attempt's hooks: what it recorded, and what it had
     /// started.
     pub(super) fn recall(&mut self, recorded: Option<&SyncOperationResult>, records: &Records) {
-        let results = recorded.into_iter().flat_map(|result| &result.resources);
+        let results = recorded.into_iter().flat_map(|result| result.resources.iter());
         let results: Vec<_> = results.filter(|result| !result.hook_type.is_empty()).collect();
         for task in self.tasks.iter_mut().filter(|task| task.hook().is_some()) {
             let known = results.iter().find(|result| {

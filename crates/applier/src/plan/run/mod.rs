@@ -240,7 +240,7 @@ impl Run {
         let mut sources: Vec<_> = self.bundle.sources.iter().map(|source| source.source.clone()).collect();
         let several =
             self.operation.sync.as_ref().is_some_and(|sync| !sync.revisions.is_empty()) || sources.len() > 1;
-        let resources = self.tasks.iter().filter_map(resource_result).collect();
+        let resources = Arc::new(self.tasks.iter().filter_map(resource_result).collect());
         let mut result = SyncOperationResult { resources, ..SyncOperationResult::default() };
         if several {
             (result.revisions, result.sources) = (revisions, sources);
