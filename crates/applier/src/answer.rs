@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 use crate::{
+    cluster::Cluster,
     desired::Desired,
     error::Error,
     judge::{self, Shown},
@@ -48,8 +49,9 @@ impl LiveService for Answers {
     async fn get_diff(&self, request: Request<GetDiffRequest>) -> Result<Response<GetDiffResponse>, Status> {
         let GetDiffRequest { namespace, name } = request.into_inner();
         let _permit = self.permits.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
-        let Question { suspects, extraneous, revisions } = question(&self.shared.state(), &namespace, &name)?;
-        let looks = stream::iter(suspects).map(|desired| look(&self.shared, desired).boxed());
+        let Question { cluster, suspects, extraneous, revisions } =
+            question(&self.shared.state(), &namespace, &name)?;
+        let looks = stream::iter(suspects).map(|desired| look(&cluster, desired).boxed());
         let looks = looks.buffer_unordered(self.shared.writes);
         let mut objects: Vec<ObjectDiff> = looks.try_filter_map(async |diff| Ok(diff)).try_collect().await?;
         objects.extend(extraneous.iter().map(|key| ObjectDiff { extraneous: true, ..named(key) }));
@@ -61,6 +63,8 @@ impl LiveService for Answers {
 /// What has to be looked at.
 #[derive(Debug)]
 struct Question {
+    /// Where.
+    cluster: Arc<Cluster>,
     /// Objects that differ or may, in whatever does not count too.
     suspects: Vec<Arc<Desired>>,
     /// Objects that Git no longer wants.
@@ -81,14 +85,21 @@ fn question(state: &State, namespace: &str, name: &str) -> Result<Question, Stat
         let why = why.map_or("nothing was rendered yet", |failure| failure.message.as_str());
         return Err(Status::failed_precondition(format!("failed to compare Application {name}: {why}")));
     };
+    let there = state.clusters.of(&app.application);
+    let there = there.ok_or_else(|| {
+        Status::failed_precondition(format!(
+            "failed to compare Application {name}: it goes to no known cluster"
+        ))
+    })?;
     let is_settled = |desired: &Desired| {
-        let record = state.records.get(&desired.key).filter(|record| record.judged_for == desired.hash);
+        let record = there.records.get(&desired.key).filter(|record| record.judged_for == desired.hash);
         desired.ignored.is_none() && record.is_some_and(|record| record.verdict == Verdict::Synced)
     };
     let objects = &bundle.assembly.objects;
     let wanted: HashSet<_> = objects.iter().map(|desired| &desired.key).collect();
-    let tracked = state.records.tracked_by(&app.owner.instance).map(|(key, _)| key);
+    let tracked = there.records.tracked_by(&app.owner.instance).map(|(key, _)| key);
     Ok(Question {
+        cluster: there.cluster.clone(),
         suspects: objects.iter().filter(|desired| !is_settled(desired)).cloned().collect(),
         extraneous: tracked.filter(|key| !wanted.contains(key)).cloned().collect(),
         revisions: bundle.revisions(),
@@ -96,13 +107,13 @@ fn question(state: &State, namespace: &str, name: &str) -> Result<Question, Stat
 }
 
 /// How an object differs; None where it does not.
-async fn look(shared: &Shared, desired: Arc<Desired>) -> Result<Option<ObjectDiff>, Status> {
+async fn look(cluster: &Cluster, desired: Arc<Desired>) -> Result<Option<ObjectDiff>, Status> {
     let desired = &*desired;
     let key = &desired.key;
-    let Some(live) = shared.cluster.get(desired).await.map_err(unanswered)? else {
+    let Some(live) = cluster.get(desired).await.map_err(unanswered)? else {
         return Ok(Some(ObjectDiff { missing: true, ..named(key) }));
     };
-    let applied = match shared.cluster.apply_known(desired, true).await {
+    let applied = match cluster.apply_known(desired, true).await {
         Ok((applied, _)) => applied,
         Err(error) if error.is_passing() => return Err(unanswered(error)),
         Err(error) => return Ok(Some(ObjectDiff { rejected: error.to_string(), ..named(key) })),

@@ -14,11 +14,11 @@ use kube::{
 };
 
 use crate::{
-    cluster::{self, Event, Served, Told},
+    cluster::{self, Cluster, Event, Served, Told},
     error::Error,
-    live::{self, Record, Verdict},
+    live::{self, Record, Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
-    service::Shared,
+    service::{Shared, Site},
     state::Uid,
 };
 
@@ -26,9 +26,9 @@ use crate::{
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Asks for the cluster's kinds until it answers. Returns whether they are others than before.
-pub async fn discover_patiently(shared: &Shared) -> bool {
+pub async fn discover_patiently(cluster: &Cluster) -> bool {
     loop {
-        match shared.cluster.discover().await {
+        match cluster.discover().await {
             Ok(changed) => return changed,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
@@ -51,7 +51,7 @@ pub async fn bundles(shared: Arc<Shared>) {
 
 /// Follows the Applications.
 pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
-    let mut events = pin!(cluster::watch_applications(shared.cluster.client(), &shared.namespace));
+    let mut events = pin!(cluster::watch_applications(shared.home.client(), &shared.namespace));
     let mut listed = HashSet::new();
     let mut before = HashSet::new();
     while let Some(event) = events.next().await {
@@ -148,72 +148,74 @@ pub fn forget_operation(shared: &Shared, uid: &Uid) {
 }
 
 /// Follows the definitions of kinds: when they change, the cluster is asked again what it serves.
-pub async fn definitions(shared: Arc<Shared>) {
-    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(shared.cluster.client());
+pub async fn definitions(site: Site) {
+    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(site.cluster.client());
     let mut events =
         pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(cluster::patience()));
-    while next_definition(&shared, &mut events).await {
-        while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&shared, &mut events)).await {}
-        rediscover(&shared).await;
-        doubt_unknown(&shared);
+    while next_definition(&site, &mut events).await {
+        while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&site, &mut events)).await {}
+        rediscover(&site).await;
+        doubt_unknown(&site);
     }
 }
 
-async fn next_definition<S>(shared: &Shared, events: &mut S) -> bool
+async fn next_definition<S>(site: &Site, events: &mut S) -> bool
 where
     S: Stream<Item = watcher::Result<watcher::Event<PartialObjectMeta<CustomResourceDefinition>>>> + Unpin,
 {
     let event = events.next().await;
     if let Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_))) = event {
-        shared.cluster.note_definition();
+        site.cluster.note_definition();
     }
     event.is_some()
 }
 
 /// Has objects judged again whose unknown fields may be known now.
-fn doubt_unknown(shared: &Shared) {
-    let mut state = shared.state();
-    let doubted = state.records.doubt_unknown();
-    let wanted = doubted.iter().filter_map(|key| state.wanted(key));
-    wanted.for_each(|(uid, _)| shared.queue.dirty(uid));
+fn doubt_unknown(site: &Site) {
+    site.holdings(|there| {
+        let doubted = there.records.doubt_unknown();
+        let wanted = doubted.iter().filter_map(|key| there.wanted(key));
+        wanted.for_each(|(uid, _)| site.queue.dirty(uid));
+    });
 }
 
 /// Asks the cluster again what it serves.
-pub async fn rediscover(shared: &Shared) {
-    if discover_patiently(shared).await {
-        let mut state = shared.state();
-        state.epoch += 1;
-        state.projects.note_kinds();
-        // Kinds that nothing served were noted as empty; they may be served now.
-        for kind in state.records.unserved() {
-            state.records.unwatch(&kind);
-        }
-        drop(state);
-        shared.dirty_all();
+pub async fn rediscover(site: &Site) {
+    if discover_patiently(&site.cluster).await {
+        site.holdings(|there| {
+            there.epoch += 1;
+            // Kinds that nothing served were noted as empty; they may be served now.
+            for kind in there.records.unserved() {
+                there.records.unwatch(&kind);
+            }
+        });
+        site.state().projects.note_kinds();
+        site.dirty_all();
     }
 }
 
 /// Starts to watch a kind. A kind that the cluster does not serve has no objects.
-pub fn watch_kind(shared: &Arc<Shared>, kind: &Kind) {
+pub fn watch_kind(site: &Site, kind: &Kind) {
     let group_kind = kind.group_kind();
-    let served = shared.cluster.served(kind).or_else(|| shared.cluster.served_any(&group_kind));
-    let mut state = shared.state();
-    if state.records.is_watched(&group_kind) {
-        return;
-    }
-    match served.filter(|served| served.watchable) {
-        Some(served) => {
-            state.records.set_watched(group_kind.clone(), false);
-            tokio::spawn(objects(shared.clone(), group_kind, served));
+    let served = site.cluster.served(kind).or_else(|| site.cluster.served_any(&group_kind));
+    site.records(|records| {
+        if records.is_watched(&group_kind) {
+            return;
         }
-        None => state.records.set_unserved(group_kind),
-    }
+        match served.filter(|served| served.watchable) {
+            Some(served) => {
+                records.set_watched(group_kind.clone(), false);
+                tokio::spawn(objects(site.clone(), group_kind, served));
+            }
+            None => records.set_unserved(group_kind),
+        }
+    });
 }
 
 /// Follows the objects of one kind until the cluster no longer serves it.
-async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
-    let watch = || Box::pin(cluster::watch(shared.cluster.client(), &served, None));
-    let (mut events, mut changes) = (watch(), shared.settings.changes(&kind));
+async fn objects(site: Site, kind: GroupKind, served: Served) {
+    let watch = || Box::pin(cluster::watch(site.cluster.client(), &served, None));
+    let (mut events, mut changes) = (watch(), site.settings.changes(&kind));
     let mut seen = HashSet::new();
     loop {
         let event = tokio::select! {
@@ -227,29 +229,29 @@ async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
         let Some(event) = event else { return };
         match event {
             Ok(Event::Init) => seen.clear(),
-            Ok(Event::InitApply(passing)) => seen.extend(judge(&shared, &kind, &passing.value).await),
-            Ok(Event::Apply(passing)) => drop(judge(&shared, &kind, &passing.value).await),
+            Ok(Event::InitApply(passing)) => seen.extend(judge(&site, &kind, &passing.value).await),
+            Ok(Event::Apply(passing)) => drop(judge(&site, &kind, &passing.value).await),
             Ok(Event::Delete(passing)) => {
                 if let Some(key) = ObjectKey::of(&kind, &passing.value) {
-                    remove(&shared, &key, live::version(&passing.value));
+                    remove(&site, &key, live::version(&passing.value));
                 }
             }
             Ok(Event::InitDone) => {
-                let known = shared.state().records.of_kind(&kind);
-                known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&shared, key, None));
+                let known = site.records(|records| records.of_kind(&kind)).unwrap_or_default();
+                known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&site, key, None));
                 seen = HashSet::new();
-                shared.state().records.set_watched(kind.clone(), true);
-                shared.dirty_all();
+                site.records(|records| records.set_watched(kind.clone(), true));
+                site.dirty_all();
             }
             Err(error) => {
                 tracing::debug!(%error, ?kind, "a watch was interrupted");
-                note_refusal(&shared, &kind, &error).await;
+                note_refusal(&site, &kind, &error).await;
                 if is_gone(&error)
-                    && shared.cluster.discover().await.is_ok()
-                    && shared.cluster.served_any(&kind).is_none()
+                    && site.cluster.discover().await.is_ok()
+                    && site.cluster.served_any(&kind).is_none()
                 {
-                    shared.state().records.unwatch(&kind);
-                    shared.dirty_all();
+                    site.records(|records| records.unwatch(&kind));
+                    site.dirty_all();
                     return;
                 }
             }
@@ -258,15 +260,14 @@ async fn objects(shared: Arc<Shared>, kind: GroupKind, served: Served) {
 }
 
 /// A kind that the API server, once it is ready, refuses to list holds up whoever manages objects of it: they are told.
-async fn note_refusal(shared: &Shared, kind: &GroupKind, error: &watcher::Error) {
+async fn note_refusal(site: &Site, kind: &GroupKind, error: &watcher::Error) {
     let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else { return };
     if status.code == 404 || !Error::is_about_the_object(status.code, &status.message) {
         return;
     }
-    if shared.cluster.discover().await.is_ok()
-        && shared.state().records.set_refused(kind, status.message.clone())
-    {
-        shared.dirty_all();
+    let refused = |records: &mut Records| records.set_refused(kind, status.message.clone());
+    if site.cluster.discover().await.is_ok() && site.records(refused) == Some(true) {
+        site.dirty_all();
     }
 }
 
@@ -280,16 +281,16 @@ fn is_gone(error: &watcher::Error) -> bool {
 }
 
 /// Looks at a live object as it passes by, and wakes whom it concerns if anything about it changed.
-async fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> Option<ObjectKey> {
+async fn judge(site: &Site, kind: &GroupKind, live: &serde_json::Value) -> Option<ObjectKey> {
     let key = ObjectKey::of(kind, live)?;
-    let scripted = shared.settings.scripted_health(&key, live).await;
-    let mut state = shared.state();
-    let mut record = {
-        let desired = state.wanted(&key).map(|(_, desired)| desired.as_ref());
-        Record::of(&key, live, desired, state.records.get(&key))
-    };
+    let scripted = site.settings.scripted_health(&key, live).await;
+    let mut state = site.state();
+    let there = state.clusters.get_mut(site.cluster.id())?;
+    let wanted = there.wanted(&key).map(|(uid, desired)| (uid.clone(), desired.clone()));
+    let desired = wanted.as_ref().map(|(_, desired)| desired.as_ref());
+    let before = there.records.get(&key);
+    let mut record = Record::of(&key, live, desired, before);
     record.overrule_health(scripted);
-    let before = state.records.get(&key);
     let changed = before.is_none_or(|before| {
         before.verdict != record.verdict
             || before.health != record.health
@@ -299,19 +300,20 @@ async fn judge(shared: &Shared, kind: &GroupKind, live: &serde_json::Value) -> O
             || (record.verdict == Verdict::Undecided && before.fingerprint != record.fingerprint)
     });
     let instances = [before.and_then(|before| before.instance.clone()), record.instance.clone()];
-    state.records.put(key.clone(), record);
+    there.records.put(key.clone(), record);
     if changed {
-        let wanted = state.wanted(&key).map(|(uid, _)| uid);
+        let wanted = wanted.iter().map(|(uid, _)| uid);
         let tracked = instances.iter().flatten().filter_map(|instance| state.by_instance(instance));
-        wanted.into_iter().chain(tracked).for_each(|uid| shared.queue.dirty(uid));
+        wanted.chain(tracked).for_each(|uid| site.queue.dirty(uid));
     }
     Some(key)
 }
 
-fn remove(shared: &Shared, key: &ObjectKey, version: Option<u64>) {
-    let mut state = shared.state();
-    let instance = state.records.remove_at(key, version).and_then(|record| record.instance);
-    let wanted = state.wanted(key).map(|(uid, _)| uid);
+fn remove(site: &Site, key: &ObjectKey, version: Option<u64>) {
+    let mut state = site.state();
+    let Some(there) = state.clusters.get_mut(site.cluster.id()) else { return };
+    let instance = there.records.remove_at(key, version).and_then(|record| record.instance);
+    let wanted = there.wanted(key).map(|(uid, _)| uid.clone());
     let tracked = instance.iter().filter_map(|instance| state.by_instance(instance));
-    wanted.into_iter().chain(tracked).for_each(|uid| shared.queue.dirty(uid));
+    wanted.iter().chain(tracked).for_each(|uid| site.queue.dirty(uid));
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod bundle;
 mod cluster;
+mod clusters;
 mod desired;
 mod error;
 mod follow;

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use ithaca_api::{SyncOptions, annotation, tracking::TrackingId};
@@ -190,6 +190,12 @@ enum Watch {
 }
 
 impl Records {
+    /// Those of a cluster of which nothing is known.
+    pub fn none() -> &'static Self {
+        static NONE: LazyLock<Records> = LazyLock::new(Records::default);
+        &NONE
+    }
+
     /// The record of an object.
     pub fn get(&self, key: &ObjectKey) -> Option<&Record> {
         self.records.get(key)

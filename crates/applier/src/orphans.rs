@@ -25,9 +25,10 @@ use tokio::task::AbortHandle;
 
 use crate::{
     cluster::{self, Served},
+    clusters::Holdings,
     object::{GroupKind, ObjectKey},
     projects::Project,
-    service::Shared,
+    service::{Shared, Site},
 };
 
 /// Objects listed in one page.
@@ -69,6 +70,12 @@ pub struct Orphans {
 struct Watch {
     complete: bool,
     task: AbortHandle,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Orphans {
@@ -125,25 +132,30 @@ fn counts(project: &Project, key: &ObjectKey) -> bool {
 
 /// Watches what has to be watched now: nothing where no project asks.
 pub fn settle(shared: &Arc<Shared>) {
-    let mut state = shared.state();
-    if !state.projects.ask_for_orphans() {
-        let asked = std::mem::take(&mut state.orphans);
-        asked.watches.values().for_each(|watch| watch.task.abort());
+    let clusters: Vec<_> = shared.state().clusters.all().map(|there| there.cluster.clone()).collect();
+    clusters.into_iter().for_each(|cluster| settle_at(&Site::new(shared, cluster)));
+}
+
+fn settle_at(site: &Site) {
+    let mut kinds = site.cluster.namespaced_kinds();
+    kinds.retain(|kind, _| !is_of_the_cluster(kind));
+    let mut state = site.state();
+    let asked = state.projects.ask_for_orphans();
+    let Some(there) = state.clusters.get_mut(site.cluster.id()) else { return };
+    let orphans = &mut there.orphans;
+    if !asked {
+        *orphans = Orphans::default();
         return;
     }
-    let mut kinds = shared.cluster.namespaced_kinds();
-    kinds.retain(|kind, _| !is_of_the_cluster(kind));
-    let known: Vec<_> = state.orphans.watches.keys().cloned().collect();
+    let known: Vec<_> = orphans.watches.keys().cloned().collect();
     for kind in known.iter().filter(|kind| !kinds.contains_key(*kind)) {
-        if let Some(watch) = state.orphans.watches.remove(kind) {
-            watch.task.abort();
-        }
-        state.orphans.retain(kind, &HashSet::new());
+        orphans.watches.remove(kind);
+        orphans.retain(kind, &HashSet::new());
     }
     for (kind, served) in kinds {
-        state.orphans.watches.entry(kind.clone()).or_insert_with(|| Watch {
+        orphans.watches.entry(kind.clone()).or_insert_with(|| Watch {
             complete: false,
-            task: tokio::spawn(follow(shared.clone(), kind, served)).abort_handle(),
+            task: tokio::spawn(follow(site.clone(), kind, served)).abort_handle(),
         });
     }
 }
@@ -155,8 +167,8 @@ fn is_of_the_cluster(kind: &GroupKind) -> bool {
 }
 
 /// Follows the objects of one kind, by their metadata alone.
-async fn follow(shared: Arc<Shared>, kind: GroupKind, served: Served) {
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(shared.cluster.client(), &served.resource);
+async fn follow(site: Site, kind: GroupKind, served: Served) {
+    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(site.cluster.client(), &served.resource);
     let mut events =
         pin!(watcher(api, watcher::Config::default().page_size(PAGE)).backoff(cluster::patience()));
     let mut seen = HashSet::new();
@@ -165,24 +177,22 @@ async fn follow(shared: Arc<Shared>, kind: GroupKind, served: Served) {
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(object)) => {
                 let key = key_of(&kind, &object);
-                take(&shared, key.clone(), is_managed(&object));
+                take(&site, key.clone(), is_managed(&object));
                 seen.insert(key);
             }
-            Ok(Event::Apply(object)) => take(&shared, key_of(&kind, &object), is_managed(&object)),
-            Ok(Event::Delete(object)) => take(&shared, key_of(&kind, &object), true),
+            Ok(Event::Apply(object)) => take(&site, key_of(&kind, &object), is_managed(&object)),
+            Ok(Event::Delete(object)) => take(&site, key_of(&kind, &object), true),
             Ok(Event::InitDone) => {
-                let mut state = shared.state();
-                state.orphans.retain(&kind, &seen);
-                drop(state);
+                site.holdings(|there| there.orphans.retain(&kind, &seen));
                 seen = HashSet::new();
-                complete(&shared, &kind);
+                complete(&site, &kind);
             }
             Err(error) => {
                 tracing::debug!(%error, ?kind, "failed to watch for orphaned objects, trying again");
                 // What may not be listed does not keep the rest from being counted.
                 if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code < 429)
                 {
-                    complete(&shared, &kind);
+                    complete(&site, &kind);
                 }
             }
         }
@@ -199,36 +209,37 @@ fn is_managed(object: &PartialObjectMeta<DynamicObject>) -> bool {
     object.annotations().contains_key(annotation::TRACKING_ID) || !object.owner_references().is_empty()
 }
 
-fn take(shared: &Shared, key: ObjectKey, managed: bool) {
+fn take(site: &Site, key: ObjectKey, managed: bool) {
     let namespace = key.namespace.clone();
-    let mut state = shared.state();
-    // Nobody may ask any more since this watch was told to end.
-    if !state.orphans.watches.contains_key(&key.group_kind()) {
-        return;
-    }
-    if state.orphans.put(key, managed) && state.orphans.is_complete() {
-        drop(state);
-        wake(shared, |application| application.spec.destination.namespace == *namespace);
-    }
-}
-
-fn complete(shared: &Shared, kind: &GroupKind) {
-    let mut state = shared.state();
-    if let Some(watch) = state.orphans.watches.get_mut(kind) {
-        watch.complete = true;
-    }
-    if state.orphans.is_complete() {
-        drop(state);
-        wake(shared, |_| true);
+    let is_news = site.holdings(|Holdings { orphans, .. }| {
+        // Nobody may ask any more since this watch was told to end.
+        let asked = orphans.watches.contains_key(&key.group_kind());
+        asked && orphans.put(key, managed) && orphans.is_complete()
+    });
+    if is_news == Some(true) {
+        wake(site, |application| application.spec.destination.namespace == *namespace);
     }
 }
 
-/// Applications whose project asks have to be looked at again.
-fn wake(shared: &Shared, concerns: impl Fn(&Application) -> bool) {
-    let state = shared.state();
-    for (uid, app) in state.apps.iter().filter(|(_, app)| concerns(&app.application)) {
+fn complete(site: &Site, kind: &GroupKind) {
+    let complete = site.holdings(|Holdings { orphans, .. }| {
+        if let Some(watch) = orphans.watches.get_mut(kind) {
+            watch.complete = true;
+        }
+        orphans.is_complete()
+    });
+    if complete == Some(true) {
+        wake(site, |_| true);
+    }
+}
+
+/// Applications that go there and whose project asks have to be looked at again.
+fn wake(site: &Site, concerns: impl Fn(&Application) -> bool) {
+    let state = site.state();
+    let there = |application| state.clusters.goes_to(application, site.cluster.id()) && concerns(application);
+    for (uid, app) in state.apps.iter().filter(|(_, app)| there(&app.application)) {
         if state.projects.of(&app.application).is_some_and(|project| project.orphans.warns()) {
-            shared.queue.dirty(uid);
+            site.queue.dirty(uid);
         }
     }
 }

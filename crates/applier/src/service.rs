@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,14 +17,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answer,
     cluster::Cluster,
-    follow, metrics,
+    clusters::Holdings,
+    follow,
+    live::Records,
+    metrics,
     metrics::Metrics,
     plan::Guard,
     projects,
     publish::{self, Publisher},
     queue::{self, Queue},
     settings::{self, SettingsCell},
-    state::State,
+    state::{App, State},
     work,
 };
 
@@ -55,8 +59,8 @@ pub struct Args {
 
 /// What all tasks of the applier share.
 pub struct Shared {
-    /// The destination.
-    pub cluster: Cluster,
+    /// The cluster that Ithaca runs in: Applications, projects and settings are there.
+    pub home: Arc<Cluster>,
     /// Facts go out through it.
     pub publisher: Publisher,
     /// Facts about deleted applications are forgotten through it.
@@ -90,6 +94,47 @@ impl Shared {
     }
 }
 
+/// What all tasks share, at the cluster that they are about.
+#[derive(Clone)]
+pub struct Site {
+    shared: Arc<Shared>,
+    /// The way there.
+    pub cluster: Arc<Cluster>,
+}
+
+impl Site {
+    /// This cluster.
+    pub fn new(shared: &Arc<Shared>, cluster: Arc<Cluster>) -> Self {
+        Self { shared: shared.clone(), cluster }
+    }
+
+    /// Looks at what is known of the cluster, or changes it; None where nobody goes there any more.
+    pub fn holdings<T>(&self, look: impl FnOnce(&mut Holdings) -> T) -> Option<T> {
+        self.state().clusters.get_mut(self.cluster.id()).map(look)
+    }
+
+    /// The same for its objects.
+    pub fn records<T>(&self, look: impl FnOnce(&mut Records) -> T) -> Option<T> {
+        self.holdings(|there| look(&mut there.records))
+    }
+
+    /// Every application that goes there has to be looked at again.
+    pub fn dirty_all(&self) {
+        let state = self.state();
+        let there = |app: &App| state.clusters.goes_to(&app.application, self.cluster.id());
+        let concerned = state.apps.iter().filter(|(_, app)| there(app));
+        concerned.for_each(|(uid, _)| self.queue.dirty(uid));
+    }
+}
+
+impl Deref for Site {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
 /// Runs until the process is told to stop; operations under way are handed to the next life.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let ready_bus = process.health.part("the bus");
@@ -108,7 +153,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let (queue, dispatcher) = queue::queue();
     let (publisher, facts) = publish::publisher();
     let shared = Arc::new(Shared {
-        cluster: Cluster::new(client),
+        home: Arc::new(Cluster::new(client)),
         publisher,
         bus: bus.clone(),
         queue,
@@ -120,13 +165,15 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         state: Mutex::default(),
     });
     metrics::observe(&shared);
-    follow::discover_patiently(&shared).await;
+    shared.state().clusters.set_home(shared.home.clone());
+    let home = Site::new(&shared, shared.home.clone());
+    follow::discover_patiently(&home.cluster).await;
     settings::read_patiently(&shared).await;
     ready_kinds.set(true);
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
-    spawn(&mut tasks, follow::definitions(shared.clone()));
+    spawn(&mut tasks, follow::definitions(home));
     spawn(&mut tasks, settings::follow(shared.clone()));
     spawn(&mut tasks, answer::serve(shared.clone(), live));
     spawn(&mut tasks, projects::follow(shared.clone(), ready_projects));

@@ -151,7 +151,7 @@ fn tell(unreadable: &Unreadable) {
 
 /// Reads the settings before anything is decided by them: whose rights a sync has is one of them.
 pub async fn read_patiently(shared: &Shared) {
-    let api: Api<ConfigMap> = Api::namespaced(shared.cluster.client(), &shared.namespace);
+    let api: Api<ConfigMap> = Api::namespaced(shared.home.client(), &shared.namespace);
     loop {
         match api.get_opt(SETTINGS_CONFIG_MAP).await {
             Ok(config_map) => return take(shared, config_map),
@@ -165,7 +165,7 @@ pub async fn read_patiently(shared: &Shared) {
 
 /// Follows the ConfigMap.
 pub async fn follow(shared: Arc<Shared>) {
-    let api: Api<ConfigMap> = Api::namespaced(shared.cluster.client(), &shared.namespace);
+    let api: Api<ConfigMap> = Api::namespaced(shared.home.client(), &shared.namespace);
     let mut events = watch_object(api, SETTINGS_CONFIG_MAP)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch ConfigMap {SETTINGS_CONFIG_MAP}"))
         .backoff(cluster::patience())

@@ -16,11 +16,11 @@ use opentelemetry::Context;
 
 use crate::{
     bundle::Bundle,
-    desired::{Desired, Owner},
+    cluster::ClusterId,
+    clusters::{Clusters, Holdings},
+    desired::Owner,
     judge::Ignored,
     live::Records,
-    object::ObjectKey,
-    orphans::Orphans,
     plan::{self, Guard, Name, Other, Others, Run, View},
     projects::Projects,
 };
@@ -73,6 +73,8 @@ pub struct Loaded {
     pub owner: Option<Owner>,
     /// By which rules its objects are compared.
     pub ignored: Option<Arc<Ignored>>,
+    /// For which cluster it was made.
+    pub cluster: Option<ClusterId>,
 }
 
 impl Loaded {
@@ -82,17 +84,18 @@ impl Loaded {
         self.sequence = said.sequence;
     }
 
-    /// Whether the bundle is still what the fact amounts to for this owner and by these rules.
-    pub fn is_current(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, epoch: u64) -> bool {
+    /// Whether the bundle is still what the fact amounts to for this owner, by these rules and there.
+    pub fn is_current(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, there: &Holdings) -> bool {
         let Some(fact) = &self.fact else { return true };
         let Some(bundle) = &self.bundle else { return false };
-        let settled = bundle.assembly.is_settled() || self.epoch == epoch;
-        bundle.observed_at == fact.observed_at && self.is_made_for(owner, ignored) && settled
+        let settled = bundle.assembly.is_settled() || self.epoch == there.epoch;
+        bundle.observed_at == fact.observed_at && self.is_made_for(owner, ignored, there) && settled
     }
 
-    /// Whether the bundle was made for this owner and by these rules.
-    pub fn is_made_for(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>) -> bool {
-        self.owner.as_ref() == Some(owner) && self.ignored.as_ref() == ignored
+    /// Whether the bundle was made for this owner, by these rules and for this cluster.
+    pub fn is_made_for(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, there: &Holdings) -> bool {
+        let same = self.owner.as_ref() == Some(owner) && self.ignored.as_ref() == ignored;
+        same && self.cluster == Some(there.cluster.id())
     }
 }
 
@@ -112,17 +115,12 @@ pub struct State {
     pub apps: HashMap<Uid, App>,
     /// Facts of applications that are not known yet.
     pub early: HashMap<(Uid, Purpose), BundleFact>,
-    /// The cluster's objects.
-    pub records: Records,
     /// What applications may do. Until all projects are known, there is nothing to decide on.
     pub projects: Projects,
-    /// Objects that nobody manages, where a project wants to hear of them.
-    pub orphans: Orphans,
-    /// Counts the discoveries of kinds that found something new.
-    pub epoch: u64,
     /// Whether all Applications have been listed.
     pub listed: bool,
-    wanted: HashMap<ObjectKey, (Uid, Arc<Desired>)>,
+    /// What is known of each cluster.
+    pub clusters: Clusters,
     /// By what their tracking ids say.
     instances: HashMap<String, Uid>,
     everywhere: Everywhere,
@@ -143,17 +141,18 @@ impl State {
     ) -> Option<View<'a>> {
         let app = self.apps.get(uid).filter(|_| self.projects.is_listed())?;
         let project = self.projects.of(&app.application).map(|project| &**project);
+        let there = self.clusters.of(&app.application);
         Some(View {
             project,
             held: None,
-            orphaned: self.orphans.of(&app.application, project),
+            orphaned: there.map(|there| there.orphans.of(&app.application, project)).unwrap_or_default(),
             application: &app.application,
             owner: &app.owner,
             tracked: app.tracked.bundle.as_ref(),
             requested: app.requested.bundle.as_ref().filter(|bundle| bundle.generation >= app.asked),
             run: app.run.as_ref(),
             refreshed: app.refreshed,
-            records: &self.records,
+            records: there.map_or(Records::none(), |there| &there.records),
             guard,
             others: self,
             control_plane,
@@ -231,12 +230,7 @@ impl State {
     pub fn remove_application(&mut self, uid: &str) -> Option<App> {
         let app = self.apps.remove(uid)?;
         self.projects.note_applications();
-        let wanted = app.tracked.bundle.iter().flat_map(|bundle| &bundle.assembly.objects);
-        for desired in wanted {
-            if self.wanted.get(&desired.key).is_some_and(|(owner, _)| **owner == *uid) {
-                self.wanted.remove(&desired.key);
-            }
-        }
+        self.clusters.forget(uid, &app.tracked);
         if self.instances.get(&app.owner.instance).is_some_and(|other| **other == *uid) {
             self.instances.remove(&app.owner.instance);
         }
@@ -302,23 +296,6 @@ impl State {
         let app = self.apps.get_mut(uid).filter(|app| app.application.operation.is_none())?;
         app.requested.fact.as_ref()?;
         Some(std::mem::take(&mut app.requested).sequence)
-    }
-
-    /// Takes over what a tracked fact amounts to in the place of what the application wanted before.
-    pub fn want(&mut self, uid: &Uid, before: Option<&Bundle>, now: &Bundle) {
-        for desired in before.iter().flat_map(|bundle| &bundle.assembly.objects) {
-            if self.wanted.get(&desired.key).is_some_and(|(owner, _)| owner == uid) {
-                self.wanted.remove(&desired.key);
-            }
-        }
-        for desired in &now.assembly.objects {
-            self.wanted.insert(desired.key.clone(), (uid.clone(), desired.clone()));
-        }
-    }
-
-    /// Who wants an object, and how.
-    pub fn wanted(&self, key: &ObjectKey) -> Option<(&Uid, &Arc<Desired>)> {
-        self.wanted.get(key).map(|(uid, desired)| (uid, desired))
     }
 
     /// The application that a tracking id names.

@@ -11,12 +11,13 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     bundle::{self, Bundle},
+    clusters::Holdings,
     error::Error,
     follow,
     judge::Ignored,
     plan::{self, Action},
-    service::Shared,
-    state::{App, Loaded, Uid},
+    service::{Shared, Site},
+    state::{App, Loaded, State, Uid},
 };
 
 mod account;
@@ -63,7 +64,8 @@ fn count_failures(shared: &Shared, uid: &Uid, failed: bool) -> u32 {
 
 async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
     loop {
-        load(shared, uid).await?;
+        let Some(site) = site(shared, uid) else { return adrift(shared, uid).await };
+        load(&site, uid).await?;
         let action = {
             let state = shared.state();
             match state.view(uid, &shared.namespace, shared.guard, Timestamp::now()) {
@@ -79,17 +81,17 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 }
                 return Ok(());
             }
-            Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(shared, kind)),
-            Action::Inspect(objects) => objects::inspect(shared, objects).await?,
+            Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(&site, kind)),
+            Action::Inspect(objects) => objects::inspect(&site, objects).await?,
             Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
-            Action::Perform(tasks) => account::perform(shared, uid, &tasks).await?,
+            Action::Perform(tasks) => account::perform(&site, uid, &tasks).await?,
             Action::Conclude(outcomes) => {
                 outcomes
                     .into_iter()
-                    .for_each(|(place, outcome)| objects::conclude(shared, uid, place, outcome));
+                    .for_each(|(place, outcome)| objects::conclude(&site, uid, place, outcome));
             }
-            Action::LetGo(hooks) => hooks::let_go(shared, &hooks).await?,
-            Action::Discard(hooks) => hooks::discard(shared, &hooks).await?,
+            Action::LetGo(hooks) => hooks::let_go(&site, &hooks).await?,
+            Action::Discard(hooks) => hooks::discard(&site, &hooks).await?,
             Action::Postpone(reason) => {
                 if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
                     (run.failed_at, run.failure) = (Some(Timestamp::now()), Some(reason));
@@ -103,7 +105,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 None => Box::pin(status::write(shared, uid, *change)).await?,
             },
             Action::Delete(objects, propagation) => {
-                let deleted = objects::delete(shared, uid, &objects, propagation).await;
+                let deleted = objects::delete(&site, uid, &objects, propagation).await;
                 if let Some(refused) = deleted.as_ref().err().filter(|error| !error.is_passing()) {
                     tell_refused(shared, uid, refused).await?;
                 }
@@ -116,6 +118,27 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             Action::Guard(finalizers) => Box::pin(status::set_finalizers(shared, uid, &finalizers)).await?,
         }
     }
+}
+
+/// An application that has no cluster to go to is told so.
+async fn adrift(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
+    let action = {
+        let state = shared.state();
+        let view = state.view(uid, &shared.namespace, shared.guard, Timestamp::now());
+        view.map(plan::decide)
+    };
+    match action {
+        Some(Action::Write(change)) => Box::pin(status::write(shared, uid, *change)).await,
+        Some(Action::Release(finalizers)) => Box::pin(status::set_finalizers(shared, uid, &finalizers)).await,
+        _ => Ok(()),
+    }
+}
+
+/// Where an application goes.
+fn site(shared: &Arc<Shared>, uid: &Uid) -> Option<Site> {
+    let state = shared.state();
+    let there = state.clusters.of(&state.apps.get(uid)?.application)?;
+    Some(Site::new(shared, there.cluster.clone()))
 }
 
 /// Tells of objects that could not be deleted with their application.
@@ -154,18 +177,19 @@ fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> 
 }
 
 /// Makes bundles of the facts that are new.
-async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
+async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
     for tracked in [true, false] {
         let (fact, known, owner, ignored, epoch) = {
             let state = shared.state();
-            let Some(app) = state.apps.get(uid) else { return Ok(()) };
+            let there = state.clusters.get(shared.cluster.id());
+            let (Some(app), Some(there)) = (state.apps.get(uid), there) else { return Ok(()) };
             let loaded = if tracked { &app.tracked } else { &app.requested };
-            if loaded.is_current(&app.owner, app.ignored.as_ref(), state.epoch) {
+            if loaded.is_current(&app.owner, app.ignored.as_ref(), there) {
                 continue;
             }
             let Some(fact) = loaded.fact.clone() else { continue };
-            let known = reusable(loaded, app, state.epoch);
-            (fact, known, app.owner.clone(), app.ignored.clone(), state.epoch)
+            let known = reusable(loaded, app, there);
+            (fact, known, app.owner.clone(), app.ignored.clone(), there.epoch)
         };
         let assembly = match known.filter(|known| same_content(known, &fact)) {
             Some(known) => known.assembly.clone(),
@@ -173,23 +197,26 @@ async fn load(shared: &Shared, uid: &Uid) -> Result<(), Error> {
         };
         let bundle = Arc::new(Bundle::new((*fact).clone(), assembly));
         let mut state = shared.state();
+        let State { apps, clusters, .. } = &mut *state;
+        let Some(app) = apps.get_mut(uid) else { return Ok(()) };
+        let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
         if tracked {
-            let before = state.apps.get(uid).and_then(|app| app.tracked.bundle.clone());
-            state.want(uid, before.as_deref(), &bundle);
+            clusters.forget(uid, loaded);
+            if let Some(there) = clusters.get_mut(shared.cluster.id()) {
+                there.want(uid, &bundle.assembly.objects);
+            }
         }
-        if let Some(app) = state.apps.get_mut(uid) {
-            let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
-            (loaded.bundle, loaded.owner, loaded.epoch) = (Some(bundle), Some(owner), epoch);
-            loaded.ignored = ignored;
-        }
+        (loaded.bundle, loaded.owner, loaded.epoch) = (Some(bundle), Some(owner), epoch);
+        (loaded.ignored, loaded.cluster) = (ignored, Some(shared.cluster.id()));
     }
     Ok(())
 }
 
 /// The bundle that was made before, where its objects would come out the same.
-fn reusable(loaded: &Loaded, app: &App, epoch: u64) -> Option<Arc<Bundle>> {
-    let bundle = loaded.bundle.clone().filter(|_| loaded.is_made_for(&app.owner, app.ignored.as_ref()))?;
-    (bundle.assembly.is_settled() || loaded.epoch == epoch).then_some(bundle)
+fn reusable(loaded: &Loaded, app: &App, there: &Holdings) -> Option<Arc<Bundle>> {
+    let made = loaded.is_made_for(&app.owner, app.ignored.as_ref(), there);
+    let bundle = loaded.bundle.clone().filter(|_| made)?;
+    (bundle.assembly.is_settled() || loaded.epoch == there.epoch).then_some(bundle)
 }
 
 fn same_content(known: &Bundle, fact: &BundleRendered) -> bool {
@@ -197,7 +224,7 @@ fn same_content(known: &Bundle, fact: &BundleRendered) -> bool {
 }
 
 async fn assemble(
-    shared: &Shared,
+    shared: &Site,
     uid: &str,
     fact: &BundleRendered,
     owner: &crate::desired::Owner,

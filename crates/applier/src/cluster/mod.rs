@@ -17,7 +17,11 @@ pub use watch::{Event, patience, watch};
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError, RwLock},
+    fmt,
+    sync::{
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,8 +31,13 @@ use kinds::Kinds;
 
 use crate::{health, object::ObjectKey};
 
+/// A connection to a cluster. One that is made anew has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClusterId(u64);
+
 /// A cluster that applications go to.
 pub struct Cluster {
+    id: ClusterId,
     client: Client,
     kinds: RwLock<Kinds>,
     /// Namespaces that are known to exist.
@@ -43,7 +52,19 @@ const SCHEMA_LAG: Duration = Duration::from_secs(5);
 impl Cluster {
     /// A cluster behind a client. Knows no kinds until `discover`.
     pub fn new(client: Client) -> Self {
-        Self { client, kinds: RwLock::default(), namespaces: Mutex::default(), definitions: Mutex::default() }
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: ClusterId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
+            client,
+            kinds: RwLock::default(),
+            namespaces: Mutex::default(),
+            definitions: Mutex::default(),
+        }
+    }
+
+    /// Tells this connection from all others.
+    pub fn id(&self) -> ClusterId {
+        self.id
     }
 
     /// The client, for watching.
@@ -73,5 +94,11 @@ impl Cluster {
         } else {
             namespaces.remove(name);
         }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Cluster").field(&self.id.0).finish()
     }
 }

@@ -37,7 +37,7 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let kind = GroupVersionKind::gvk(ithaca_api::GROUP, ithaca_api::VERSION, "AppProject");
     let resource = ApiResource::from_gvk_with_plural(&kind, "appprojects");
     let served = Served { resource, namespaced: true, watchable: true };
-    let mut events = pin!(cluster::watch(shared.cluster.client(), &served, Some(&shared.namespace)));
+    let mut events = pin!(cluster::watch(shared.home.client(), &served, Some(&shared.namespace)));
     let (mut seen, look_again) = (HashSet::new(), shared.state().projects.look_again.clone());
     loop {
         tokio::select! {
@@ -85,7 +85,7 @@ async fn release(shared: &Shared) {
         let leaving = state.projects.leaving.iter().filter(|(name, _)| state.listed && !used(name));
         leaving.map(|(name, others)| (name.clone(), others.clone())).collect()
     };
-    let api: Api<AppProject> = Api::namespaced(shared.cluster.client(), &shared.namespace);
+    let api: Api<AppProject> = Api::namespaced(shared.home.client(), &shared.namespace);
     for (name, others) in free {
         let patch = Patch::Merge(json!({"metadata": {"finalizers": others}}));
         match api.patch(&name, &PatchParams::default(), &patch).await {
@@ -133,7 +133,7 @@ async fn ensure_default(shared: &Shared) {
     if shared.state().projects.known.contains_key(DEFAULT_PROJECT) {
         return;
     }
-    let api: Api<AppProject> = Api::namespaced(shared.cluster.client(), &shared.namespace);
+    let api: Api<AppProject> = Api::namespaced(shared.home.client(), &shared.namespace);
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     loop {
         match api.create(&params, &default_project()).await {

@@ -1,11 +1,11 @@
 //! The tasks of an operation, done as the account that the project names for it where the installation wants that.
 
 use super::objects;
-use crate::{cluster, error::Error, service::Shared, state::Uid};
+use crate::{cluster, error::Error, service::Site, state::Uid};
 
 /// Does these tasks of the operation under way. Without an account that could do them they fail, for the applier's own
 /// may do more than the project wants.
-pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
+pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), Error> {
     let user = {
         let state = shared.state();
         let Some(app) = state.apps.get(uid) else { return Ok(()) };

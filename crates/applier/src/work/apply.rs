@@ -5,7 +5,7 @@
 
 use ithaca_api::{ResultCode, SyncOptions, sync_options::Propagation};
 
-use crate::{desired::Desired, error::Error, live::Record, plan::Outcome, service::Shared};
+use crate::{desired::Desired, error::Error, live::Record, plan::Outcome, service::Site};
 
 /// What the sync options say of an object.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ impl Manner {
 
 /// Applies an object. None where its live form was deleted, to be made anew once it is gone.
 pub async fn apply(
-    shared: &Shared,
+    shared: &Site,
     desired: &Desired,
     manner: Manner,
     removed: bool,
@@ -60,7 +60,7 @@ pub async fn apply(
 }
 
 /// Writes an object, and says how in a word.
-async fn write(shared: &Shared, desired: &Desired, manner: Manner) -> Result<&'static str, Error> {
+async fn write(shared: &Site, desired: &Desired, manner: Manner) -> Result<&'static str, Error> {
     let respected = respected(shared, desired, manner).await?;
     let wanted = respected.as_ref().unwrap_or(desired);
     let replaced = match manner.replace {
@@ -77,13 +77,13 @@ async fn write(shared: &Shared, desired: &Desired, manner: Manner) -> Result<&'s
     if !manner.dry_run {
         let mut record = Record::applied(&desired.key, &live, desired).with_unknown(unknown);
         record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
-        shared.state().records.put_answer(desired.key.clone(), record);
+        shared.records(|records| records.put_answer(desired.key.clone(), record));
     }
     Ok(verb)
 }
 
 /// The object with the live values where differences do not count, where it is to respect them and is there.
-async fn respected(shared: &Shared, desired: &Desired, manner: Manner) -> Result<Option<Desired>, Error> {
+async fn respected(shared: &Site, desired: &Desired, manner: Manner) -> Result<Option<Desired>, Error> {
     let ignored = desired.ignored.as_deref().filter(|_| manner.respects_ignored);
     let Some(ignored) = ignored else { return Ok(None) };
     let Some(live) = shared.cluster.get(desired).await? else { return Ok(None) };
@@ -97,11 +97,11 @@ async fn respected(shared: &Shared, desired: &Desired, manner: Manner) -> Result
 }
 
 /// Deletes what is to be made anew. Returns whether there was anything.
-async fn delete(shared: &Shared, desired: &Desired) -> Result<bool, Error> {
+async fn delete(shared: &Site, desired: &Desired) -> Result<bool, Error> {
     let Some(live) = shared.cluster.get(desired).await? else { return Ok(false) };
     let key = &desired.key;
-    shared.state().records.put_answer(key.clone(), Record::of(key, &live, None, None));
+    shared.records(|records| records.put_answer(key.clone(), Record::of(key, &live, None, None)));
     shared.cluster.delete(key, Propagation::Background, false).await?;
-    shared.state().records.set_deleting(key);
+    shared.records(|records| records.set_deleting(key));
     Ok(true)
 }

@@ -12,11 +12,11 @@ use crate::{
     live::Record,
     object::ObjectKey,
     plan::Outcome,
-    service::Shared,
+    service::Site,
 };
 
 /// Creates a hook's object, unless that was done before.
-pub async fn start(shared: &Shared, hook: &Instance) -> Result<Outcome, Error> {
+pub async fn start(shared: &Site, hook: &Instance) -> Result<Outcome, Error> {
     let key = &hook.object.key;
     let live = match shared.cluster.create(&hook.object).await? {
         Some(created) => created,
@@ -34,21 +34,21 @@ pub async fn start(shared: &Shared, hook: &Instance) -> Result<Outcome, Error> {
 }
 
 /// Takes the finalizer off hooks.
-pub async fn let_go(shared: &Shared, hooks: &[ObjectKey]) -> Result<(), Error> {
+pub async fn let_go(shared: &Site, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
         match shared.cluster.remove_finalizer(key, HOOK_FINALIZER).await? {
             Some(live) if !is_gone(&live) => remember(shared, key, &live).await,
-            _ => drop(shared.state().records.remove(key)),
+            _ => drop(shared.records(|records| records.remove(key))),
         }
     }
     Ok(())
 }
 
 /// Deletes hooks with what they made.
-pub async fn discard(shared: &Shared, hooks: &[ObjectKey]) -> Result<(), Error> {
+pub async fn discard(shared: &Site, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
         shared.cluster.delete(key, Propagation::Background, false).await?;
-        shared.state().records.set_deleting(key);
+        shared.records(|records| records.set_deleting(key));
     }
     Ok(())
 }
@@ -59,8 +59,8 @@ fn is_gone(live: &Value) -> bool {
     live["metadata"].get("deletionTimestamp").is_some() && finalizers.is_none_or(Vec::is_empty)
 }
 
-async fn remember(shared: &Shared, key: &ObjectKey, live: &Value) {
+async fn remember(shared: &Site, key: &ObjectKey, live: &Value) {
     let mut record = Record::of(key, live, None, None);
     record.overrule_health(shared.settings.scripted_health(key, live).await);
-    shared.state().records.put_answer(key.clone(), record);
+    shared.records(|records| records.put_answer(key.clone(), record));
 }

@@ -18,7 +18,7 @@ use crate::{
     live::{Drift, Record, Verdict},
     object::ObjectKey,
     plan::{Effect, Outcome, Task},
-    service::Shared,
+    service::Site,
     state::Uid,
 };
 
@@ -30,7 +30,7 @@ const LASTING: u32 = 3;
 const PATIENT: u32 = 8;
 
 /// Has the API server judge objects that the cheap comparison could not.
-pub async fn inspect(shared: &Shared, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
+pub async fn inspect(shared: &Site, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
     let inspections = stream::iter(objects).map(|desired| inspect_one(shared, desired).boxed());
     let mut inspections = inspections.buffer_unordered(shared.writes);
     while let Some(outcome) = inspections.next().await {
@@ -39,10 +39,10 @@ pub async fn inspect(shared: &Shared, objects: Vec<Arc<Desired>>) -> Result<(), 
     Ok(())
 }
 
-async fn inspect_one(shared: &Shared, desired: Arc<Desired>) -> Result<(), Error> {
+async fn inspect_one(shared: &Site, desired: Arc<Desired>) -> Result<(), Error> {
     let desired = &*desired;
     let Some(live) = shared.cluster.get(desired).await? else {
-        shared.state().records.remove(&desired.key);
+        shared.records(|records| records.remove(&desired.key));
         return Ok(());
     };
     let mut record = Record::of(&desired.key, &live, Some(desired), None);
@@ -52,12 +52,12 @@ async fn inspect_one(shared: &Shared, desired: Arc<Desired>) -> Result<(), Error
         record = record.with_unknown(unknown);
     }
     record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
-    shared.state().records.put_answer(desired.key.clone(), record);
+    shared.records(|records| records.put_answer(desired.key.clone(), record));
     Ok(())
 }
 
 /// The API server's verdict: what a server-side dry run would change, and which fields it does not know.
-async fn convict(shared: &Shared, desired: &Desired, live: &Value) -> Result<(Verdict, Vec<String>), Error> {
+async fn convict(shared: &Site, desired: &Desired, live: &Value) -> Result<(Verdict, Vec<String>), Error> {
     let _timer = shared.metrics.dry_run();
     match shared.cluster.apply_known(desired, true).await {
         Ok((applied, unknown)) => Ok((verdict(desired, live, &applied), unknown)),
@@ -86,7 +86,7 @@ fn differences(desired: &Desired, live: &Value, applied: &Value) -> Option<Vec<S
 }
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
-pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(), Error> {
+pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), Error> {
     let Some(how) = plan(shared, uid, places) else { return Ok(()) };
     let tasks = &how.tasks;
     learn_kinds(shared, tasks).await;
@@ -127,7 +127,7 @@ pub async fn perform(shared: &Shared, uid: &Uid, places: &[usize]) -> Result<(),
 }
 
 /// What got no answer is told where it lasts, and forgotten once there is one.
-fn note_trouble(shared: &Shared, uid: &Uid, error: Option<&Error>) {
+fn note_trouble(shared: &Site, uid: &Uid, error: Option<&Error>) {
     let mut state = shared.state();
     let Some(app) = state.apps.get_mut(uid) else { return };
     let lasting = error.filter(|_| app.failures >= LASTING);
@@ -163,7 +163,7 @@ struct Pruning {
     again: bool,
 }
 
-fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
+fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
     let mut state = shared.state();
     state.apps.get_mut(uid)?.run.as_mut()?.begun = true;
     let app = state.apps.get(uid)?;
@@ -186,7 +186,7 @@ fn plan(shared: &Shared, uid: &Uid, places: &[usize]) -> Option<Plan> {
 
 /// Asks the cluster again what it serves where objects are of a kind that was not there before: its definition may
 /// have been applied a moment ago.
-async fn learn_kinds(shared: &Shared, tasks: &[(usize, Task)]) {
+async fn learn_kinds(shared: &Site, tasks: &[(usize, Task)]) {
     let unknown = tasks.iter().any(|(_, task)| match &task.effect {
         Effect::Apply(desired) => shared.cluster.served(&desired.kind()).is_none(),
         Effect::Hook(hook) => shared.cluster.served(&hook.object.kind()).is_none(),
@@ -198,7 +198,7 @@ async fn learn_kinds(shared: &Shared, tasks: &[(usize, Task)]) {
 }
 
 /// What became of a task; None where it has to be done again once its object is gone.
-async fn do_task(shared: &Shared, task: &Task, how: &Plan) -> Result<Option<Outcome>, Error> {
+async fn do_task(shared: &Site, task: &Task, how: &Plan) -> Result<Option<Outcome>, Error> {
     match &task.effect {
         Effect::Apply(desired) => {
             let manner = Manner::new(&how.options, desired, how.forces, how.dry_run);
@@ -217,12 +217,12 @@ async fn do_task(shared: &Shared, task: &Task, how: &Plan) -> Result<Option<Outc
 }
 
 /// Ends these tasks for a reason that is none of their objects'.
-pub(super) fn refuse(shared: &Shared, uid: &Uid, places: &[usize], reason: &str) {
+pub(super) fn refuse(shared: &Site, uid: &Uid, places: &[usize], reason: &str) {
     places.iter().for_each(|place| conclude(shared, uid, *place, Outcome::failed(reason)));
 }
 
 /// Notes what became of a task.
-pub fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
+pub fn conclude(shared: &Site, uid: &Uid, place: usize, outcome: Outcome) {
     let mut state = shared.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
     if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
@@ -231,7 +231,7 @@ pub fn conclude(shared: &Shared, uid: &Uid, place: usize, outcome: Outcome) {
 }
 
 /// Notes that a task's object was deleted to be made anew.
-fn set_removed(shared: &Shared, uid: &Uid, place: usize) {
+fn set_removed(shared: &Site, uid: &Uid, place: usize) {
     let mut state = shared.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
     if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
@@ -241,7 +241,7 @@ fn set_removed(shared: &Shared, uid: &Uid, place: usize) {
 
 /// Deletes the objects of an application that goes.
 pub async fn delete(
-    shared: &Shared,
+    shared: &Site,
     uid: &Uid,
     objects: &[ObjectKey],
     propagation: Propagation,
@@ -260,13 +260,13 @@ pub async fn delete(
 
 /// Deletes an object unless it is being deleted: a second request puts back the finalizer that the garbage collector
 /// took away, and a collector that missed one of the two changes never takes it away again.
-async fn delete_once(shared: &Shared, key: &ObjectKey, pruning: Pruning) -> Result<(), Error> {
+async fn delete_once(shared: &Site, key: &ObjectKey, pruning: Pruning) -> Result<(), Error> {
     if pruning.again && shared.cluster.is_going(key).await? {
         return Ok(());
     }
     shared.cluster.delete(key, pruning.propagation, pruning.dry_run).await?;
     if !pruning.dry_run {
-        shared.state().records.set_deleting(key);
+        shared.records(|records| records.set_deleting(key));
     }
     Ok(())
 }
