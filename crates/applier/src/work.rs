@@ -26,8 +26,11 @@ mod hooks;
 mod objects;
 mod status;
 
-/// Status changes that no operation and no user waits for are written this far apart.
+/// Status changes that no operation and no user waits for are written this far apart, and farther for each object that
+/// they tell of: a status is always stored, and told to everybody who watches, as a whole.
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
+const STATUS_PAUSE_PER_OBJECT: Duration = Duration::from_millis(5);
+const LONGEST_STATUS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Works on an application until it is at rest.
 pub async fn work(shared: Arc<Shared>, uid: Uid) {
@@ -171,9 +174,10 @@ fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> 
     if conditions != Some(&change.status.conditions) {
         return None;
     }
-    app.written
-        .and_then(|written| STATUS_PAUSE.checked_sub(written.elapsed()))
-        .filter(|pause| !pause.is_zero())
+    let objects = u32::try_from(change.status.resources.len()).unwrap_or(u32::MAX);
+    let pause = STATUS_PAUSE + STATUS_PAUSE_PER_OBJECT.saturating_mul(objects);
+    let rest = pause.min(LONGEST_STATUS_PAUSE).checked_sub(app.written?.elapsed())?;
+    (!rest.is_zero()).then_some(rest)
 }
 
 /// Makes bundles of the facts that are new.

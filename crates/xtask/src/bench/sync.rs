@@ -38,7 +38,9 @@ pub struct Report {
     application_bytes: usize,
     /// The applier's memory before, MiB resident.
     memory_before: f64,
-    /// And when the application is Synced.
+    /// The most that it took until the application was Synced.
+    memory_peak: f64,
+    /// And what it keeps once nothing happens any more.
     memory_after: f64,
 }
 
@@ -76,7 +78,7 @@ async fn measure(args: &SyncArgs, stack: &Stack, progress: &Progress) -> anyhow:
         stack.cluster.kubectl(&["create", "namespace", namespace]).await?;
     }
     quiet::of_everything(stack, &client).await?;
-    let memory_before = applier_memory(stack)?;
+    let memory_before = applier(stack)?.memory_mib;
 
     progress.step("syncing");
     let started = Instant::now();
@@ -84,10 +86,11 @@ async fn measure(args: &SyncArgs, stack: &Stack, progress: &Progress) -> anyhow:
     stack.cluster.apply(&application.to_string()).await?;
     let ended = synced(stack).await?;
     let seconds = started.elapsed().as_secs_f64();
-    let memory_after = applier_memory(stack)?;
+    let memory_peak = applier(stack)?.peak_mib;
+    quiet::of_everything(stack, &client).await?;
+    let memory_after = applier(stack)?.memory_mib;
 
     progress.step("measuring the floor");
-    quiet::of_everything(stack, &client).await?;
     stack.process("applier")?.stop().await?;
     let started = Instant::now();
     for step in steps(args, FLOOR) {
@@ -101,13 +104,14 @@ async fn measure(args: &SyncArgs, stack: &Stack, progress: &Progress) -> anyhow:
         floor_seconds: started.elapsed().as_secs_f64(),
         application_bytes: ended.to_string().len(),
         memory_before,
+        memory_peak,
         memory_after,
     })
 }
 
-fn applier_memory(stack: &Stack) -> anyhow::Result<f64> {
+fn applier(stack: &Stack) -> anyhow::Result<process::Usage> {
     let usage = process::usage(stack)?.into_iter().find(|usage| usage.name == "applier");
-    Ok(usage.context("no applier runs")?.memory_mib)
+    usage.context("no applier runs")
 }
 
 fn application(url: &str) -> Value {
@@ -210,10 +214,8 @@ impl Display for Report {
         writeln!(out, " a bare client, same order  {:>8.2} s", self.floor_seconds)?;
         writeln!(out, " above it                   {:>8.2} s", self.seconds - self.floor_seconds)?;
         writeln!(out, " the Application            {:>8.0} KiB", self.application_bytes as f64 / 1024.0)?;
-        write!(
-            out,
-            " the applier                {:>8.1} MiB, {:.1} before",
-            self.memory_after, self.memory_before
-        )
+        writeln!(out, " the applier before         {:>8.1} MiB", self.memory_before)?;
+        writeln!(out, " at most                    {:>8.1} MiB", self.memory_peak)?;
+        write!(out, " and at rest                {:>8.1} MiB", self.memory_after)
     }
 }
