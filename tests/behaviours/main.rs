@@ -32,6 +32,7 @@ mod project_default;
 mod project_permissions;
 mod prune;
 mod refresh;
+mod rehearsal;
 mod relocate;
 mod respect_ignored;
 mod restart;

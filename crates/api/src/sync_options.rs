@@ -168,6 +168,11 @@ impl SyncOptions {
         self.is("SkipDryRunOnMissingResource", "true")
     }
 
+    /// `Validate=false`: the object's turn shows whether the API server takes it, and nothing before.
+    pub fn validates(&self) -> bool {
+        !self.is("Validate", "false")
+    }
+
     /// `RespectIgnoreDifferences=true`: apply without touching the fields in which differences do not count.
     pub fn respect_ignore_differences(&self) -> bool {
         self.is("RespectIgnoreDifferences", "true")

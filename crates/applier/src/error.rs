@@ -93,6 +93,19 @@ impl Error {
         matches!(self, Self::Rejected { code: 422, .. })
     }
 
+    /// Whether the API server finds an object wrong in itself, whatever else is or comes in the cluster: neither
+    /// forbidden, nor refused by an admission webhook or policy, nor in need of something that is taken now.
+    pub fn is_fault_of_the_object(&self) -> bool {
+        const OF_OTHERS: [&str; 3] = ["admission webhook", "is forbidden", "already allocated"];
+        match self {
+            Self::Rejected { code: 400 | 422, message } => {
+                !OF_OTHERS.iter().any(|phrase| message.contains(phrase))
+            }
+            Self::Rejected { code: 500, message } => message.contains("failed to create typed patch object"),
+            _ => false,
+        }
+    }
+
     /// Whether the object is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { code: 404, .. })
@@ -101,6 +114,8 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::Error;
 
     #[test]
@@ -108,6 +123,54 @@ mod tests {
         let message = "failed to create typed patch object (a/b; /v1, Kind=ConfigMap): .data.true: expected string, got true";
         assert!(Error::is_about_the_object(500, message));
         assert!(Error::is_about_the_object(422, "is invalid"));
+    }
+
+    #[rstest]
+    #[case::value(
+        422,
+        "Service \"a\" is invalid: spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535",
+        true
+    )]
+    #[case::form(
+        400,
+        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number",
+        true
+    )]
+    #[case::type_(
+        500,
+        "failed to create typed patch object (a/b; /v1, Kind=ConfigMap): .data.n: expected string",
+        true
+    )]
+    #[case::kept(
+        422,
+        "ConfigMap \"a\" is invalid: data: Forbidden: field is immutable when `immutable` is set",
+        true
+    )]
+    #[case::taken(
+        422,
+        "Service \"a\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated",
+        false
+    )]
+    #[case::webhook(400, "admission webhook \"a.example.com\" denied the request: no", false)]
+    #[case::policy(
+        422,
+        "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+        false
+    )]
+    #[case::quota(403, "pods \"a\" is forbidden: exceeded quota: compute", false)]
+    #[case::namespace(404, "namespaces \"a\" not found", false)]
+    #[case::call(
+        500,
+        "Internal error occurred: failed calling webhook \"a.example.com\": connection refused",
+        false
+    )]
+    fn only_what_nothing_else_could_make_right_is_the_objects_own_fault(
+        #[case] code: u16,
+        #[case] message: &str,
+        #[case] expected: bool,
+    ) {
+        let refusal = Error::Rejected { message: message.to_owned(), code };
+        assert_eq!(refusal.is_fault_of_the_object(), expected);
     }
 
     #[test]

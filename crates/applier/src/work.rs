@@ -24,6 +24,7 @@ mod account;
 mod apply;
 mod hooks;
 mod objects;
+mod rehearse;
 mod status;
 
 /// Status changes that no operation and no user waits for are written this far apart, and farther for each object that
@@ -87,6 +88,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             Action::Watch(kinds) => kinds.iter().for_each(|kind| follow::watch_kind(&site, kind)),
             Action::Inspect(objects) => objects::inspect(&site, objects).await?,
             Action::Begin(run) | Action::Again(run) => set_run(shared, uid, Some(*run)),
+            Action::Rehearse(tasks) => account::rehearse(&site, uid, &tasks).await,
             Action::Perform(tasks) => account::perform(&site, uid, &tasks).await?,
             Action::Conclude(outcomes) => {
                 outcomes

@@ -99,6 +99,14 @@ impl Cluster {
         }
     }
 
+    /// Tries whether an object could be made. Whether one of its name is there already shows last, and only where nothing
+    /// is wrong with it.
+    pub async fn try_create(&self, desired: &Desired) -> Result<(), Error> {
+        let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        let request = self.request(desired)?.create(&params, desired.json.get().as_bytes().to_vec());
+        self.send(&desired.key, request).await.map(drop)
+    }
+
     /// Takes a finalizer off an object and returns it as it is then; None where it is gone.
     pub async fn remove_finalizer(&self, key: &ObjectKey, finalizer: &str) -> Result<Option<Value>, Error> {
         let Some(served) = self.served_any(&key.group_kind()) else { return Ok(None) };

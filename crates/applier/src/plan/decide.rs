@@ -99,6 +99,8 @@ pub enum Action {
     Inspect(Vec<Arc<Desired>>),
     /// An operation begins.
     Begin(Box<Run>),
+    /// The API server is asked about the objects of the tasks at these places.
+    Rehearse(Vec<usize>),
     /// The tasks at these places.
     Perform(Vec<usize>),
     /// This became of tasks that were begun earlier.
@@ -297,6 +299,7 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         return write(Progress::Running(run, &hold.reason), hold.ask_again);
     }
     match next {
+        Next::Rehearse(tasks) => Action::Rehearse(tasks),
         Next::Perform(tasks) => {
             match report(view, run, &tasks).map(|message| write(Progress::Running(run, &message), None)) {
                 None | Some(Action::Idle(_)) => Action::Perform(tasks),
@@ -329,7 +332,7 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
 
 /// Why an operation that has something to do may not do it now.
 fn blocked(view: View<'_>, run: &Run, next: &Next) -> Option<Hold> {
-    if !matches!(next, Next::Perform(_)) {
+    if !matches!(next, Next::Rehearse(_) | Next::Perform(_)) {
         return None;
     }
     let hold = permission::holds(view, run)?;
@@ -351,7 +354,7 @@ fn gives_way(next: &Next, run: &Run) -> bool {
     match next {
         Next::Perform(_) => run.trouble.is_some(),
         Next::Wait(_) => !run.has_running_hook(),
-        Next::RetryAt(_) => true,
+        Next::Rehearse(_) | Next::RetryAt(_) => true,
         Next::Conclude(_) | Next::LetGo(_) | Next::Discard(_) => false,
         Next::Finish(phase, _) => *phase != OperationPhase::Succeeded,
     }

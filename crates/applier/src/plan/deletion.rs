@@ -88,6 +88,7 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
         false => run.next_of_deletion(view.records),
     };
     Some(match next {
+        Next::Rehearse(tasks) => Action::Rehearse(tasks),
         Next::Perform(tasks) => Action::Perform(tasks),
         Next::Conclude(outcomes) => Action::Conclude(outcomes),
         Next::LetGo(hooks) => Action::LetGo(hooks),

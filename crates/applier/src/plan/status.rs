@@ -223,12 +223,7 @@ fn state(run: &Run, phase: OperationPhase, message: &str, finished: Option<Time>
 }
 
 fn waiting_message(run: &Run, at: Timestamp) -> String {
-    let failures = run.tasks.iter().filter_map(|task| {
-        let outcome = task.outcome.as_ref().filter(|o| o.code == ithaca_api::ResultCode::SyncFailed)?;
-        Some(format!("{}: {}", task.key, outcome.message))
-    });
-    let reasons = failures.chain(run.refusal()).collect::<Vec<_>>().join("; ");
-    let message = format!("one or more synchronization tasks completed unsuccessfully, reason: {reasons}");
+    let message = run.failure.as_deref().unwrap_or_default();
     let attempt = run.retries + 1;
     with_retries(
         &format!("{message}. Retrying attempt #{attempt} at {}", Time::from_timestamp(at)),

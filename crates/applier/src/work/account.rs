@@ -1,21 +1,31 @@
 //! The tasks of an operation, done as the account that the project names for it where the installation wants that.
 
-use super::objects;
+use super::{objects, rehearse};
 use crate::{cluster, error::Error, service::Site, state::Uid};
 
 /// Does these tasks of the operation under way. Without an account that could do them they fail, for the applier's own
 /// may do more than the project wants.
 pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), Error> {
-    let user = {
-        let state = shared.state();
-        let Some(app) = state.apps.get(uid) else { return Ok(()) };
-        state.projects.user(&app.application)
-    };
-    match user {
+    match user(shared, uid) {
         Ok(user) => cluster::acting_as(user, Box::pin(objects::perform(shared, uid, places))).await,
         Err(reason) => {
             objects::refuse(shared, uid, places, &reason);
             Ok(())
         }
     }
+}
+
+/// Tries these tasks of the operation under way. Without an account there is nothing to try: they will be refused.
+pub async fn rehearse(shared: &Site, uid: &Uid, places: &[usize]) {
+    let (user, places) = match user(shared, uid) {
+        Ok(user) => (user, places),
+        Err(_) => (None, &[][..]),
+    };
+    cluster::acting_as(user, Box::pin(rehearse::rehearse(shared, uid, places))).await;
+}
+
+/// The account that the project names; None where the applier acts itself.
+fn user(shared: &Site, uid: &Uid) -> Result<Option<String>, String> {
+    let state = shared.state();
+    state.apps.get(uid).map_or(Ok(None), |app| state.projects.user(&app.application))
 }

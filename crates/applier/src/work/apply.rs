@@ -59,6 +59,11 @@ pub async fn apply(
     }
 }
 
+/// Tries whether an object could be applied as it is.
+pub async fn rehearse(shared: &Site, desired: &Desired, options: &SyncOptions) -> Result<(), Error> {
+    write(shared, desired, Manner::new(options, desired, false, true)).await.map(drop)
+}
+
 /// Writes an object, and says how in a word.
 async fn write(shared: &Site, desired: &Desired, manner: Manner) -> Result<&'static str, Error> {
     let respected = respected(shared, desired, manner).await?;

@@ -88,23 +88,16 @@ fn differences(desired: &Desired, live: &Value, applied: &Value) -> Option<Vec<S
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
 pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), Error> {
     let Some(how) = plan(shared, uid, places) else { return Ok(()) };
+    set_begun(shared, uid);
     let tasks = &how.tasks;
     learn_kinds(shared, tasks).await;
-    let applies = tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune));
-    if applies && !how.dry_run && how.options.create_namespace() && !how.namespace.is_empty() {
-        let made = match &how.may_create {
-            Ok(()) => shared.cluster.ensure_namespace(&how.namespace).await,
-            Err(reason) => shared.cluster.expect_namespace(&how.namespace, reason).await,
-        };
-        match made {
-            Err(error) if !error.is_passing() => {
-                let message = format!("failed to create namespace {}: {error}", how.namespace);
-                let failed = Outcome::failed(message);
-                tasks.iter().for_each(|(place, _)| conclude(shared, uid, *place, failed.clone()));
-                return Ok(());
-            }
-            other => other?,
+    match make_namespace(shared, &how).await {
+        Err(error) if !error.is_passing() => {
+            let message = format!("failed to create namespace {}: {error}", how.namespace);
+            refuse(shared, uid, places, &message);
+            return Ok(());
         }
+        other => other?,
     }
     let one = async |index: usize| (tasks[index].0, do_task(shared, &tasks[index].1, &how).await);
     let mut jobs =
@@ -126,6 +119,18 @@ pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), E
     unanswered.map_or(Ok(()), Err)
 }
 
+/// Makes the destination's namespace, where something is to be applied and the options say so.
+pub(super) async fn make_namespace(shared: &Site, how: &Plan) -> Result<(), Error> {
+    let applies = how.tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune));
+    if !applies || how.dry_run || !how.options.create_namespace() || how.namespace.is_empty() {
+        return Ok(());
+    }
+    match &how.may_create {
+        Ok(()) => shared.cluster.ensure_namespace(&how.namespace).await,
+        Err(reason) => shared.cluster.expect_namespace(&how.namespace, reason).await,
+    }
+}
+
 /// What got no answer is told where it lasts, and forgotten once there is one.
 fn note_trouble(shared: &Site, uid: &Uid, error: Option<&Error>) {
     let mut state = shared.state();
@@ -140,9 +145,9 @@ fn note_trouble(shared: &Site, uid: &Uid, error: Option<&Error>) {
 }
 
 /// What is done next, and how.
-struct Plan {
-    tasks: Vec<(usize, Task)>,
-    options: SyncOptions,
+pub(super) struct Plan {
+    pub(super) tasks: Vec<(usize, Task)>,
+    pub(super) options: SyncOptions,
     /// The operation's strategy forces every object.
     forces: bool,
     dry_run: bool,
@@ -163,9 +168,8 @@ struct Pruning {
     again: bool,
 }
 
-fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
-    let mut state = shared.state();
-    state.apps.get_mut(uid)?.run.as_mut()?.begun = true;
+pub(super) fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
+    let state = shared.state();
     let app = state.apps.get(uid)?;
     let run = app.run.as_ref()?;
     let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
@@ -227,6 +231,13 @@ pub fn conclude(shared: &Site, uid: &Uid, place: usize, outcome: Outcome) {
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
     if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
         task.outcome = Some(outcome);
+    }
+}
+
+/// Notes that something is about to be done.
+fn set_begun(shared: &Site, uid: &Uid) {
+    if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
+        run.begun = true;
     }
 }
 

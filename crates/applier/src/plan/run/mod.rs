@@ -5,6 +5,7 @@
 //! hooks that were started are known by their marks.
 
 mod hooks;
+mod rehearsal;
 mod step;
 mod tasks;
 
@@ -16,6 +17,8 @@ use ithaca_api::{
     status::{OperationState, ResourceResult, SyncOperationResult},
 };
 use jiff::{Timestamp, ToSpan};
+
+use rehearsal::Rehearsal;
 
 use super::comparison::Comparison;
 use crate::{
@@ -52,6 +55,8 @@ pub struct Run {
     pub drift: Strayed,
     /// Whether anything was done already.
     pub begun: bool,
+    /// How far its objects were tried before the first is changed.
+    pub rehearsal: Rehearsal,
     /// Why it is refused as it was asked for.
     pub refused: Vec<String>,
     /// What the project does not permit of what it is about.
@@ -124,6 +129,8 @@ impl Outcome {
 /// What comes next in a run.
 #[derive(Debug, PartialEq)]
 pub enum Next {
+    /// The API server is asked about the objects of these tasks, before anything is changed.
+    Rehearse(Vec<usize>),
     /// These tasks, side by side.
     Perform(Vec<usize>),
     /// This became of these tasks, as the cluster tells.
@@ -167,6 +174,7 @@ impl Run {
             trouble: None,
             drift: Vec::new(),
             begun: false,
+            rehearsal: Rehearsal::Over,
             refused: Vec::new(),
             forbidden: Vec::new(),
             deletes: None,
@@ -201,6 +209,9 @@ impl Run {
         self.begun = state.sync_result.as_ref().is_some_and(|result| !result.resources.is_empty());
         self.set_tasks(comparison, records);
         self.recall(state.sync_result.as_ref(), records);
+        if self.begun || self.has_running_hook() {
+            self.rehearsal = Rehearsal::Over;
+        }
     }
 
     /// Plans the next attempt.
@@ -216,6 +227,10 @@ impl Run {
     fn set_tasks(&mut self, comparison: &Comparison, records: &Records) {
         let sync = self.operation.sync.clone().unwrap_or_default();
         self.tasks = tasks::tasks(&sync, self.attempt(), &self.bundle, comparison, records);
+        if !sync.dry_run {
+            let options = SyncOptions::from_list(&sync.sync_options);
+            self.rehearsal = Rehearsal::of(&self.tasks, &options, records);
+        }
         self.refused = refused(&sync, comparison);
         self.forbidden = forbidden(&sync, comparison);
     }

@@ -70,6 +70,7 @@ impl Trial<'_> {
     /// Does a step, and checks that nothing begins too early.
     fn step(&mut self, run: &mut Run) -> Result<Option<Next>, TestCaseError> {
         match run.next(&self.world.records, None) {
+            Next::Rehearse(_) => run.rehearsed(Vec::new()),
             Next::Perform(places) => {
                 for place in places {
                     self.begin(run, place)?;

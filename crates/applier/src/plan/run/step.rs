@@ -6,7 +6,7 @@
 use ithaca_api::{HealthStatusCode, OperationPhase, ResultCode, annotation};
 use jiff::Timestamp;
 
-use super::{Effect, Next, Outcome, Run, Task};
+use super::{Effect, Next, Outcome, Run, Task, rehearsal::Rehearsal};
 use crate::{
     live::Records,
     object::ObjectKey,
@@ -27,6 +27,11 @@ impl Run {
         }
         if let Some(reason) = self.refusal() {
             return Next::Finish(OperationPhase::Failed, reason);
+        }
+        match &self.rehearsal {
+            Rehearsal::Due(places) => return Next::Rehearse(places.clone()),
+            Rehearsal::Failed(reason) => return Next::Finish(OperationPhase::Failed, reason.clone()),
+            Rehearsal::Over => {}
         }
         self.settle_hooks(records).unwrap_or_else(|| self.step(records, approval))
     }
@@ -212,13 +217,13 @@ fn was_changed(task: &Task) -> bool {
 }
 
 /// Whether what follows a task may begin.
-enum Settled {
+pub(super) enum Settled {
     Yes,
     NotYet,
     Never(String),
 }
 
-fn progress(task: &Task, records: &Records) -> Settled {
+pub(super) fn progress(task: &Task, records: &Records) -> Settled {
     match (&task.effect, records.get(&task.key)) {
         (Effect::Hook(_), _) | (Effect::Prune, None) => Settled::Yes,
         (Effect::Prune, Some(_)) => Settled::NotYet,

@@ -68,6 +68,7 @@ impl World {
     pub(super) fn go(&mut self, run: &mut Run) -> Next {
         loop {
             match run.next(&self.records, None) {
+                Next::Rehearse(_) => run.rehearsed(Vec::new()),
                 Next::Perform(places) => places.into_iter().for_each(|place| self.perform(run, place)),
                 Next::Conclude(outcomes) => {
                     outcomes
