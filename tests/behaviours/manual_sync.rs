@@ -155,6 +155,60 @@ async fn an_unknown_revision_ends_the_operation_and_nothing_else() -> anyhow::Re
 }
 
 #[tokio::test]
+async fn a_source_of_the_operation_takes_the_place_of_the_specs() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-source").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "app"))?;
+    scene.repository.write("other/settings.yaml", &manifest("settings", "other"))?;
+    scene.repository.write("more/more.yaml", &manifest("more", "more"))?;
+    let commit = scene.repository.publish("Add three folders").await?;
+    scene.create("manual-source", "app", json!({})).await?;
+    let source =
+        |path: &str| json!({"repoURL": scene.repository.url, "path": path, "targetRevision": "HEAD"});
+    let sync = json!({"source": source("other"), "syncOptions": ["CreateNamespace=true"]});
+    let app = operate(&scene, "manual-source", sync).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded", "{state}");
+    ensure!(state["syncResult"]["source"] == source("other"), "{state}");
+    ensure!(state["syncResult"]["revision"] == commit, "{state}");
+    let settings = config_map("manual-source", "settings");
+    ensure!(scene.expect(&settings).await?["data"]["value"] == "other");
+    let both = [source("app"), source("more")];
+    let app = operate(&scene, "manual-source", json!({"sources": both})).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Succeeded", "{state}");
+    ensure!(state["syncResult"]["sources"] == json!(both), "{state}");
+    ensure!(state["syncResult"]["revisions"] == json!([commit, commit]), "{state}");
+    ensure!(scene.expect(&settings).await?["data"]["value"] == "app");
+    scene.expect(&config_map("manual-source", "more")).await?;
+    // What the spec says is what counts.
+    let app = scene.refresh("manual-source", "normal").await?;
+    let resources = &app["status"]["resources"];
+    ensure!(resources[0]["name"] == "more" && resources[0]["requiresPruning"] == true, "{resources}");
+    ensure!(app["status"]["sync"]["comparedTo"]["source"]["path"] == "app", "{}", app["status"]["sync"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn manifests_that_are_not_in_git_are_refused() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-manifests").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("manual-manifests", "app", json!({})).await?;
+    let local = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "local"}}).to_string();
+    let options = json!(["CreateNamespace=true"]);
+    let app =
+        operate(&scene, "manual-manifests", json!({"manifests": [local], "syncOptions": options})).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Failed", "{state}");
+    let message = state["message"].as_str().unwrap_or_default();
+    ensure!(message.starts_with("operation.sync.manifests is not supported: commit them"), "{message}");
+    ensure!(scene.get("/api/v1/namespaces/manual-manifests").await?.is_none(), "something was applied");
+    operate(&scene, "manual-manifests", json!({"syncOptions": options})).await?;
+    scene.synced("manual-manifests", &commit).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_terminated_operation_ends_as_failed() -> anyhow::Result<()> {
     let scene = Scene::new("manual-terminated").await?;
     let late = manifest("late", "1")

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{Scene, application, automated, config_map, deployment, hook, job, manifest};
 
 const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
 
@@ -114,6 +114,92 @@ async fn a_window_that_cannot_be_read_is_told_and_holds_back() -> anyhow::Result
     let message = app["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
     ensure!(message.contains("project 'window-broken'") && message.contains("Europe/Atlantis"), "{message}");
     Ok(())
+}
+
+#[tokio::test]
+async fn an_operation_that_waits_can_be_stopped() -> anyhow::Result<()> {
+    let scene = Scene::new("window-stopped").await?;
+    settings(&scene).await?;
+    project(&scene, "window-stopped", &json!([always("deny")])).await?;
+    scene.create("window-stopped", "app", of_project("window-stopped", json!({}))).await?;
+    operate(&scene, "window-stopped").await?;
+    let path = application("window-stopped");
+    scene.wait(&path, "waits for its window", is_blocked).await?;
+    scene.patch(&path, json!({"status": {"operationState": {"phase": "Terminating"}}})).await?;
+    let ended =
+        |app: &Value| app["operation"].is_null() && app["status"]["operationState"]["phase"] == "Failed";
+    let app = scene.wait(&path, "is stopped", ended).await?;
+    let message = &app["status"]["operationState"]["message"];
+    ensure!(message == "Operation terminated", "{message}");
+    ensure!(scene.get("/api/v1/namespaces/window-stopped").await?.is_none(), "it was applied");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operation_that_a_window_catches_midway_waits_and_goes_on() -> anyhow::Result<()> {
+    let scene = Scene::new("window-midway").await?;
+    let (commit, app) = midway(&scene, "window-midway").await?;
+    let uid = async || {
+        let job = scene.expect("/apis/batch/v1/namespaces/window-midway/jobs/before").await?;
+        anyhow::Ok(job["metadata"]["uid"].clone())
+    };
+    let before = uid().await?;
+    close(&scene, "window-midway", &app, false).await?;
+    scene.let_play("window-midway").await?;
+    let app = scene.wait(&application("window-midway"), "is caught by the window", is_blocked).await?;
+    let state = &app["status"]["operationState"];
+    ensure!(state["phase"] == "Running" && state["finishedAt"].is_null(), "{state}");
+    let late = config_map("window-midway", "late");
+    ensure!(scene.get(&late).await?.is_none(), "it went on");
+    open(&scene, "window-midway").await?;
+    let app = scene.synced("window-midway", &commit).await?;
+    let after = &app["status"]["operationState"];
+    ensure!(after["phase"] == "Succeeded" && after["startedAt"] == state["startedAt"], "{after}");
+    scene.expect(&late).await?;
+    ensure!(uid().await? == before, "its hook ran again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operation_may_overrun_a_window_that_says_so() -> anyhow::Result<()> {
+    let scene = Scene::new("window-overrun").await?;
+    let (commit, app) = midway(&scene, "window-overrun").await?;
+    close(&scene, "window-overrun", &app, true).await?;
+    scene.create("window-overrun-new", "app", of_project("window-overrun", automated())).await?;
+    scene.wait(&application("window-overrun-new"), "is held back", is_held).await?;
+    scene.let_play("window-overrun").await?;
+    scene.synced("window-overrun", &commit).await?;
+    scene.expect(&config_map("window-overrun", "late")).await?;
+    Ok(())
+}
+
+/// An operation that began with a hook and waits for its first wave.
+async fn midway(scene: &Scene<'_>, name: &str) -> anyhow::Result<(String, Value)> {
+    let late = manifest("late", "1")
+        .replace("  name: late\n", "  name: late\n  annotations:\n    argocd.argoproj.io/sync-wave: \"1\"\n");
+    scene.repository.write("app/before.yaml", &job("before", hook("PreSync"), None))?;
+    scene.repository.write("app/first.yaml", &deployment("first", Some("hangs")))?;
+    scene.repository.write("app/late.yaml", &late)?;
+    let commit = scene.repository.publish("Add a hook and two waves").await?;
+    project(scene, name, &json!([always("allow")])).await?;
+    scene.create(name, "app", of_project(name, automated())).await?;
+    let waits = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["phase"] == "Running" && state["message"].to_string().contains("Deployment/first")
+    };
+    let app = scene.wait(&application(name), "waits for its first wave", waits).await?;
+    Ok((commit, app))
+}
+
+/// The window in which an operation began is over since the second after.
+async fn close(scene: &Scene<'_>, name: &str, app: &Value, overrun: bool) -> anyhow::Result<()> {
+    let started = app["status"]["operationState"]["startedAt"].as_str().unwrap_or_default();
+    let started: Timestamp = started.parse()?;
+    let mut window = always("allow");
+    window["schedule"] = json!(started.strftime("%M %H * * *").to_string());
+    window["duration"] = json!(format!("{}s", started.as_second() % 60 + 1));
+    window["syncOverrun"] = json!(overrun);
+    scene.patch(&format!("{PROJECTS}/{name}"), json!({"spec": {"syncWindows": [window]}})).await
 }
 
 /// A window that is active at every moment.

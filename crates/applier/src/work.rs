@@ -97,6 +97,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             }
             Action::LetGo(hooks) => hooks::let_go(&site, &hooks).await?,
             Action::Discard(hooks) => hooks::discard(&site, &hooks).await?,
+            Action::SetAside => set_run(shared, uid, None),
             Action::Postpone(reason) => {
                 if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
                     (run.failed_at, run.failure) = (Some(Timestamp::now()), Some(reason));

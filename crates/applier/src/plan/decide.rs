@@ -109,6 +109,8 @@ pub enum Action {
     LetGo(Vec<ObjectKey>),
     /// The objects of these hooks are deleted.
     Discard(Vec<ObjectKey>),
+    /// The operation under way waits, and is taken up again as if by another life of the applier.
+    SetAside,
     /// The attempt failed for this reason, and another will follow.
     Postpone(String),
     /// The next attempt begins.
@@ -242,12 +244,18 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
     let mut run = begin(view, operation.clone(), bundle, comparison);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
         run.resume(state, comparison, view.records);
-        if automated && is_at_another_revision(state, bundle) {
-            if let Some(next) = supersedes(view, tracked, comparison) {
+        if is_terminating(view.application) {
+            return Some(Action::Begin(Box::new(run)));
+        }
+        if is_at_another_revision(state, bundle) {
+            let next = if automated { supersedes(view, tracked, comparison) } else { None };
+            if let Some(next) = next {
                 return Some(Action::Begin(Box::new(next)));
             }
             // Its hooks ran for another revision, and there is still an end to be told.
-            run.again(bundle.clone(), comparison, view.records);
+            if automated || run.has_begun_hooks() {
+                run.again(bundle.clone(), comparison, view.records);
+            }
         }
     }
     // What waits is not begun: when its window opens, it is planned on what is known then.
@@ -296,7 +304,11 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         return supersede(view, run, tracked);
     }
     if let Some(hold) = hold {
-        return write(Progress::Running(run, &hold.reason), hold.ask_again);
+        // When it opens, much may be different: it goes on by a plan of then, as after a restart.
+        return match write(Progress::Running(run, &hold.reason), None) {
+            Action::Idle(_) => Action::SetAside,
+            record => record,
+        };
     }
     match next {
         Next::Rehearse(tasks) => Action::Rehearse(tasks),

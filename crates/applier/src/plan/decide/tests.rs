@@ -1,66 +1,136 @@
-//! What is decided after a restart.
+//! What is decided after a restart, and in closed windows.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{orphans::Orphaned, plan::dependencies::Nobody, projects::Project};
+
+/// An Application at revision b with an operation for it or for another, in a project with these windows.
+struct Case {
+    application: Application,
+    project: Project,
+    bundle: Arc<Bundle>,
+    owner: Owner,
+    records: Records,
+}
+
+impl Case {
+    fn new(state: Value, windows: Value) -> Self {
+        let source = json!({"repoURL": "https://git.example.org/a", "path": "app", "targetRevision": "HEAD"});
+        let destination = json!({"name": "in-cluster", "namespace": "web"});
+        let application = json!({
+            "metadata": {"name": "web", "namespace": "argocd"},
+            "spec": {"project": "default", "source": source, "destination": destination},
+            "status": {"operationState": state},
+        });
+        let project = json!({"metadata": {"name": "default"}, "spec": {
+            "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}], "syncWindows": windows,
+        }});
+        let source = crate::bundle::Source {
+            source: serde_json::from_value(source).expect("a source"),
+            revision: "b".to_owned(),
+            source_type: None,
+            commit: Default::default(),
+        };
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+        let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        let assembly = crate::desired::assemble(vec![manifest], &owner, &|_| Some(true));
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
+        let mut records = Records::default();
+        records.set_watched(bundle.assembly.objects[0].key.group_kind(), true);
+        Self {
+            application: serde_json::from_value(application).expect("an Application"),
+            project: Project::of(serde_json::from_value(project).expect("an AppProject")),
+            bundle: Arc::new(Bundle { sources: vec![source], digest: "d".to_owned(), ..bundle }),
+            owner,
+            records,
+        }
+    }
+
+    fn decide(&self, run: Option<&Run>) -> Action {
+        decide(View {
+            application: &self.application,
+            owner: &self.owner,
+            tracked: Some(&self.bundle),
+            requested: None,
+            project: Some(&self.project),
+            orphaned: Orphaned::None,
+            held: None,
+            run,
+            refreshed: 0,
+            records: &self.records,
+            guard: Guard::default(),
+            others: &Nobody,
+            control_plane: "argocd",
+            now: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    /// The operation that is taken up.
+    fn taken_up(&self) -> Option<Run> {
+        match self.decide(None) {
+            Action::Begin(run) => Some(*run),
+            _ => None,
+        }
+    }
+
+    /// What is written.
+    fn told(&self, run: Option<&Run>) -> Option<Change> {
+        match self.decide(run) {
+            Action::Write(change) => Some(*change),
+            _ => None,
+        }
+    }
+}
+
+fn running(revision: &str, automated: bool) -> Value {
+    json!({
+        "operation": {"sync": {"revision": if automated { revision } else { "" }}, "initiatedBy": {"automated": automated}},
+        "phase": "Running",
+        "startedAt": "1970-01-01T00:00:00Z",
+        "syncResult": {"revision": revision},
+    })
+}
+
+fn closed() -> Value {
+    json!([{"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}])
+}
 
 /// Automation may have been switched off meanwhile, or the newer revision may ask for nothing: the operation of the
 /// earlier life would be told of as running for ever.
 #[test]
 fn an_operation_that_a_newer_revision_met_during_a_restart_still_ends() {
-    let source = json!({"repoURL": "https://git.example.org/a", "path": "app", "targetRevision": "HEAD"});
-    let application: Application = serde_json::from_value(json!({
-        "metadata": {"name": "web", "namespace": "argocd"},
-        "spec": {"project": "default", "source": source, "destination": {"name": "in-cluster", "namespace": "web"}},
-        "status": {"operationState": {
-            "operation": {"sync": {"revision": "a"}, "initiatedBy": {"automated": true}},
-            "phase": "Running",
-            "startedAt": "2026-01-01T00:00:00Z",
-            "syncResult": {"revision": "a"},
-        }},
-    }))
-    .expect("an Application");
-    let project = json!({"metadata": {"name": "default"}, "spec": {
-        "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
-    }});
-    let project = Project::of(serde_json::from_value(project).expect("an AppProject"));
-    let source = crate::bundle::Source {
-        source: serde_json::from_value(source).expect("a source"),
-        revision: "b".to_owned(),
-        source_type: None,
-        commit: Default::default(),
-    };
-    let empty = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
-    let bundle = Arc::new(Bundle { sources: vec![source], digest: "d".to_owned(), ..empty });
-    let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
-    let (records, now) = (Records::default(), Timestamp::UNIX_EPOCH);
-    let view = View {
-        application: &application,
-        owner: &owner,
-        tracked: Some(&bundle),
-        requested: None,
-        project: Some(&project),
-        orphaned: Orphaned::None,
-        held: None,
-        run: None,
-        refreshed: 0,
-        records: &records,
-        guard: Guard::default(),
-        others: &Nobody,
-        control_plane: "argocd",
-        now,
-    };
-    let taken_up = match decide(view) {
-        Action::Begin(run) => Some(run),
-        _ => None,
-    };
-    let run = taken_up.expect("an operation that is taken up");
-    let told = match decide(View { run: Some(&run), ..view }) {
-        Action::Write(change) => Some(change),
-        _ => None,
-    };
-    let change = told.expect("an end that is told");
+    let mut case = Case::new(running("a", true), json!([]));
+    case.bundle = Arc::new(Bundle { assembly: Arc::default(), ..(*case.bundle).clone() });
+    let run = case.taken_up().expect("an operation that is taken up");
+    let change = case.told(Some(&run)).expect("an end that is told");
     let state = change.status.operation_state.expect("an operation");
     assert_eq!((state.phase, change.ends_run), (OperationPhase::Succeeded, true));
+}
+
+/// By when the window opens, the cluster may be another.
+#[test]
+fn an_operation_that_a_window_catches_is_planned_anew_when_it_opens() {
+    let open = Case::new(running("b", false), json!([]));
+    let mut run = open.taken_up().expect("an operation that is taken up");
+    run.begun = true;
+    let mut case = Case::new(running("b", false), closed());
+    let change = case.told(Some(&run)).expect("why it waits");
+    let state = change.status.operation_state.clone().expect("an operation");
+    assert!(state.message.starts_with("Sync operation blocked by sync window"), "{}", state.message);
+    assert_eq!(state.phase, OperationPhase::Running);
+    case.application.status = Some(change.status);
+    assert!(matches!(case.decide(Some(&run)), Action::SetAside));
+    assert!(matches!(case.decide(None), Action::Idle(_)), "it waits without a plan");
+}
+
+#[test]
+fn an_operation_that_waits_for_its_window_can_be_stopped() {
+    let mut state = running("b", false);
+    state["phase"] = json!("Terminating");
+    let case = Case::new(state, closed());
+    let run = case.taken_up().expect("an operation that is taken up");
+    let change = case.told(Some(&run)).expect("an end that is told");
+    let state = change.status.operation_state.expect("an operation");
+    assert_eq!((state.phase, &*state.message), (OperationPhase::Failed, "Operation terminated"));
 }

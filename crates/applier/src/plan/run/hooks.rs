@@ -125,6 +125,11 @@ impl Run {
         self.tasks.iter().any(Task::is_running_hook)
     }
 
+    /// Whether any hook was started.
+    pub fn has_begun_hooks(&self) -> bool {
+        self.tasks.iter().any(|task| task.hook().is_some() && task.outcome.is_some())
+    }
+
     /// Takes over what an earlier life of the applier knew of this attempt's hooks: what it recorded, and what it had
     /// started.
     pub(super) fn recall(&mut self, recorded: Option<&SyncOperationResult>, records: &Records) {
