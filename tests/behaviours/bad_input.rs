@@ -5,7 +5,7 @@ use anyhow::ensure;
 use ithaca_tests::Repository;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{Scene, application, automated, config_map, hook, job, manifest};
 
 #[tokio::test]
 async fn an_unknown_repository() -> anyhow::Result<()> {
@@ -151,6 +151,42 @@ async fn a_kind_that_the_cluster_does_not_serve() -> anyhow::Result<()> {
     breaks(&scene, without_retry(), broken, "SyncError", &["example.com", "Robot", "marvin"]).await
 }
 
+#[tokio::test]
+async fn a_wave_that_is_not_a_number() -> anyhow::Result<()> {
+    let scene = Scene::new("bad-wave").await?;
+    let broken = |repository: &Repository| {
+        let wave = "metadata:\n  annotations:\n    argocd.argoproj.io/sync-wave: first\n";
+        repository.write("app/broken.yaml", &manifest("broken", "1").replacen("metadata:\n", wave, 1))
+    };
+    let words = ["broken", "sync-wave is not a whole number", "first"];
+    breaks(&scene, without_retry(), broken, "InvalidSpecError", &words).await
+}
+
+#[tokio::test]
+async fn a_hook_that_never_ends() -> anyhow::Result<()> {
+    let scene = Scene::new("bad-hook").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.write("app/endless.yaml", &job("endless", hook("PreSync"), Some("hangs")))?;
+    scene.repository.write("neighbour/settings.yaml", &manifest("settings", "1"))?;
+    let bad = scene.repository.publish("Add a hook that never ends").await?;
+    scene.create("bad-hook", "app", automated()).await?;
+    scene.create("bad-hook-neighbour", "neighbour", automated()).await?;
+    let path = application("bad-hook");
+    let waits = |app: &Value| {
+        app["status"]["operationState"]["message"] == "waiting for completion of hook batch/Job/endless"
+    };
+    scene.wait(&path, "waits for its hook", waits).await?;
+    scene.synced("bad-hook-neighbour", &bad).await?;
+    scene.repository.remove("app/endless.yaml")?;
+    let mended = scene.repository.publish("Remove the hook").await?;
+    scene.synced("bad-hook-neighbour", &mended).await?;
+    // What runs is not cut off by a commit: it has to be stopped.
+    ensure!(waits(&scene.expect(&path).await?), "the hook was cut off");
+    scene.patch(&path, json!({"status": {"operationState": {"phase": "Terminating"}}})).await?;
+    scene.synced("bad-hook", &mended).await?;
+    scene.gone("/apis/batch/v1/namespaces/bad-hook/jobs/endless").await
+}
+
 /// A chart that is right.
 fn chart(repository: &Repository) -> anyhow::Result<()> {
     repository.write("app/Chart.yaml", "apiVersion: v2\nname: demo\nversion: 1.0.0\n")?;
@@ -221,7 +257,7 @@ async fn breaks(
     repository.write("neighbour/settings.yaml", &manifest("settings", "2"))?;
     let bad = repository.publish("Break it").await?;
     let app = named(scene, name, type_, words).await?;
-    let wanted = if type_ == "SyncError" { "OutOfSync" } else { "Unknown" };
+    let wanted = if type_ == "ComparisonError" { "Unknown" } else { "OutOfSync" };
     ensure!(app["status"]["sync"]["status"] == wanted, "{}", app["status"]["sync"]);
     scene.synced(&neighbour, &bad).await?;
     let settings = config_map(name, "settings");

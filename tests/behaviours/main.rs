@@ -5,6 +5,7 @@
 mod scene;
 
 mod app_of_apps;
+mod bad_cluster;
 mod bad_input;
 mod command_line;
 mod create;

@@ -15,6 +15,7 @@ use ithaca_api::{SyncOptions, annotation, sync_options, sync_policy::ManagedName
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
+    health::is_custom,
     hook::Hook,
     judge::Ignored,
     object::{GroupKind, Kind, ObjectKey},
@@ -100,9 +101,12 @@ impl Assembly {
         self.unknown.is_empty() && self.invalid.is_empty()
     }
 
-    /// Whether it would come out the same if the cluster served other kinds.
-    pub fn is_settled(&self) -> bool {
-        self.unknown.is_empty() && !self.guessed
+    /// Whether it would come out the same by the kinds that a cluster serves now. Only custom ones come and go.
+    pub fn is_settled(&self, serves: &dyn Fn(&Kind) -> bool) -> bool {
+        let hooks = self.hooks.iter().map(|hook| &hook.manifest);
+        let all = self.objects.iter().map(Arc::as_ref).chain(hooks);
+        let mut custom = all.filter(|desired| is_custom(&desired.key.group));
+        self.unknown.is_empty() && !self.guessed && custom.all(|desired| serves(&desired.kind()))
     }
 
     /// Whether the sources hold no object at all.

@@ -21,6 +21,7 @@ use crate::{
     desired::Owner,
     judge::Ignored,
     live::Records,
+    object::Kind,
     plan::{self, Guard, Name, Other, Others, Run, View},
     projects::Projects,
 };
@@ -67,7 +68,7 @@ pub struct Loaded {
     pub sequence: u64,
     /// What was made of it, and of which fact and under which discovery of kinds.
     pub bundle: Option<Arc<Bundle>>,
-    /// The number of the discovery under which `bundle` was made.
+    /// The number of the discovery under which `bundle` was made or found settled.
     pub epoch: u64,
     /// For whom it was made.
     pub owner: Option<Owner>,
@@ -88,8 +89,16 @@ impl Loaded {
     pub fn is_current(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, there: &Holdings) -> bool {
         let Some(fact) = &self.fact else { return true };
         let Some(bundle) = &self.bundle else { return false };
-        let settled = bundle.assembly.is_settled() || self.epoch == there.epoch;
-        bundle.observed_at == fact.observed_at && self.is_made_for(owner, ignored, there) && settled
+        bundle.observed_at == fact.observed_at
+            && self.is_made_for(owner, ignored, there)
+            && self.is_settled(there)
+    }
+
+    /// Whether its objects would come out the same by the kinds that are served there now.
+    pub fn is_settled(&self, there: &Holdings) -> bool {
+        let serves = |kind: &Kind| there.cluster.scope(kind).is_some();
+        let settled = |bundle: &Arc<Bundle>| bundle.assembly.is_settled(&serves);
+        self.epoch == there.epoch || self.bundle.as_ref().is_some_and(settled)
     }
 
     /// Whether the bundle was made for this owner, by these rules and for this cluster.

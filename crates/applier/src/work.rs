@@ -187,13 +187,16 @@ fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> 
 async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
     for tracked in [true, false] {
         let (fact, known, owner, ignored, epoch) = {
-            let state = shared.state();
-            let there = state.clusters.get(shared.cluster.id());
-            let (Some(app), Some(there)) = (state.apps.get(uid), there) else { return Ok(()) };
-            let loaded = if tracked { &app.tracked } else { &app.requested };
+            let mut state = shared.state();
+            let State { apps, clusters, .. } = &mut *state;
+            let there = clusters.get(shared.cluster.id());
+            let (Some(app), Some(there)) = (apps.get_mut(uid), there) else { return Ok(()) };
+            let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
             if loaded.is_current(&app.owner, app.ignored.as_ref(), there) {
+                loaded.epoch = there.epoch;
                 continue;
             }
+            let loaded = if tracked { &app.tracked } else { &app.requested };
             let Some(fact) = loaded.fact.clone() else { continue };
             let known = reusable(loaded, app, there);
             (fact, known, app.owner.clone(), app.ignored.clone(), there.epoch)
@@ -223,7 +226,7 @@ async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
 fn reusable(loaded: &Loaded, app: &App, there: &Holdings) -> Option<Arc<Bundle>> {
     let made = loaded.is_made_for(&app.owner, app.ignored.as_ref(), there);
     let bundle = loaded.bundle.clone().filter(|_| made)?;
-    (bundle.assembly.is_settled() || loaded.epoch == there.epoch).then_some(bundle)
+    loaded.is_settled(there).then_some(bundle)
 }
 
 fn same_content(known: &Bundle, fact: &BundleRendered) -> bool {

@@ -84,13 +84,29 @@ fn heal(
     let differing =
         comparison.out_of_sync.iter().filter_map(|place| objects.get(*place)).map(|desired| &desired.key);
     let extras = comparison.prunable.iter().filter(|_| prune);
-    let resources = differing.chain(extras).map(|key| SyncResource {
-        group: key.group.to_string(),
-        kind: key.kind.to_string(),
-        name: key.name.to_string(),
-        namespace: key.namespace.to_string(),
-    });
-    AutoSync::Heal(Box::new(operation(application, bundle, prune, attempts + 1, resources.collect())))
+    let resources: Vec<_> = differing
+        .chain(extras)
+        .map(|key| SyncResource {
+            group: key.group.to_string(),
+            kind: key.kind.to_string(),
+            name: key.name.to_string(),
+            namespace: key.namespace.to_string(),
+        })
+        .collect();
+    // An operation on nothing would be one on all, and what is not served or not permitted would fail it for good.
+    if resources.is_empty() {
+        return unhealable(comparison);
+    }
+    AutoSync::Heal(Box::new(operation(application, bundle, prune, attempts + 1, resources)))
+}
+
+/// What no operation could put right is told until the cluster or the project is different.
+fn unhealable(comparison: &Comparison) -> AutoSync {
+    let reasons: Vec<_> = comparison.forbidden.iter().map(ToString::to_string).collect();
+    if reasons.is_empty() {
+        return AutoSync::No;
+    }
+    AutoSync::Refused(format!("one or more synchronization tasks are not valid: {}", reasons.join("; ")))
 }
 
 /// 2 s, then three times as long each time, five minutes at most.
@@ -140,11 +156,45 @@ fn operation(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{bundle::Source, plan::permission::Forbidden};
 
     #[test]
     fn self_heal_backs_off_from_two_seconds_to_five_minutes() {
         let delays: Vec<u64> = (1..8).map(|attempts| heal_delay(attempts).as_secs()).collect();
         assert_eq!(delays, [2, 6, 18, 54, 162, 300, 300]);
+    }
+
+    /// Was an operation on all objects, which failed for good and let nothing be healed after it.
+    #[test]
+    fn what_cannot_be_put_right_begins_no_operation() {
+        let source = json!({"repoURL": "https://git.example.org/a", "path": "app"});
+        let application = json!({
+            "metadata": {"name": "web"},
+            "spec": {"project": "default", "source": source, "syncPolicy": {"automated": {"selfHeal": true}}, "destination": {}},
+            "status": {"operationState": {
+                "operation": {}, "phase": "Succeeded", "startedAt": "2026-01-01T00:00:00Z",
+                "syncResult": {"revision": "a", "source": source},
+            }},
+        });
+        let application: Application = serde_json::from_value(application).expect("an Application");
+        let source = Source {
+            source: application.spec.sources()[0].clone(),
+            revision: "a".to_owned(),
+            source_type: None,
+            commit: Default::default(),
+        };
+        let empty = Bundle::new(ithaca_proto::v1::BundleRendered::default(), std::sync::Arc::default());
+        let bundle = Bundle { sources: vec![source], ..empty };
+        let mut comparison = Comparison { unserved: true, ..Comparison::default() };
+        let decide = |comparison: &Comparison| {
+            auto_sync(&application, &bundle, comparison, false, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(decide(&comparison), AutoSync::No);
+        comparison.forbidden = vec![Forbidden { key: None, reason: "no such source".to_owned() }];
+        let reason = "one or more synchronization tasks are not valid: no such source".to_owned();
+        assert_eq!(decide(&comparison), AutoSync::Refused(reason));
     }
 }

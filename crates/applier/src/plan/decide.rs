@@ -300,7 +300,7 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         false => run.next(view.records, view.approval()),
     };
     let hold = blocked(view, run, &next);
-    if is_superseded(run, tracked) && (hold.is_some() || gives_way(&next, run)) {
+    if !stopping && is_superseded(run, tracked) && (hold.is_some() || gives_way(&next, run)) {
         return supersede(view, run, tracked);
     }
     if let Some(hold) = hold {
@@ -374,7 +374,8 @@ fn gives_way(next: &Next, run: &Run) -> bool {
 
 fn supersede(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
     let comparison = view.compare(tracked);
-    match supersedes(view, tracked, &comparison) {
+    let next = supersedes(view, tracked, &comparison).filter(|_| run.bundle.digest != tracked.digest);
+    match next {
         Some(next) => Action::Begin(Box::new(next)),
         None => again(run, tracked, &comparison, view.records),
     }
@@ -394,9 +395,12 @@ fn again(run: &Run, bundle: &Arc<Bundle>, comparison: &Comparison, records: &Rec
     Action::Again(Box::new(next))
 }
 
-/// An automated operation whose revision is no longer the one to run gives way to the next.
+/// An automated operation whose revision is no longer the one to run gives way to the next. One that heals goes on with
+/// what is wanted now, for the cluster may no longer serve a kind of what it heals.
 fn is_superseded(run: &Run, tracked: &Bundle) -> bool {
-    run.operation.initiated_by.automated && run.bundle.digest != tracked.digest && tracked.failure.is_none()
+    let automated = run.operation.initiated_by.automated && tracked.failure.is_none();
+    let heals = run.is_selective() && !Arc::ptr_eq(&run.bundle.assembly, &tracked.assembly);
+    automated && (run.bundle.digest != tracked.digest || heals)
 }
 
 /// Operations that end sooner are told of once, when they have ended.

@@ -4,7 +4,7 @@
 //! What comes in: the view and, for objects, a comparison. What goes out: reasons, in Argo CD's words where scripts
 //! look for them, and the time at which to ask again.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use ithaca_api::{SyncStatusCode, project::Gate, without_credentials};
 use jiff::Timestamp;
@@ -23,6 +23,15 @@ pub struct Forbidden {
     pub key: Option<ObjectKey>,
     /// For people.
     pub reason: String,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            Some(key) => write!(formatter, "{key}: {}", self.reason),
+            None => formatter.write_str(&self.reason),
+        }
+    }
 }
 
 /// A sync that has to wait.

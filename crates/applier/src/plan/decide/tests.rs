@@ -134,3 +134,24 @@ fn an_operation_that_waits_for_its_window_can_be_stopped() {
     let state = change.status.operation_state.expect("an operation");
     assert_eq!((state.phase, &*state.message), (OperationPhase::Failed, "Operation terminated"));
 }
+
+/// Was seen as a commit that was never synced: the operation for it was ended in the place of the one before.
+#[test]
+fn what_is_stopped_is_the_operation_that_ran_and_not_the_next() {
+    let mut state = running("b", true);
+    let mut case = Case::new(state.clone(), json!([]));
+    let run = case.taken_up().expect("an operation that is taken up");
+    state["phase"] = json!("Terminating");
+    case.application = Case::new(state, json!([])).application;
+    let automated: ithaca_api::sync_policy::SyncPolicy =
+        serde_json::from_value(json!({"automated": {}})).expect("a policy");
+    case.application.spec.sync_policy = Some(automated);
+    let mut source = case.bundle.sources[0].clone();
+    source.revision = "c".to_owned();
+    case.bundle =
+        Arc::new(Bundle { sources: vec![source], digest: "e".to_owned(), ..(*case.bundle).clone() });
+    let change = case.told(Some(&run)).expect("an end that is told");
+    let state = change.status.operation_state.expect("an operation");
+    let revision = state.sync_result.map(|result| result.revision.clone());
+    assert_eq!((state.phase, revision.as_deref()), (OperationPhase::Failed, Some("b")));
+}

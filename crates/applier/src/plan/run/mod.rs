@@ -287,11 +287,7 @@ fn forbidden(sync: &SyncOperation, comparison: &Comparison) -> Vec<String> {
         .forbidden
         .iter()
         .filter(|forbidden| forbidden.key.as_ref().is_none_or(|key| tasks::is_selected(sync, key)));
-    let told = meant.map(|forbidden| match &forbidden.key {
-        Some(key) => format!("{key}: {}", forbidden.reason),
-        None => forbidden.reason.clone(),
-    });
-    told.collect()
+    meant.map(ToString::to_string).collect()
 }
 
 fn resource_result(task: &Task) -> Option<ResourceResult> {

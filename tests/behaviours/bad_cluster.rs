@@ -1,0 +1,148 @@
+//! Trouble in the cluster: a webhook that nobody serves or that never answers, a definition that goes. It is told on the
+//! Applications that it is about, everybody else goes on, and once it is over all is as Git says.
+
+use anyhow::ensure;
+use ithaca_tests::wait_until;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
+
+const WEBHOOKS: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+#[tokio::test]
+async fn a_webhook_that_nobody_serves() -> anyhow::Result<()> {
+    let scene = Scene::new("webhook-away").await?;
+    obstructs(&scene, "webhook-away", "https://127.0.0.1:1/").await
+}
+
+#[tokio::test]
+async fn a_webhook_that_never_answers() -> anyhow::Result<()> {
+    let scene = Scene::new("webhook-hangs").await?;
+    // It takes connections, and says nothing on them.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://{}/", listener.local_addr()?);
+    obstructs(&scene, "webhook-hangs", &url).await
+}
+
+/// A webhook that is asked about every ConfigMap of one namespace and lets none pass.
+async fn obstructs(scene: &Scene<'_>, name: &str, url: &str) -> anyhow::Result<()> {
+    let neighbour = format!("{name}-neighbour");
+    let both = |value: &str| -> anyhow::Result<()> {
+        scene.repository.write("app/settings.yaml", &manifest("settings", value))?;
+        scene.repository.write("app/more.yaml", &manifest("more", value))?;
+        scene.repository.write("neighbour/settings.yaml", &manifest("settings", value))
+    };
+    both("1")?;
+    let first = scene.repository.publish("Add settings").await?;
+    let mut spec = automated();
+    spec["syncPolicy"]["retry"] = json!({"limit": -1, "backoff": {"duration": "1s", "maxDuration": "1s"}});
+    scene.create(name, "app", spec.clone()).await?;
+    scene.create(&neighbour, "neighbour", spec).await?;
+    scene.synced(name, &first).await?;
+    scene.synced(&neighbour, &first).await?;
+
+    scene.post(WEBHOOKS, &webhook(name, url)).await?;
+    let settings = config_map(name, "settings");
+    let probe = ["label", "configmap", "settings", "-n", name, "probe=1", "--dry-run=server"];
+    wait_until("the webhook is asked", DEADLINE, async || {
+        ensure!(scene.stack.cluster.kubectl(&probe).await.is_err(), "it is not asked");
+        Ok(())
+    })
+    .await?;
+    both("2")?;
+    let second = scene.repository.publish("Change settings").await?;
+    let told = |app: &Value| {
+        let conditions = app["status"]["conditions"].as_array().into_iter().flatten();
+        let mut messages = conditions.filter(|condition| condition["type"] == "SyncError");
+        messages.any(|condition| condition["message"].to_string().contains("failed calling webhook"))
+    };
+    let app = scene.wait(&application(name), "tells of the webhook", told).await?;
+    ensure!(app["status"]["conditions"].to_string().contains("obstacle.example.com"), "{}", app["status"]);
+    scene.synced(&neighbour, &second).await?;
+    ensure!(scene.expect(&settings).await?["data"]["value"] == "1", "the webhook was passed by");
+
+    scene.delete(&format!("{WEBHOOKS}/{name}")).await?;
+    let app = scene.synced(name, &second).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    ensure!(scene.expect(&settings).await?["data"]["value"] == "2");
+    Ok(())
+}
+
+fn webhook(namespace: &str, url: &str) -> Value {
+    let rule = json!({
+        "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE", "UPDATE"],
+    });
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace},
+        "webhooks": [{
+            "name": "obstacle.example.com",
+            "clientConfig": {"url": url},
+            "rules": [rule],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "failurePolicy": "Fail",
+            "sideEffects": "None",
+            "timeoutSeconds": 2,
+            "admissionReviewVersions": ["v1"],
+        }],
+    })
+}
+
+#[tokio::test]
+async fn a_definition_that_is_deleted_under_its_objects() -> anyhow::Result<()> {
+    let scene = Scene::new("definition-gone").await?;
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let version =
+        json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rafts.gone.example.com"},
+        "spec": {
+            "group": "gone.example.com",
+            "names": {"kind": "Raft", "plural": "rafts"},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    });
+    scene.post(DEFINITIONS, &definition).await?;
+    let raft = "apiVersion: gone.example.com/v1\nkind: Raft\nmetadata:\n  name: medusa\n";
+    scene.repository.write("app/raft.yaml", raft)?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add a raft").await?;
+    let mut spec = automated();
+    // While the definition goes, its objects are gone already and cannot be made again.
+    spec["syncPolicy"]["retry"] = json!({"limit": 20, "backoff": {"duration": "1s", "maxDuration": "1s"}});
+    scene.create("definition-gone", "app", spec).await?;
+    scene.synced("definition-gone", &first).await?;
+    let path = "/apis/gone.example.com/v1/namespaces/definition-gone/rafts/medusa";
+    let before = scene.expect(path).await?;
+
+    let definitions = format!("{DEFINITIONS}/rafts.gone.example.com");
+    scene.delete(&definitions).await?;
+    scene.gone(&definitions).await?;
+    let told = |app: &Value| {
+        let conditions = app["status"]["conditions"].to_string();
+        app["status"]["sync"]["status"] == "OutOfSync" && conditions.contains("Raft")
+    };
+    scene.wait(&application("definition-gone"), "tells of the kind", told).await?;
+    // Its other objects are kept as Git has them.
+    let settings = config_map("definition-gone", "settings");
+    scene.patch(&settings, json!({"data": {"value": "edited"}})).await?;
+    scene.wait(&settings, "is as it was", |object| object["data"]["value"] == "1").await?;
+
+    scene.post(DEFINITIONS, &definition).await?;
+    let again = |object: &Value| object["metadata"]["uid"] != before["metadata"]["uid"];
+    wait_until("the raft is there again", DEADLINE, async || {
+        let object = scene.expect(path).await?;
+        ensure!(again(&object), "it is the old one");
+        Ok(())
+    })
+    .await?;
+    let app = scene.synced("definition-gone", &first).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    Ok(())
+}
