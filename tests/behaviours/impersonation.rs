@@ -1,4 +1,5 @@
-//! Impersonation: where the installation wants it, a sync may do what the account of its project may do, and no more.
+//! Impersonation: where the installation wants it, a sync may do what the account of its project may do, and no more; and
+//! so may the deletion of an Application.
 
 use anyhow::ensure;
 use ithaca_tests::Stack;
@@ -10,7 +11,7 @@ const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/acting";
 
 /// On a stack of its own, for the setting is the installation's.
 #[tokio::test]
-async fn a_sync_acts_as_the_account_of_its_project() -> anyhow::Result<()> {
+async fn a_sync_and_a_deletion_act_as_the_account_of_their_project() -> anyhow::Result<()> {
     let stack = Stack::fresh().await?;
     let scene = Scene::on(&stack, "acting").await?;
     let setting = json!({"application.sync.impersonation.enabled": "true"});
@@ -56,6 +57,23 @@ async fn a_sync_acts_as_the_account_of_its_project() -> anyhow::Result<()> {
     let commit = scene.repository.publish("Change settings").await?;
     scene.synced("acting", &commit).await?;
     ensure!(scene.expect(&config_map("acting", "settings")).await?["data"]["value"] == "2");
+
+    let may =
+        |verbs: Value| json!({"rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs}]});
+    scene.patch(&format!("{RBAC}/roles/deployer"), may(json!(["create", "patch"]))).await?;
+    let finalizers = json!(["resources-finalizer.argocd.argoproj.io"]);
+    scene.patch(&application("acting"), json!({"metadata": {"finalizers": finalizers}})).await?;
+    scene.delete(&application("acting")).await?;
+    let refused = |app: &Value| {
+        let condition = &app["status"]["conditions"][0];
+        let message = condition["message"].to_string();
+        condition["type"] == "DeletionError" && message.contains("system:serviceaccount:acting:deployer")
+    };
+    scene.wait(&application("acting"), "tells of the refusal", refused).await?;
+    scene.expect(&config_map("acting", "settings")).await?;
+    scene.patch(&format!("{RBAC}/roles/deployer"), may(json!(["delete"]))).await?;
+    scene.gone(&application("acting")).await?;
+    scene.gone(&config_map("acting", "settings")).await?;
     stack.stop().await
 }
 

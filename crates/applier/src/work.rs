@@ -111,7 +111,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 None => Box::pin(status::write(shared, uid, *change)).await?,
             },
             Action::Delete(objects, propagation) => {
-                let deleted = objects::delete(&site, uid, &objects, propagation).await;
+                let deleted = account::delete(&site, uid, &objects, propagation).await;
                 if let Some(refused) = deleted.as_ref().err().filter(|error| !error.is_passing()) {
                     tell_refused(shared, uid, refused).await?;
                 }

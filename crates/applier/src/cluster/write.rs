@@ -129,11 +129,11 @@ impl Cluster {
         }
     }
 
-    /// Whether an object is gone, or being deleted.
+    /// Whether an object is gone, or being deleted. Whoever may delete it may not see it, so the applier looks itself.
     pub async fn is_going(&self, key: &ObjectKey) -> Result<bool, Error> {
         let Some(served) = self.served_any(&key.group_kind()) else { return Ok(true) };
         let request = path(&served, &key.namespace).get(&key.name, &Default::default());
-        match self.send(key, request).await {
+        match account::acting_as(None, self.send(key, request)).await {
             Ok(live) => Ok(live.pointer("/metadata/deletionTimestamp").is_some()),
             Err(error) if error.is_not_found() => Ok(true),
             Err(error) => Err(error),
