@@ -79,6 +79,8 @@ impl Surroundings<'_> {
         ];
         arguments.extend(self.own_arguments(name, ports));
         let mut environment = self.environment.clone();
+        // As in the images.
+        environment.push(("MIMALLOC_PURGE_DELAY".to_owned(), "0".to_owned()));
         // The renderer knows no cluster.
         if name != "renderer" {
             let kubeconfig = self.kubeconfig.display().to_string();

@@ -23,9 +23,10 @@ pub async fn rehearse(shared: &Site, uid: &Uid, places: &[usize]) {
     let Some(how) = objects::plan(shared, uid, places) else { return };
     // Without their namespace there is no word on objects. Why it cannot be made is told when they are applied.
     let _ = objects::make_namespace(shared, &how).await;
-    let one = async |place: usize, task: &Task| Some((place, fault(shared, task, &how).await?));
-    let tries: Vec<_> = how.tasks.iter().map(|(place, task)| one(*place, task).boxed()).collect();
-    let answers: Vec<_> = stream::iter(tries).buffer_unordered(shared.writes).collect().await;
+    let tasks = &how.tasks;
+    let one = async |index: usize| Some((tasks[index].0, fault(shared, &tasks[index].1, &how).await?));
+    let tries = stream::iter(0..tasks.len()).map(|index| one(index).boxed());
+    let answers: Vec<_> = tries.buffer_unordered(shared.writes).collect().await;
     let mut faults: Vec<_> = answers.into_iter().flatten().collect();
     faults.sort();
     if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {

@@ -33,19 +33,22 @@ impl Run {
             Rehearsal::Failed(reason) => return Next::Finish(OperationPhase::Failed, reason.clone()),
             Rehearsal::Over => {}
         }
-        self.settle_hooks(records).unwrap_or_else(|| self.step(records, approval))
+        let ended = self.ended_hooks(records);
+        if !ended.is_empty() {
+            return Next::Conclude(ended);
+        }
+        let next = self.running_hooks().map(Next::Wait).unwrap_or_else(|| self.step(records, approval));
+        self.after_letting_go(next, records)
     }
 
-    /// What the hooks that were started ask for. Nothing else is done while one runs.
-    fn settle_hooks(&self, records: &Records) -> Option<Next> {
-        let (ended, held) = (self.ended_hooks(records), self.held_hooks(records));
-        if !ended.is_empty() {
-            return Some(Next::Conclude(ended));
+    /// Hooks that ended are let go of as soon as there is nothing to be done: their end has to be recorded first, and
+    /// what follows them need not wait for that. Whoever takes over before finds their objects.
+    fn after_letting_go(&self, next: Next, records: &Records) -> Next {
+        match (&next, self.held_hooks(records)) {
+            (Next::Perform(_), _) => next,
+            (_, held) if held.is_empty() => next,
+            (_, held) => Next::LetGo(held),
         }
-        if !held.is_empty() {
-            return Some(Next::LetGo(held));
-        }
-        self.running_hooks().map(Next::Wait)
     }
 
     fn running_hooks(&self) -> Option<String> {

@@ -158,7 +158,7 @@ fn phases_follow_each_other_and_hooks_go_as_their_policies_say() {
     world.set("after", "Complete");
     assert!(matches!(world.go(&mut run), Next::Finish(OperationPhase::Succeeded, _)));
     let expected =
-        ["apply before", "let go before", "apply main", "apply after", "let go after", "delete after"];
+        ["apply before", "apply main", "let go before", "apply after", "let go after", "delete after"];
     assert_eq!(world.log, expected);
 }
 
@@ -174,7 +174,7 @@ fn a_failed_hook_starts_those_for_failures_and_nothing_else() {
     world.set("alarm", "Complete");
     let next = format!("{:?}", world.go(&mut run));
     assert!(next.starts_with("Finish(Failed") && next.contains("told"), "{next}");
-    assert_eq!(world.log, ["apply before", "let go before", "apply alarm", "let go alarm", "delete alarm"]);
+    assert_eq!(world.log, ["apply before", "apply alarm", "let go before", "let go alarm", "delete alarm"]);
 }
 
 /// `ttlSecondsAfterFinished: 0` deletes a Job in the moment in which it is done.
