@@ -12,6 +12,8 @@ pub const BUNDLES: &str = "BUNDLES";
 pub const EVENTS: &str = "EVENTS";
 /// Object store of bundle contents too large for a message.
 pub const CONTENTS: &str = "bundles";
+/// KV bucket of `Member`: who takes part in a service's work. NATS keeps a bucket in a stream of this name.
+pub const MEMBERS: &str = "KV_members";
 /// Durable consumer of `REVISIONS` that all renderers share.
 pub const RENDERER: &str = "renderer";
 
@@ -21,6 +23,8 @@ pub const ALL_REVISIONS: &str = "ithaca.revisions.>";
 pub const ALL_BUNDLES: &str = "ithaca.bundles.>";
 /// All subjects of `EVENTS`.
 pub const ALL_EVENTS: &str = "ithaca.events.>";
+/// All keys of `MEMBERS`, as NATS spells them.
+pub const ALL_MEMBERS: &str = "$KV.members.>";
 
 /// Partitions of `BUNDLES`: the grain in which appliers share the applications.
 pub const PARTITIONS: u32 = 64;
@@ -58,6 +62,16 @@ pub fn event(uid: &str, fact: &Fact) -> String {
 /// All subjects of an application in `EVENTS`.
 pub fn events_of(uid: &str) -> String {
     format!("ithaca.events.*.{}", token(uid))
+}
+
+/// The key of a `Member` of a service.
+pub fn member(service: &str, name: &str) -> String {
+    format!("{}{}", members_of(service), token(name))
+}
+
+/// What the keys of all members of a service begin with.
+pub fn members_of(service: &str) -> String {
+    format!("$KV.members.{service}.")
 }
 
 /// The name of an application's content in the object store.

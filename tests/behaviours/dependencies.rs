@@ -57,8 +57,8 @@ async fn an_application_waits_until_those_before_it_are_well() -> anyhow::Result
             json!({"metadata": {"finalizers": ["example.com/holds"]}}),
         )
         .await?;
-    scene.delete(&application("depends-base")).await?;
     scene.delete(&app).await?;
+    scene.delete(&application("depends-base")).await?;
     scene
         .wait(
             &application("depends-base"),

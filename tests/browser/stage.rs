@@ -37,7 +37,8 @@ impl Stage {
         let tools = Tools::build(&progress)?;
         let dir = target_folder().join("stacks").join(format!("{}-browser", std::process::id()));
         empty(&dir)?;
-        let options = Options { dir, nodes: 0, kubeconfig: None, binary: None, for_tests: false };
+        let options =
+            Options { dir, nodes: 0, kubeconfig: None, binary: None, appliers: 1, for_tests: false };
         let stack = Stack::start(options, tools, &progress).await?;
         // The API server serves a new kind a moment before it lists it, and kubectl goes by the list.
         wait_until("kubectl knows Applications", SOON, async || {

@@ -11,7 +11,7 @@ pub const SERVICES: [&str; 5] = ["watcher", "renderer", "applier", "notifier", "
 
 /// The running services.
 pub struct Services {
-    /// In the order of [`SERVICES`].
+    /// In the order of [`SERVICES`], then further appliers.
     pub processes: Vec<Process>,
     /// Where Git hosts tell about pushes.
     pub webhook: String,
@@ -31,6 +31,8 @@ pub struct Surroundings<'a> {
     pub nats: &'a str,
     /// The cluster.
     pub kubeconfig: &'a Path,
+    /// How many appliers there are.
+    pub appliers: usize,
     /// Variables that all services get.
     pub environment: Vec<(String, String)>,
 }
@@ -39,7 +41,6 @@ struct Ports {
     grpc: u16,
     webhook: u16,
     console: u16,
-    live: u16,
 }
 
 impl Services {
@@ -48,15 +49,13 @@ impl Services {
     /// # Errors
     /// When one fails, with the end of its log.
     pub async fn start(surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
-        let ports = Ports {
-            grpc: port::free()?,
-            webhook: port::free()?,
-            console: port::free()?,
-            live: port::free()?,
-        };
+        let ports = Ports { grpc: port::free()?, webhook: port::free()?, console: port::free()? };
         let mut programs = Vec::new();
-        for name in SERVICES {
-            programs.push(surroundings.program(name, &ports, port::free()?));
+        for service in SERVICES {
+            programs.push(surroundings.program(service, service, &ports)?);
+        }
+        for number in 2..=surroundings.appliers {
+            programs.push(surroundings.program("applier", &format!("applier-{number}"), &ports)?);
         }
         let started = programs.into_iter().map(Process::start);
         let processes = futures::future::try_join_all(started).await?;
@@ -69,24 +68,25 @@ impl Services {
 }
 
 impl Surroundings<'_> {
-    fn program(&self, name: &str, ports: &Ports, http: u16) -> Program {
+    fn program(&self, service: &str, name: &str, ports: &Ports) -> anyhow::Result<Program> {
+        let http = port::free()?;
         let mut arguments = vec![
-            name.to_owned(),
+            service.to_owned(),
             format!("--nats-url={}", self.nats),
             format!("--http-listen=127.0.0.1:{http}"),
             "--namespace=argocd".to_owned(),
             "--log-format=json".to_owned(),
         ];
-        arguments.extend(self.own_arguments(name, ports));
+        arguments.extend(self.own_arguments(service, name, ports)?);
         let mut environment = self.environment.clone();
         // As in the images.
         environment.push(("MIMALLOC_PURGE_DELAY".to_owned(), "0".to_owned()));
         // The renderer knows no cluster.
-        if name != "renderer" {
+        if service != "renderer" {
             let kubeconfig = self.kubeconfig.display().to_string();
             environment.push(("KUBECONFIG".to_owned(), kubeconfig));
         }
-        Program {
+        Ok(Program {
             name: name.to_owned(),
             path: self.binary.to_path_buf(),
             arguments,
@@ -94,13 +94,13 @@ impl Surroundings<'_> {
             log: self.dir.join(format!("logs/{name}.log")),
             ready: Ready::Answers(format!("http://127.0.0.1:{http}/readyz")),
             metrics: Some(format!("http://127.0.0.1:{http}/metrics")),
-        }
+        })
     }
 
-    fn own_arguments(&self, name: &str, ports: &Ports) -> Vec<String> {
+    fn own_arguments(&self, service: &str, name: &str, ports: &Ports) -> anyhow::Result<Vec<String>> {
         let folder = |name: &str| self.dir.join(name).display().to_string();
         let tool = |name: &str| self.tools.path(name).display().to_string();
-        match name {
+        Ok(match service {
             "watcher" => vec![
                 format!("--grpc-listen=127.0.0.1:{}", ports.grpc),
                 format!("--webhook-listen=127.0.0.1:{}", ports.webhook),
@@ -113,9 +113,13 @@ impl Surroundings<'_> {
                 format!("--helm={}", tool("helm")),
                 format!("--kustomize={}", tool("kustomize")),
             ],
-            "applier" => vec![format!("--live-listen=127.0.0.1:{}", ports.live)],
+            "applier" => vec![
+                format!("--live-listen=127.0.0.1:{}", port::free()?),
+                "--live-host=127.0.0.1".to_owned(),
+                format!("--name={name}"),
+            ],
             "console" => vec![format!("--console-listen=127.0.0.1:{}", ports.console)],
             _ => Vec::new(),
-        }
+        })
     }
 }

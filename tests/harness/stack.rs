@@ -29,6 +29,8 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// The binary `ithaca`; without one no services are started.
     pub binary: Option<PathBuf>,
+    /// How many appliers divide the Applications between them.
+    pub appliers: usize,
     /// Traces and metrics are collected, and the limits of a rendering are low enough to be met soon.
     pub for_tests: bool,
 }
@@ -67,11 +69,20 @@ impl Stack {
     /// # Errors
     /// When it cannot be started.
     pub async fn fresh() -> anyhow::Result<Self> {
+        Self::of_appliers(1).await
+    }
+
+    /// As [`Stack::fresh`] with several appliers: `applier`, `applier-2` and so on.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn of_appliers(appliers: usize) -> anyhow::Result<Self> {
         let options = Options {
             dir: fresh_folder()?,
             nodes: 3,
             kubeconfig: None,
             binary: Some(binary()?),
+            appliers,
             for_tests: true,
         };
         let progress = Progress::silent();
@@ -87,7 +98,7 @@ impl Stack {
     /// When it cannot be started.
     pub async fn without_services() -> anyhow::Result<Self> {
         let dir = fresh_folder()?;
-        let options = Options { dir, nodes: 1, kubeconfig: None, binary: None, for_tests: true };
+        let options = Options { dir, nodes: 1, kubeconfig: None, binary: None, appliers: 1, for_tests: true };
         let progress = Progress::silent();
         Self::start(options, Tools::build(&progress)?, &progress).await
     }
@@ -119,7 +130,7 @@ impl Stack {
         stack.prepare_cluster().await?;
         if let Some(binary) = &options.binary {
             progress.step("starting watcher, renderer, applier, notifier and console");
-            stack.start_services(binary).await?;
+            stack.start_services(binary, options.appliers).await?;
         }
         Ok(stack)
     }
@@ -236,7 +247,7 @@ impl Stack {
         Ok(())
     }
 
-    async fn start_services(&mut self, binary: &Path) -> anyhow::Result<()> {
+    async fn start_services(&mut self, binary: &Path, appliers: usize) -> anyhow::Result<()> {
         let own = self.control_plane.as_ref();
         let kubeconfig = own.map(|cluster| cluster.service_kubeconfig.as_path());
         let services = Services::start(&Surroundings {
@@ -245,6 +256,7 @@ impl Stack {
             tools: &self.tools,
             nats: &self.nats.url,
             kubeconfig: kubeconfig.unwrap_or(self.cluster.kubeconfig()),
+            appliers,
             environment: self.collector.iter().flat_map(rehearsal).collect(),
         })
         .await?;

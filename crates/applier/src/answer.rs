@@ -1,17 +1,26 @@
 //! What the applier answers over gRPC: how an Application's objects differ from what Git wants.
 //!
 //! What comes in: the name of an Application. What goes out: its differences, as the API server judges them now. It
-//! changes nothing, in the cluster or in what is remembered, and shows no value of a Secret.
+//! changes nothing, in the cluster or in what is remembered, and shows no value of a Secret. Of an Application that
+//! another applier works on, that one is asked.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use ithaca_proto::v1::{
-    self, GetDiffRequest, GetDiffResponse, ObjectDiff,
-    live_service_server::{LiveService, LiveServiceServer},
+use ithaca_proto::{
+    subject,
+    v1::{
+        self, GetDiffRequest, GetDiffResponse, Member, ObjectDiff,
+        live_service_client::LiveServiceClient,
+        live_service_server::{LiveService, LiveServiceServer},
+    },
 };
 use tokio::{net::TcpListener, sync::Semaphore};
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataValue,
+    transport::{Endpoint, server::TcpIncoming},
+};
 
 use crate::{
     cluster::Cluster,
@@ -21,11 +30,17 @@ use crate::{
     live::Verdict,
     object::ObjectKey,
     service::Shared,
-    state::State,
+    state::{App, State},
 };
 
 /// Questions that are answered at once: each costs the API server a dry run for each object that may differ.
 const AT_ONCE: usize = 2;
+
+/// Says that a question comes from another applier, which does not have the answer.
+const PASSED_ON: &str = "ithaca-passed-on";
+
+/// How long another applier may take to be reached.
+const REACHED_WITHIN: Duration = Duration::from_secs(3);
 
 struct Answers {
     shared: Arc<Shared>,
@@ -47,10 +62,15 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
 #[tonic::async_trait]
 impl LiveService for Answers {
     async fn get_diff(&self, request: Request<GetDiffRequest>) -> Result<Response<GetDiffResponse>, Status> {
-        let GetDiffRequest { namespace, name } = request.into_inner();
+        let passed_on = request.metadata().contains_key(PASSED_ON);
+        let asked = request.into_inner();
+        let elsewhere = elsewhere(&self.shared.state(), &asked)?;
+        if let Some(partition) = elsewhere {
+            let holder = self.shared.membership.holder(partition).filter(|_| !passed_on);
+            return pass_on(asked, holder).await;
+        }
         let _permit = self.permits.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
-        let Question { cluster, suspects, extraneous, revisions } =
-            question(&self.shared.state(), &namespace, &name)?;
+        let Question { cluster, suspects, extraneous, revisions } = question(&self.shared.state(), &asked)?;
         let looks = stream::iter(suspects).map(|desired| look(&cluster, desired).boxed());
         let looks = looks.buffer_unordered(self.shared.writes);
         let mut objects: Vec<ObjectDiff> = looks.try_filter_map(async |diff| Ok(diff)).try_collect().await?;
@@ -72,14 +92,54 @@ struct Question {
     revisions: Vec<String>,
 }
 
-fn question(state: &State, namespace: &str, name: &str) -> Result<Question, Status> {
+/// The Application that is asked about.
+fn find<'a>(state: &'a State, asked: &GetDiffRequest) -> Result<(&'a str, &'a App), Status> {
+    let GetDiffRequest { namespace, name } = asked;
     let is_it = |metadata: &kube::core::ObjectMeta| {
-        metadata.name.as_deref() == Some(name) && metadata.namespace.as_deref() == Some(namespace)
+        metadata.name.as_ref() == Some(name) && metadata.namespace.as_ref() == Some(namespace)
     };
-    let app = state.apps.values().find(|app| is_it(&app.application.metadata));
-    let app = app.ok_or_else(|| {
+    let app = state.apps.iter().find(|(_, app)| is_it(&app.application.metadata));
+    let (uid, app) = app.ok_or_else(|| {
         Status::not_found(format!("there is no Application {name} in namespace {namespace}"))
     })?;
+    Ok((uid, app))
+}
+
+/// The partition of an Application that is not this applier's own.
+fn elsewhere(state: &State, asked: &GetDiffRequest) -> Result<Option<u32>, Status> {
+    let (uid, _) = find(state, asked)?;
+    Ok((!state.ownership.is_mine(uid)).then(|| subject::partition(uid)))
+}
+
+/// Asks who works on an Application. A question is passed on once: while an Application changes hands, the two may each
+/// believe that the other has it.
+async fn pass_on(asked: GetDiffRequest, holder: Option<Member>) -> Result<Response<GetDiffResponse>, Status> {
+    let name = asked.name.clone();
+    let unavailable =
+        |why: String| Status::unavailable(format!("failed to compare Application {name}: {why}"));
+    let Some(Member { name: applier, address, .. }) = holder else {
+        return Err(unavailable("it is being handed over from one applier to another; ask again".to_owned()));
+    };
+    let unreached = |error: tonic::transport::Error| {
+        unavailable(format!("the applier {applier} that works on it did not answer at {address}: {error}"))
+    };
+    let endpoint = Endpoint::from_shared(address.clone()).map_err(unreached)?.connect_timeout(REACHED_WITHIN);
+    let mut request = Request::new(asked);
+    request.metadata_mut().insert(PASSED_ON, MetadataValue::from_static("1"));
+    LiveServiceClient::new(endpoint.connect().await.map_err(unreached)?).get_diff(request).await
+}
+
+/// Where other appliers find this one.
+pub fn address(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("http://[{host}]:{port}"),
+        false => format!("http://{host}:{port}"),
+    }
+}
+
+fn question(state: &State, asked: &GetDiffRequest) -> Result<Question, Status> {
+    let name = &asked.name;
+    let (_, app) = find(state, asked)?;
     let Some(bundle) = app.tracked.bundle.as_ref().filter(|bundle| bundle.has_content()) else {
         let why = app.tracked.bundle.as_ref().and_then(|bundle| bundle.failure.as_ref());
         let why = why.map_or("nothing was rendered yet", |failure| failure.message.as_str());

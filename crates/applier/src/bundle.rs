@@ -67,13 +67,12 @@ pub struct Failure {
 impl Bundle {
     /// Takes a fact apart; `assembly` is what its content amounts to.
     pub fn new(fact: BundleRendered, assembly: Arc<Assembly>) -> Self {
-        let sources = fact.content.iter().flat_map(|content| &content.sources).map(source).collect();
         Self {
+            sources: sources(&fact),
             observed_at: fact.observed_at,
             generation: fact.generation,
             refresh: fact.refresh() != v1::Refresh::Unspecified,
             digest: fact.content.as_ref().map(|content| content.digest.clone()).unwrap_or_default(),
-            sources,
             failure: fact.failure.map(|failure| Failure {
                 invalid_spec: failure.reason() == Reason::InvalidSpec,
                 message: failure.message,
@@ -94,6 +93,11 @@ impl Bundle {
     pub fn has_content(&self) -> bool {
         !self.digest.is_empty()
     }
+}
+
+/// What was rendered, of a fact.
+pub fn sources(fact: &BundleRendered) -> Vec<Source> {
+    fact.content.iter().flat_map(|content| &content.sources).map(source).collect()
 }
 
 /// What compressed content amounts to in a cluster.

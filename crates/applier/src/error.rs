@@ -48,6 +48,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Another applier has the Application now, or this one cannot know that none has.
+    #[error("the application was handed over to another applier")]
+    HandedOver,
     /// The bus failed.
     #[error("failed to use the bus")]
     Bus(#[from] ithaca_bus::Error),
@@ -82,6 +85,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::UnsettledSchema { .. }
             | Self::Bus(_)
+            | Self::HandedOver
             | Self::InTheWay { .. } => true,
             Self::Rejected { code, .. } => *code == 409,
             Self::UnknownKind { .. } | Self::Content { .. } => false,

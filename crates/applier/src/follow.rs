@@ -40,28 +40,37 @@ pub async fn discover_patiently(cluster: &Cluster) -> bool {
 
 /// Follows the facts on the bus.
 pub async fn bundles(shared: Arc<Shared>) {
-    let mut facts = pin!(shared.bus.bundles(&[]));
+    let mut facts = pin!(shared.bus.bundles(shared.interest.subscribe()));
     while let Some(fact) = facts.next().await {
         let dirty = shared.state().put_fact(fact);
-        if let Some(uid) = dirty {
-            shared.queue.dirty(&uid);
-        }
+        dirty.iter().for_each(|uid| shared.queue.dirty(uid));
     }
 }
 
 /// Follows the Applications.
 pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
-    let mut events = pin!(cluster::watch_applications(shared.home.client(), &shared.namespace));
+    let watch = || Box::pin(cluster::watch_applications(shared.home.client(), &shared.namespace));
+    let mut gains = shared.gains.subscribe();
+    let (mut number, mut events) = (*gains.borrow_and_update(), watch());
     let mut listed = HashSet::new();
     let mut before = HashSet::new();
-    while let Some(event) = events.next().await {
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            // What another applier did to those that are ours now may not have been told yet.
+            _ = gains.changed() => {
+                (number, events) = (*gains.borrow_and_update(), watch());
+                continue;
+            }
+        };
+        let Some(event) = event else { return };
         match event {
             Ok(watcher::Event::Init) => {
                 listed.clear();
                 before = known(&shared);
             }
-            Ok(watcher::Event::InitApply(told)) => listed.extend(put_application(&shared, told)),
-            Ok(watcher::Event::Apply(told)) => drop(put_application(&shared, told)),
+            Ok(watcher::Event::InitApply(told)) => listed.extend(put_application(&shared, told, number)),
+            Ok(watcher::Event::Apply(told)) => drop(put_application(&shared, told, number)),
             Ok(watcher::Event::Delete(told)) => {
                 if let Some(uid) = &told.meta().uid {
                     remove_application(&shared, uid);
@@ -79,16 +88,22 @@ pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
     }
 }
 
-fn put_application(shared: &Shared, told: Told) -> Option<Uid> {
+/// Takes over an Application from the list of this number, or from what came after it.
+fn put_application(shared: &Shared, told: Told, number: u64) -> Option<Uid> {
     let name = told.name_any();
     match told.application {
         Ok(application) => {
             let uid = application.metadata.uid.as_deref().map(Uid::from);
             let mut state = shared.state();
-            if uid.as_ref().is_some_and(|uid| !state.apps.contains_key(uid)) {
+            let is_new = |uid: &Uid| !state.apps.contains_key(uid) && state.ownership.is_mine(uid);
+            if uid.as_ref().is_some_and(is_new) {
                 shared.metrics.meet(&application);
             }
             let changed = state.put_application(application, &shared.namespace);
+            if let Some(app) = uid.as_ref().and_then(|uid| state.apps.get_mut(uid)) {
+                app.listed = number;
+            }
+            shared.read_bundles_of(state.interest());
             let concerned = changed.iter().filter_map(|uid| state.apps.get(uid));
             let concerned: Vec<_> = concerned.flat_map(|app| state.concerned_by(&app.application)).collect();
             changed.iter().chain(&concerned).for_each(|uid| shared.queue.dirty(uid));
@@ -117,12 +132,19 @@ fn settle<'a>(shared: &Shared, gone: impl Iterator<Item = &'a Uid>) {
     gone.for_each(|uid| remove_application(shared, uid));
 }
 
-/// Forgets an Application that is gone, and says so.
+/// Forgets an Application that is gone. Whose it was says so.
 pub fn remove_application(shared: &Shared, uid: &str) {
     let mut state = shared.state();
     state.early.retain(|(early, _), _| **early != *uid);
-    if let Some(app) = state.remove_application(uid) {
+    let removed = state.remove_application(uid);
+    if let Some(app) = &removed {
         state.concerned_by(&app.application).iter().for_each(|uid| shared.queue.dirty(uid));
+    }
+    if !state.ownership.is_mine(uid) {
+        return;
+    }
+    drop(state);
+    if let Some(app) = removed {
         let objects = app.taken_along.unwrap_or_default();
         let deleted = ApplicationDeleted { objects, orphans: app.taken_along.is_none() };
         shared.publisher.say(&app.application, vec![Fact::ApplicationDeleted(deleted)], &app.tracked.context);
@@ -215,6 +237,10 @@ pub fn watch_kind(site: &Site, kind: &Kind) {
 /// Follows the objects of one kind until the cluster no longer serves it.
 async fn objects(site: Site, kind: GroupKind, served: Served) {
     let watch = || Box::pin(cluster::watch(site.cluster.client(), &served, None));
+    let place = (site.cluster.id(), kind.clone());
+    let mut gains = site.gains.subscribe();
+    site.state().ownership.follow(&place);
+    let mut number = *gains.borrow_and_update();
     let (mut events, mut changes) = (watch(), site.settings.changes(&kind));
     let mut seen = HashSet::new();
     loop {
@@ -222,7 +248,12 @@ async fn objects(site: Site, kind: GroupKind, served: Served) {
             event = events.next() => event,
             // Judged by other rules: all are looked at once more.
             () = changes.next() => {
-                events = watch();
+                (number, events) = (*gains.borrow_and_update(), watch());
+                continue;
+            }
+            // What another applier did to objects of Applications that are ours now may not have been told yet.
+            _ = gains.changed() => {
+                (number, events) = (*gains.borrow_and_update(), watch());
                 continue;
             }
         };
@@ -241,6 +272,7 @@ async fn objects(site: Site, kind: GroupKind, served: Served) {
                 known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&site, key, None));
                 seen = HashSet::new();
                 site.records(|records| records.set_watched(kind.clone(), true));
+                site.state().ownership.list(&place, number);
                 site.dirty_all();
             }
             Err(error) => {
@@ -251,6 +283,7 @@ async fn objects(site: Site, kind: GroupKind, served: Served) {
                     && site.cluster.served_any(&kind).is_none()
                 {
                     site.records(|records| records.unwatch(&kind));
+                    site.state().ownership.unfollow(&place);
                     site.dirty_all();
                     return;
                 }
@@ -266,8 +299,14 @@ async fn note_refusal(site: &Site, kind: &GroupKind, error: &watcher::Error) {
         return;
     }
     let refused = |records: &mut Records| records.set_refused(kind, status.message.clone());
-    if site.cluster.discover().await.is_ok() && site.records(refused) == Some(true) {
-        site.dirty_all();
+    if site.cluster.discover().await.is_ok() {
+        let mut state = site.state();
+        let gains = state.ownership.gains();
+        state.ownership.list(&(site.cluster.id(), kind.clone()), gains);
+        drop(state);
+        if site.records(refused) == Some(true) {
+            site.dirty_all();
+        }
     }
 }
 

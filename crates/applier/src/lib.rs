@@ -19,6 +19,7 @@ mod metrics;
 mod object;
 mod order;
 mod orphans;
+mod ownership;
 mod plan;
 mod projects;
 mod publish;

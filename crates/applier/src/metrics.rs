@@ -130,15 +130,37 @@ impl Drop for Guard {
     }
 }
 
-/// Serves `argocd_app_info`: one series for each Application, worth 1.
+/// Serves what is counted when it is asked for: `argocd_app_info`, one series for each Application of this applier,
+/// worth 1, and what its share is.
 pub fn observe(shared: &Arc<Shared>) {
+    let meter = opentelemetry::global::meter("ithaca");
+    let weak = Arc::downgrade(shared);
+    meter
+        .u64_observable_gauge("ithaca_apply_members")
+        .with_description("live appliers, as this one knows them")
+        .with_callback(move |observer| {
+            weak.upgrade().inspect(|shared| observer.observe(shared.membership.count() as u64, &[]));
+        })
+        .build();
+    let weak = Arc::downgrade(shared);
+    meter
+        .u64_observable_gauge("ithaca_apply_applications")
+        .with_description("applications that this applier works on")
+        .with_callback(move |observer| {
+            let Some(shared) = weak.upgrade() else { return };
+            let state = shared.state();
+            let own = state.apps.keys().filter(|uid| state.ownership.is_mine(uid)).count();
+            observer.observe(own as u64, &[]);
+        })
+        .build();
     let shared: Weak<Shared> = Arc::downgrade(shared);
-    opentelemetry::global::meter("ithaca")
+    meter
         .u64_observable_gauge("argocd_app_info")
         .with_description("an Application and its state")
         .with_callback(move |observer| {
             let Some(shared) = shared.upgrade() else { return };
-            for app in shared.state().apps.values() {
+            let state = shared.state();
+            for (_, app) in state.apps.iter().filter(|(uid, _)| state.ownership.is_mine(uid)) {
                 observer.observe(1, &info(&app.application));
             }
         })

@@ -9,19 +9,22 @@ use std::{
 };
 
 use anyhow::Context;
-use ithaca_bus::Bus;
+use ithaca_bus::{Bus, Interest, Membership};
 use ithaca_chassis::{CountRequests, Process};
-use tokio::{net::TcpListener, task::JoinSet};
+use ithaca_proto::subject;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer,
     cluster::Cluster,
     clusters::Holdings,
+    error::Error,
     follow,
     live::Records,
     metrics,
     metrics::Metrics,
+    ownership,
     plan::Guard,
     projects,
     publish::{self, Publisher},
@@ -33,6 +36,9 @@ use crate::{
 
 /// How long what has happened may take to be published once the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(8);
+
+/// How long it may take to tell the other appliers that this one leaves.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Makes clusters match Git and keeps them matched
 #[derive(Clone, Debug, clap::Args)]
@@ -55,6 +61,13 @@ pub struct Args {
     /// Address that answers how Applications differ from Git (gRPC)
     #[arg(long, env = "ITHACA_LIVE_LISTEN", default_value = "0.0.0.0:8083")]
     pub live_listen: SocketAddr,
+    /// Name among the appliers, which divide the Applications between them: another one for each, and the same after a
+    /// restart in the same place [default: the name of the host]
+    #[arg(long, env = "ITHACA_APPLIER_NAME")]
+    pub name: Option<String>,
+    /// Host or IP address under which the other appliers reach --live-listen [default: the name of the host]
+    #[arg(long, env = "ITHACA_LIVE_HOST")]
+    pub live_host: Option<String>,
 }
 
 /// What all tasks of the applier share.
@@ -67,6 +80,12 @@ pub struct Shared {
     pub bus: Bus,
     /// Who is looked at next.
     pub queue: Queue,
+    /// This applier's part among the appliers.
+    pub membership: Membership,
+    /// How often partitions were gained; each time all is listed once more.
+    pub gains: watch::Sender<u64>,
+    /// Whose bundles are read.
+    pub interest: watch::Sender<Interest>,
     /// What is measured.
     pub metrics: Metrics,
     /// The installation's settings.
@@ -86,11 +105,31 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every application has to be looked at again.
+    /// Every application of this applier has to be looked at again.
     pub fn dirty_all(&self) {
-        for uid in self.state().apps.keys() {
-            self.queue.dirty(uid);
+        let state = self.state();
+        let own = state.apps.keys().filter(|uid| state.ownership.is_mine(uid));
+        own.for_each(|uid| self.queue.dirty(uid));
+    }
+
+    /// Whether the next thing may be done to an application that is worked on.
+    ///
+    /// # Errors
+    /// Where it is another applier's now.
+    pub fn expect_own(&self, uid: &str) -> Result<(), Error> {
+        match self.membership.may_go_on(subject::partition(uid)) {
+            true => Ok(()),
+            false => Err(Error::HandedOver),
         }
+    }
+
+    /// Reads these bundles from now on.
+    pub fn read_bundles_of(&self, interest: Interest) {
+        self.interest.send_if_modified(|known| {
+            let is_other = *known != interest;
+            *known = interest;
+            is_other
+        });
     }
 }
 
@@ -122,7 +161,8 @@ impl Site {
     pub fn dirty_all(&self) {
         let state = self.state();
         let there = |app: &App| state.clusters.goes_to(&app.application, self.cluster.id());
-        let concerned = state.apps.iter().filter(|(_, app)| there(app));
+        let own = state.apps.iter().filter(|(uid, _)| state.ownership.is_mine(uid));
+        let concerned = own.filter(|(_, app)| there(app));
         concerned.for_each(|(uid, _)| self.queue.dirty(uid));
     }
 }
@@ -152,8 +192,14 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let client = kube::client::ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let (queue, dispatcher) = queue::queue();
     let (publisher, facts) = publish::publisher();
+    let name = args.name.clone().unwrap_or_else(host);
+    let host = args.live_host.clone().unwrap_or_else(host);
+    let membership = Membership::new("applier", &name, &answer::address(&host, live.local_addr()?.port()));
     let shared = Arc::new(Shared {
         home: Arc::new(Cluster::new(client)),
+        membership: membership.clone(),
+        gains: watch::Sender::new(0),
+        interest: watch::Sender::default(),
         publisher,
         bus: bus.clone(),
         queue,
@@ -170,6 +216,14 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     follow::discover_patiently(&home.cluster).await;
     settings::read_patiently(&shared).await;
     ready_kinds.set(true);
+    let mut part = tokio::spawn({
+        let (bus, shared) = (bus.clone(), shared.clone());
+        async move { bus.take_part(&shared.membership, |change| ownership::take_note(&shared, change)).await }
+    });
+    tokio::select! {
+        () = membership.joined() => {}
+        ended = &mut part => anyhow::bail!("the applier could not take its part: {ended:?}"),
+    }
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
@@ -179,15 +233,28 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     spawn(&mut tasks, projects::follow(shared.clone(), ready_projects));
     let over = CancellationToken::new();
     let mut publishing = tokio::spawn(publish::publish(bus.clone(), facts, over.clone()));
-    let stop = process.shutdown.clone();
+    let (stop, leaving) = (process.shutdown.clone(), membership.clone());
     let measured = shared.clone();
     let worker = move |uid| work::work(shared.clone(), uid);
     let depth = move |applications| measured.metrics.queued(applications);
-    let dispatch = dispatcher.run(args.workers, async move { stop.cancelled().await }, depth, worker);
+    let dispatch = dispatcher.run(
+        args.workers,
+        async move {
+            stop.cancelled().await;
+            leaving.drain();
+        },
+        depth,
+        worker,
+    );
     tokio::select! {
         () = dispatch => {}
         Some(ended) = tasks.join_next() => anyhow::bail!("a task of the applier ended: {ended:?}"),
+        ended = &mut part => anyhow::bail!("the applier lost its part: {ended:?}"),
         ended = &mut publishing => anyhow::bail!("the publisher of the applier ended: {ended:?}"),
+    }
+    membership.leave();
+    if tokio::time::timeout(GOODBYE, part).await.is_err() {
+        tracing::warn!("stopped without telling the other appliers: the bus is away");
     }
     over.cancel();
     if tokio::time::timeout(LAST_WORDS, publishing).await.is_err() {
@@ -195,6 +262,11 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     }
     bus.close().await;
     Ok(())
+}
+
+/// The name of this machine: in a cluster, of the pod.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn spawn(tasks: &mut JoinSet<()>, task: impl Future<Output = ()> + Send + 'static) {

@@ -15,13 +15,14 @@ use ithaca_proto::v1::{BundleRendered, Purpose};
 use opentelemetry::Context;
 
 use crate::{
-    bundle::Bundle,
+    bundle::{self, Bundle, Source},
     cluster::ClusterId,
     clusters::{Clusters, Holdings},
     desired::Owner,
     judge::Ignored,
     live::Records,
     object::Kind,
+    ownership::Ownership,
     plan::{self, Guard, Name, Other, Others, Run, View},
     projects::Projects,
 };
@@ -55,6 +56,57 @@ pub struct App {
     pub failures: u32,
     /// How many objects went with it, once it takes them along.
     pub taken_along: Option<u32>,
+    /// The number of the last list of Applications that held it.
+    pub listed: u64,
+    /// Of another applier's: what its targetRevision says, where one of ours depends on it, and when that was observed.
+    elsewhere: Option<(i64, Vec<Source>)>,
+}
+
+impl App {
+    fn new(application: Application, owner: Owner, ignored: Option<Arc<Ignored>>) -> Self {
+        Self {
+            application,
+            owner,
+            ignored,
+            tracked: Loaded::default(),
+            requested: Loaded::default(),
+            asked: 0,
+            run: None,
+            written: None,
+            refreshed: 0,
+            failures: 0,
+            taken_along: None,
+            listed: 0,
+            elsewhere: None,
+        }
+    }
+
+    /// Forgets all but the Application itself, which is another applier's now.
+    pub fn forget(&mut self) {
+        let Self { application, owner, ignored, asked, listed, .. } = self;
+        let (application, owner) = (std::mem::take(application), std::mem::take(owner));
+        let (asked, listed) = (*asked, *listed);
+        *self = Self { asked, listed, ..Self::new(application, owner, ignored.take()) };
+    }
+
+    /// Takes over a newer version. An operation that somebody else has begun or ended meanwhile is not ours to go on with.
+    fn update(&mut self, application: Application, owner: Owner) {
+        if application.operation.is_some() && application.operation != self.application.operation {
+            self.asked = application.metadata.generation.unwrap_or_default();
+        }
+        let (told, before) = (begun_at(&application), begun_at(&self.application));
+        let ours = self.run.as_ref().map(|run| run.started_at.as_second());
+        if told.is_some() && told != before && told != ours {
+            self.run = None;
+        }
+        (self.application, self.owner) = (application, owner);
+    }
+}
+
+/// When the operation began that an Application tells of.
+fn begun_at(application: &Application) -> Option<i64> {
+    let state = application.status.as_ref()?.operation_state.as_ref()?;
+    Some(state.started_at.0.as_second())
 }
 
 /// A fact and what it amounts to.
@@ -126,6 +178,8 @@ pub struct State {
     pub early: HashMap<(Uid, Purpose), BundleFact>,
     /// What applications may do. Until all projects are known, there is nothing to decide on.
     pub projects: Projects,
+    /// Which applications are this applier's own.
+    pub ownership: Ownership,
     /// Whether all Applications have been listed.
     pub listed: bool,
     /// What is known of each cluster.
@@ -149,8 +203,11 @@ impl State {
         now: jiff::Timestamp,
     ) -> Option<View<'a>> {
         let app = self.apps.get(uid).filter(|_| self.projects.is_listed())?;
-        let project = self.projects.of(&app.application).map(|project| &**project);
         let there = self.clusters.of(&app.application);
+        if !self.ownership.is_ready(uid, app.listed, there.map(|there| there.cluster.id())) {
+            return None;
+        }
+        let project = self.projects.of(&app.application).map(|project| &**project);
         Some(View {
             project,
             held: None,
@@ -191,30 +248,15 @@ impl State {
         match self.apps.get_mut(&uid) {
             Some(app) if is_older(&application, &app.application) => return None,
             Some(app) => {
-                if application.operation.is_some() && application.operation != app.application.operation {
-                    app.asked = application.metadata.generation.unwrap_or_default();
-                }
                 if application.spec.ignore_differences != app.application.spec.ignore_differences {
                     app.ignored = ignored(&application, &self.everywhere);
                 }
-                app.application = application;
-                app.owner = owner;
+                app.update(application, owner);
                 self.projects.note_applications();
             }
             None => {
-                let mut app = App {
-                    ignored: ignored(&application, &self.everywhere),
-                    application,
-                    owner,
-                    tracked: Loaded::default(),
-                    requested: Loaded::default(),
-                    asked: 0,
-                    run: None,
-                    written: None,
-                    refreshed: 0,
-                    failures: 0,
-                    taken_along: None,
-                };
+                let ignored = ignored(&application, &self.everywhere);
+                let mut app = App::new(application, owner, ignored);
                 for (purpose, loaded) in
                     [(Purpose::Tracked, &mut app.tracked), (Purpose::Operation, &mut app.requested)]
                 {
@@ -284,9 +326,17 @@ impl State {
         }
     }
 
-    /// Takes over a fact, unless a newer one is known. Returns whom it is about.
-    pub fn put_fact(&mut self, said: BundleFact) -> Option<Uid> {
-        let uid: Uid = said.bundle.application.as_ref()?.uid.as_str().into();
+    /// Takes over a fact, unless a newer one is known. Returns who has to be looked at again.
+    pub fn put_fact(&mut self, said: BundleFact) -> Vec<Uid> {
+        let Some(application) = &said.bundle.application else { return Vec::new() };
+        let uid: Uid = application.uid.as_str().into();
+        match self.ownership.is_mine(&uid) {
+            true => self.put_own_fact(uid, said).into_iter().collect(),
+            false => self.put_fact_elsewhere(&uid, &said.bundle),
+        }
+    }
+
+    fn put_own_fact(&mut self, uid: Uid, said: BundleFact) -> Option<Uid> {
         let purpose = said.bundle.purpose();
         let Some(app) = self.apps.get_mut(&uid) else {
             self.early.insert((uid.clone(), purpose), said);
@@ -298,6 +348,26 @@ impl State {
             loaded.take(said);
         }
         newer.then_some(uid)
+    }
+
+    /// Of another applier's application it is enough to know the revisions, for those that depend on it.
+    fn put_fact_elsewhere(&mut self, uid: &Uid, fact: &BundleRendered) -> Vec<Uid> {
+        let Some(app) = self.apps.get_mut(uid).filter(|_| fact.purpose() != Purpose::Operation) else {
+            return Vec::new();
+        };
+        if app.elsewhere.as_ref().is_some_and(|(known, _)| *known >= fact.observed_at) {
+            return Vec::new();
+        }
+        app.elsewhere = Some((fact.observed_at, bundle::sources(fact)));
+        self.apps.get(uid).map(|app| self.concerned_by(&app.application)).unwrap_or_default()
+    }
+
+    /// The applications of other appliers that one of this applier's own depends on.
+    pub fn dependencies_elsewhere(&self) -> impl Iterator<Item = &Uid> {
+        let is_mine = |name: &Name| self.names.get(name).is_some_and(|uid| self.ownership.is_mine(uid));
+        let needed = self.dependents.iter().filter(move |(_, dependents)| dependents.iter().any(is_mine));
+        let needed = needed.filter_map(|(name, _)| self.names.get(name));
+        needed.filter(|uid| !self.ownership.is_mine(uid))
     }
 
     /// Forgets the bundle that an operation asked for, unless one still waits for it. Returns its place in the stream.
@@ -316,7 +386,9 @@ impl State {
 impl Others for State {
     fn find(&self, name: &Name) -> Option<Other<'_>> {
         let app = self.apps.get(self.names.get(name)?)?;
-        Some(Other { application: &app.application, tracked: app.tracked.bundle.as_deref() })
+        let own = app.tracked.bundle.as_ref().map(|bundle| &*bundle.sources);
+        let tracked = own.or(app.elsewhere.as_ref().map(|(_, sources)| &**sources));
+        Some(Other { application: &app.application, tracked })
     }
 
     fn dependents(&self, name: &Name) -> Vec<Name> {

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ithaca_proto::v1::BundleRendered;
+use ithaca_proto::{subject, v1::BundleRendered};
 use jiff::Timestamp;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -35,6 +35,7 @@ const LONGEST_STATUS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Works on an application until it is at rest.
 pub async fn work(shared: Arc<Shared>, uid: Uid) {
+    let Some(_at_work) = shared.membership.begin(subject::partition(&uid)) else { return };
     let (name, context) = {
         let state = shared.state();
         let Some(app) = state.apps.get(&uid) else { return };
@@ -46,6 +47,9 @@ pub async fn work(shared: Arc<Shared>, uid: Uid) {
     let timer = shared.metrics.reconcile_timer();
     let outcome = Box::pin(settle(&shared, &uid)).instrument(span).await;
     shared.metrics.reconciled(timer, &shared, &uid);
+    if matches!(outcome, Err(Error::HandedOver)) {
+        return tracing::debug!(application = name, "stopped: another applier has it now");
+    }
     let failures = count_failures(&shared, &uid, outcome.is_err());
     if let Err(error) = outcome {
         let delay = Duration::from_millis(100 * 2_u64.pow(failures.min(5)));
@@ -68,6 +72,7 @@ fn count_failures(shared: &Shared, uid: &Uid, failed: bool) -> u32 {
 
 async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
     loop {
+        shared.expect_own(uid)?;
         let Some(site) = site(shared, uid) else { return adrift(shared, uid).await };
         load(&site, uid).await?;
         let action = {

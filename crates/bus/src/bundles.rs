@@ -1,6 +1,6 @@
 //! `BundleRendered`: said by a renderer, the state from which appliers start.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_nats::jetstream::{consumer, message::PublishMessage, stream::DirectGetErrorKind};
 use futures::{Stream, StreamExt};
@@ -10,8 +10,9 @@ use ithaca_proto::{
 };
 use opentelemetry::Context;
 use prost::Message;
+use tokio::sync::watch;
 
-use crate::{Bus, Error, trace};
+use crate::{Bus, Error, Partitions, trace};
 
 /// The last bundle of an application, as the server holds it.
 #[derive(Debug)]
@@ -31,6 +32,27 @@ pub struct BundleFact {
     pub context: Context,
     /// Its place in the stream.
     pub sequence: u64,
+}
+
+/// Whose bundles are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// All bundles of all applications of these partitions.
+    pub partitions: Partitions,
+    /// What is tracked of these applications of other partitions, by uid.
+    pub applications: BTreeSet<String>,
+}
+
+impl Interest {
+    fn subjects(&self) -> Vec<String> {
+        if self.partitions == Partitions::ALL {
+            return vec![subject::ALL_BUNDLES.to_owned()];
+        }
+        let partitions = self.partitions.iter().map(subject::bundles_in);
+        let others =
+            self.applications.iter().filter(|uid| !self.partitions.contains(subject::partition(uid)));
+        partitions.chain(others.map(|uid| subject::bundle(uid, Purpose::Tracked))).collect()
+    }
 }
 
 impl Bus {
@@ -62,19 +84,19 @@ impl Bus {
         self.publish(subject, message).await
     }
 
-    /// The last bundle of every application in `partitions` (empty: all), then each new one, for ever.
-    /// Starts from the beginning again when the streams are new.
-    pub fn bundles(&self, partitions: &[u32]) -> impl Stream<Item = BundleFact> + Send + use<> {
-        let filter_subjects: Vec<String> = match partitions {
-            [] => vec![subject::ALL_BUNDLES.to_owned()],
-            some => some.iter().map(|partition| subject::bundles_in(*partition)).collect(),
-        };
+    /// The last bundle of every application that is of interest, then each new one, for ever.
+    /// Starts from the beginning again when the streams are new, and when others are of interest.
+    pub fn bundles(
+        &self,
+        interest: watch::Receiver<Interest>,
+    ) -> impl Stream<Item = BundleFact> + Send + use<> {
         let bus = self.clone();
         let sessions = futures::stream::unfold(bus, move |bus| {
-            let filter_subjects = filter_subjects.clone();
+            let mut interest = interest.clone();
             async move {
                 let mut incarnation = bus.incarnation();
                 incarnation.mark_unchanged();
+                let filter_subjects = interest.borrow_and_update().subjects();
                 let session = match open(&bus, filter_subjects).await {
                     Ok(facts) => facts.left_stream(),
                     Err(error) => {
@@ -83,7 +105,12 @@ impl Bus {
                         futures::stream::empty().right_stream()
                     }
                 };
-                let renewed = async move { drop(incarnation.changed().await) };
+                let renewed = async move {
+                    tokio::select! {
+                        _ = incarnation.changed() => {}
+                        _ = interest.changed() => {}
+                    }
+                };
                 Some((session.take_until(Box::pin(renewed)), bus))
             }
         });
@@ -95,6 +122,10 @@ async fn open(
     bus: &Bus,
     filter_subjects: Vec<String>,
 ) -> Result<impl Stream<Item = BundleFact> + Send + use<>, async_nats::Error> {
+    // Without a filter all would be read.
+    if filter_subjects.is_empty() {
+        return Ok(futures::stream::pending().left_stream());
+    }
     let config = consumer::pull::OrderedConfig {
         deliver_policy: consumer::DeliverPolicy::LastPerSubject,
         filter_subjects,
@@ -102,7 +133,7 @@ async fn open(
     };
     let stream = bus.jetstream.get_stream(subject::BUNDLES).await?;
     let messages = stream.create_consumer(config).await?.messages().await?;
-    Ok(messages.take_while(|next| futures::future::ready(next.is_ok())).filter_map(async |next| {
+    let facts = messages.take_while(|next| futures::future::ready(next.is_ok())).filter_map(async |next| {
         let message = next.ok()?;
         let sequence = message.info().map_or(0, |info| info.stream_sequence);
         match BundleRendered::decode(message.payload.clone()) {
@@ -114,5 +145,6 @@ async fn open(
                 None
             }
         }
-    }))
+    });
+    Ok(facts.right_stream())
 }

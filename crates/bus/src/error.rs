@@ -1,6 +1,6 @@
 //! What can go wrong on the bus, each with what it was about.
 
-/// A failure of the bus. All but `Outdated`, `Undecodable` and `Version` are worth another try.
+/// A failure of the bus. All but `Outdated`, `Undecodable`, `Replaced` and `Version` are worth another try.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server could not be reached or refused the credentials.
@@ -43,6 +43,12 @@ pub enum Error {
     Outdated {
         /// Where.
         subject: String,
+    },
+    /// Another process takes part under the name of this one.
+    #[error("another process takes part under the name {name}: give each a name of its own")]
+    Replaced {
+        /// The name that both have.
+        name: String,
     },
     /// A message or content could not be read.
     #[error("failed to read {what}")]

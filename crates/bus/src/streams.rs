@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::{self, object_store, stream};
 use ithaca_proto::subject;
 
-use crate::{Error, Incarnation};
+use crate::{Error, Incarnation, members};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -42,6 +42,7 @@ async fn ensure(
     let revisions = create(jetstream, subject::REVISIONS, revisions(replicas)).await?;
     create(jetstream, subject::BUNDLES, bundles(replicas)).await?;
     create(jetstream, subject::EVENTS, events(replicas)).await?;
+    create(jetstream, subject::MEMBERS, members_bucket(replicas)).await?;
     ensure_contents(jetstream, replicas).await?;
     Ok(Incarnation(revisions.cached_info().created.unix_timestamp_nanos()))
 }
@@ -136,6 +137,25 @@ fn events(replicas: usize) -> stream::Config {
         max_age: 7 * DAY,
         max_bytes: 256 << 20,
         max_messages_per_subject: 100,
+        num_replicas: replicas,
+        ..Default::default()
+    }
+}
+
+/// A KV bucket, by the settings that make a stream one. A member that was not heard of for as long as its record lives is
+/// forgotten.
+fn members_bucket(replicas: usize) -> stream::Config {
+    stream::Config {
+        name: subject::MEMBERS.to_owned(),
+        description: Some("who takes part in a service's work".to_owned()),
+        subjects: vec![subject::ALL_MEMBERS.to_owned()],
+        discard: stream::DiscardPolicy::New,
+        max_messages_per_subject: 1,
+        max_age: members::TTL,
+        duplicate_window: members::TTL,
+        allow_direct: true,
+        allow_rollup: true,
+        deny_delete: true,
         num_replicas: replicas,
         ..Default::default()
     }

@@ -726,6 +726,25 @@ pub mod live_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A live replica of a service. It says so again and again until it leaves; who is silent too long counts as dead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Member {
+    /// Unique among the replicas of the service, and the same after a restart in the same place.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Another one for each start of the process.
+    #[prost(string, tag = "2")]
+    pub life: ::prost::alloc::string::String,
+    /// Where it answers questions (gRPC): `<http://10.42.0.7:8083`;> empty where it answers none.
+    #[prost(string, tag = "3")]
+    pub address: ::prost::alloc::string::String,
+    /// The partitions that it works on. Nobody else begins with one that is in this list of a live member.
+    #[prost(uint32, repeated, tag = "4")]
+    pub partitions: ::prost::alloc::vec::Vec<u32>,
+    /// It is on its way out and takes nothing more.
+    #[prost(bool, tag = "5")]
+    pub leaving: bool,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetContentRequest {
     #[prost(string, tag = "1")]

@@ -35,6 +35,14 @@ use crate::{health, object::ObjectKey};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClusterId(u64);
 
+#[cfg(test)]
+impl ClusterId {
+    /// Of no cluster that there is.
+    pub const fn made_up(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// A cluster that applications go to.
 pub struct Cluster {
     id: ClusterId,

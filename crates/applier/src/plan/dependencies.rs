@@ -9,7 +9,7 @@ use ithaca_api::{
 };
 
 use super::decide::View;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Source};
 
 /// An Application's namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +34,8 @@ impl Name {
 pub struct Other<'a> {
     /// As the API server last gave it.
     pub application: &'a Application,
-    /// What its targetRevision says.
-    pub tracked: Option<&'a Bundle>,
+    /// What its targetRevision says, as far as it is known.
+    pub tracked: Option<&'a [Source]>,
 }
 
 /// All Applications, by name.
@@ -134,18 +134,20 @@ fn not_ready(name: &Name, bundle: &Bundle, others: &dyn Others) -> Option<String
     let told = told.map(|sync| one_or_several(&sync.revision, &sync.revisions)).unwrap_or_default();
     match other.tracked {
         // What its status says is of another revision than the one that it is to have.
-        Some(tracked) if tracked.revisions() != told => Some(format!("{shown} has a newer revision to come")),
+        Some(tracked) if !tracked.iter().map(|source| &source.revision).eq(&told) => {
+            Some(format!("{shown} has a newer revision to come"))
+        }
         Some(tracked) if !runs_older(tracked, bundle) => None,
         _ => Some(format!("{shown} is at an older revision")),
     }
 }
 
 /// Whether a bundle has an older commit of a source that both read.
-fn runs_older(one: &Bundle, other: &Bundle) -> bool {
+fn runs_older(one: &[Source], other: &Bundle) -> bool {
     let same = |a: &ApplicationSource, b: &ApplicationSource| {
         a.repo_url == b.repo_url && a.target_revision == b.target_revision
     };
-    one.sources.iter().any(|mine| {
+    one.iter().any(|mine| {
         other.sources.iter().any(|theirs| {
             same(&mine.source, &theirs.source)
                 && mine.revision != theirs.revision
@@ -184,7 +186,7 @@ mod tests {
     impl Others for House {
         fn find(&self, name: &Name) -> Option<Other<'_>> {
             let (application, bundle) = self.0.get(name)?;
-            Some(Other { application, tracked: Some(bundle) })
+            Some(Other { application, tracked: Some(&bundle.sources) })
         }
 
         fn dependents(&self, name: &Name) -> Vec<Name> {

@@ -142,7 +142,19 @@ async fn ensure_default(shared: &Shared) {
                 return tracing::info!("made the AppProject default: it allows everything");
             }
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                return tracing::debug!("somebody else made the AppProject default");
+                tracing::debug!("somebody else made the AppProject default");
+                // The watch will tell of it, but nothing may be decided without it.
+                match api.get_opt(DEFAULT_PROJECT).await {
+                    Ok(Some(project)) => {
+                        shared.state().projects.put(project);
+                        return;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "failed to read the AppProject default, trying again in {PAUSE:?}");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
             }
             Err(error) => match Error::of("the AppProject default", error) {
                 error if error.is_passing() => {

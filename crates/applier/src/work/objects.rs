@@ -99,7 +99,13 @@ pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), E
         }
         other => other?,
     }
-    let one = async |index: usize| (tasks[index].0, do_task(shared, &tasks[index].1, &how).await);
+    let one = async |index: usize| {
+        let (place, task) = &tasks[index];
+        match shared.expect_own(uid) {
+            Ok(()) => (*place, do_task(shared, task, &how).await),
+            Err(error) => (*place, Err(error)),
+        }
+    };
     let mut jobs =
         stream::iter(0..tasks.len()).map(|index| one(index).boxed()).buffer_unordered(shared.writes);
     let span = tracing::info_span!("apply", objects = tasks.len(), dry_run = how.dry_run);
@@ -259,7 +265,10 @@ pub async fn delete(
 ) -> Result<(), Error> {
     let again = shared.state().apps.get(uid).is_some_and(|app| app.failures > 0);
     let pruning = Pruning { propagation, dry_run: false, again };
-    let one = async |index: usize| delete_once(shared, &objects[index], pruning).await;
+    let one = async |index: usize| {
+        shared.expect_own(uid)?;
+        delete_once(shared, &objects[index], pruning).await
+    };
     let jobs = stream::iter(0..objects.len()).map(|index| one(index).boxed());
     let mut jobs = jobs.buffer_unordered(shared.writes);
     while let Some(outcome) = jobs.next().await {

@@ -77,6 +77,7 @@ async fn patch_application(
 ) -> Result<Option<Application>, Error> {
     let metadata = &written.metadata;
     let (name, namespace) = (metadata.name.as_deref().unwrap_or_default(), metadata.namespace.as_deref());
+    shared.expect_own(uid)?;
     let api: Api<Application> = Api::namespaced(shared.home.client(), namespace.unwrap_or_default());
     let what = format!("Application {name}");
     match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await {

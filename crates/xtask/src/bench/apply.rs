@@ -32,6 +32,7 @@ pub async fn run(args: &ApplyArgs) -> anyhow::Result<Report> {
         nodes: 3,
         kubeconfig: None,
         binary: Some(binary),
+        appliers: 1,
         for_tests: false,
     };
     let stack = Stack::start(options, tools, &progress).await?;

@@ -57,6 +57,7 @@ pub async fn run(args: &SyncArgs) -> anyhow::Result<Report> {
         nodes: 3,
         kubeconfig: None,
         binary: Some(binary),
+        appliers: 1,
         for_tests: false,
     };
     let stack = Stack::start(options, tools, &progress).await?;

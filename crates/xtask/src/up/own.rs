@@ -47,6 +47,7 @@ async fn start(args: &Args, binary: PathBuf, tools: Tools, progress: &Progress) 
         nodes: args.nodes,
         kubeconfig: args.kubeconfig.clone(),
         binary: Some(binary),
+        appliers: 1,
         for_tests: false,
     };
     let stack = Stack::start(options, tools, progress).await?;
