@@ -43,6 +43,6 @@ pub use progress::Progress;
 pub use prometheus::{Prometheus, Target};
 pub use repository::Repository;
 pub use services::{SERVICES, Services};
-pub use stack::{Options, Record, RecordedProcess, Stack, binary, empty};
+pub use stack::{Options, Record, RecordedProcess, Stack, binary, empty, fresh_folder};
 pub use tools::{LINKER_FLAGS, Tools, repository_root, target_folder};
 pub use wait::wait_until;

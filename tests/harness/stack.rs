@@ -280,6 +280,9 @@ fn rehearsal(collector: &Collector) -> Vec<(String, String)> {
 }
 
 /// An empty folder that no other test has, below the target folder.
+///
+/// # Errors
+/// When it cannot be made.
 pub fn fresh_folder() -> anyhow::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let stacks = target_folder().join("stacks");

@@ -157,7 +157,10 @@ fn question(state: &State, asked: &GetDiffRequest) -> Result<Question, Status> {
     };
     let objects = &bundle.assembly.objects;
     let wanted: HashSet<_> = objects.iter().map(|desired| &desired.key).collect();
-    let tracked = there.records.tracked_by(&app.owner.instance).map(|(key, _)| key);
+    // Hooks, and what is skipped, are no part of what Git describes.
+    let tracked = there.records.tracked_by(&app.owner.instance);
+    let tracked = tracked.filter(|(_, record)| record.hook.is_none()).map(|(key, _)| key);
+    let tracked = tracked.filter(|key| !bundle.assembly.skipped.contains(key));
     Ok(Question {
         cluster: there.cluster.clone(),
         suspects: objects.iter().filter(|desired| !is_settled(desired)).cloned().collect(),

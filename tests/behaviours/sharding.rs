@@ -1,0 +1,236 @@
+//! Several appliers: they divide the Applications between them, and whoever is stopped, killed or stands still is
+//! replaced in the middle of an operation, which goes on and does nothing twice.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use ithaca_tests::{Process, Stack, wait_until};
+use serde_json::{Value, json};
+
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, hook, job, manifest};
+
+const APPLIERS: [&str; 2] = ["applier", "applier-2"];
+
+/// So many that neither applier has none of them.
+const MANY: usize = 12;
+
+/// An applier's own Applications, as its metrics tell.
+async fn owned(applier: &Process) -> anyhow::Result<Vec<String>> {
+    let page = applier.program().metrics.as_deref().context("an applier has metrics")?;
+    let request = reqwest::Client::new().get(page).timeout(Duration::from_secs(1));
+    let text = request.send().await?.error_for_status()?.text().await?;
+    let series = text.lines().filter_map(|line| line.strip_prefix("argocd_app_info{"));
+    let name = |labels: &str| Some(labels.split_once(",name=\"")?.1.split_once('"')?.0.to_owned());
+    Ok(series.filter_map(name).collect())
+}
+
+/// Waits until each of these Applications is one applier's, and that one of `appliers`. Returns whose each is.
+async fn divided<'a>(stack: &Stack, names: &[String], appliers: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
+    wait_until("each Application has one applier", DEADLINE, async || {
+        let mut owners = Vec::new();
+        for applier in appliers {
+            owners.push((*applier, owned(stack.process(applier)?).await?));
+        }
+        let of = |name: &String| -> anyhow::Result<&'a str> {
+            let mut own = owners.iter().filter(|(_, owned)| owned.contains(name));
+            let (first, second) = (own.next(), own.next());
+            ensure!(second.is_none(), "{name} has two");
+            first.map(|(applier, _)| *applier).with_context(|| format!("{name} has none"))
+        };
+        names.iter().map(of).collect()
+    })
+    .await
+}
+
+fn job_path(namespace: &str, name: &str) -> String {
+    format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
+}
+
+fn state(app: &Value) -> &Value {
+    &app["status"]["operationState"]
+}
+
+fn waits_for(app: &Value, name: &str) -> bool {
+    state(app)["phase"] == "Running"
+        && state(app)["message"] == format!("waiting for completion of hook batch/Job/{name}")
+}
+
+/// How often an Application was deployed.
+fn history(app: &Value) -> usize {
+    app["status"]["history"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn appliers_divide_the_applications_and_hand_them_over_in_the_middle_of_an_operation()
+-> anyhow::Result<()> {
+    let stack = Stack::of_appliers(2).await?;
+    let scene = Scene::on(&stack, "sharding").await?;
+    scene.repository.write("app/before.yaml", &job("before", hook("PreSync"), Some("hangs")))?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings and a hook").await?;
+    let second = stack.process("applier-2")?;
+    second.stop().await?;
+    let names: Vec<_> = (0..MANY).map(|number| format!("sharding-{number}")).collect();
+    for name in &names {
+        scene.create(name, "app", automated()).await?;
+    }
+    let mut begun = Vec::new();
+    for name in &names {
+        let app =
+            scene.wait(&application(name), "waits for its hook", |app| waits_for(app, "before")).await?;
+        let hook = scene.expect(&job_path(name, "before")).await?;
+        begun.push((state(&app)["startedAt"].clone(), hook["metadata"]["uid"].clone()));
+    }
+
+    // One comes: some of the Applications move with their operations.
+    second.launch()?;
+    second.wait_ready().await?;
+    let owners = divided(&stack, &names, &APPLIERS).await?;
+    for applier in APPLIERS {
+        ensure!(owners.contains(&applier), "{applier} has none of {owners:?}");
+    }
+    for name in &names {
+        scene.let_play(name).await?;
+    }
+    for (name, (started, uid)) in names.iter().zip(&begun) {
+        let app = scene.synced(name, &commit).await?;
+        ensure!(state(&app)["startedAt"] == *started, "{name} began anew: {}", state(&app));
+        let hook = scene.expect(&job_path(name, "before")).await?;
+        ensure!(hook["metadata"]["uid"] == *uid, "the hook of {name} ran twice");
+        ensure!(history(&app) == 1, "{name} was deployed {} times", history(&app));
+    }
+
+    // Whoever is asked answers.
+    scene.patch(&config_map(&names[0], "settings"), json!({"metadata": {"labels": {"a": "b"}}})).await?;
+    for applier in APPLIERS {
+        let shown = diff(&stack, applier, &names[0]).await?;
+        ensure!(shown.contains("Nothing differs from"), "{applier} says {shown}");
+    }
+
+    // One leaves: nothing is written for that, and the other is at work at once.
+    let before = versions(&scene, &names).await?;
+    second.stop().await?;
+    let left = Instant::now();
+    divided(&stack, &names, &APPLIERS[..1]).await?;
+    eprintln!("handed over {:.1} s after it was stopped", left.elapsed().as_secs_f64());
+    let after = versions(&scene, &names).await?;
+    ensure!(before == after, "the Applications were written: {before:?} became {after:?}");
+    for name in &names {
+        let value = json!({"data": {"value": "edited"}});
+        scene.patch(&config_map(name, "settings"), value).await?;
+        let is_healed = |settings: &Value| settings["data"]["value"] == "1";
+        scene.wait(&config_map(name, "settings"), "is healed", is_healed).await?;
+    }
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_done_twice()
+-> anyhow::Result<()> {
+    let stack = Stack::of_appliers(2).await?;
+    let scene = Scene::on(&stack, "replaced").await?;
+    let name = "replaced".to_owned();
+    scene.repository.write("app/before.yaml", &job("before", hook("PreSync"), Some("hangs")))?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings and a hook").await?;
+    scene.create(&name, "app", automated()).await?;
+    let (started, uid) = hook_runs(&scene, &name).await?;
+
+    // Killed while the hook runs, which ends while nobody looks.
+    let (owner, other) = owner(&stack, &name).await?;
+    stack.process(owner)?.kill()?;
+    let killed = Instant::now();
+    scene.let_play(&name).await?;
+    let app = scene.synced(&name, &first).await?;
+    eprintln!("an operation went on {:.1} s after its applier was killed", killed.elapsed().as_secs_f64());
+    done_once(&scene, &app, (&started, &uid), 1).await?;
+    ensure!(divided(&stack, &[name.clone()], &[other]).await? == [other]);
+    stack.process(owner)?.launch()?;
+    stack.process(owner)?.wait_ready().await?;
+    divided(&stack, &[name.clone()], &[owner]).await?;
+
+    // Stands still for so long that another takes its place, and then goes on.
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let second = scene.repository.publish("Change the settings").await?;
+    let (started, uid) = hook_runs(&scene, &name).await?;
+    let frozen = stack.process(owner)?;
+    frozen.freeze()?;
+    scene.let_play(&name).await?;
+    let app = scene.synced(&name, &second).await?;
+    done_once(&scene, &app, (&started, &uid), 2).await?;
+    let before =
+        (version(&scene, &application(&name)).await?, version(&scene, &job_path(&name, "before")).await?);
+    frozen.thaw()?;
+    divided(&stack, &[name.clone()], &[owner]).await?;
+    let after =
+        (version(&scene, &application(&name)).await?, version(&scene, &job_path(&name, "before")).await?);
+    ensure!(before == after, "who came back wrote something: {before:?} became {after:?}");
+    scene.repository.write("app/settings.yaml", &manifest("settings", "3"))?;
+    let third = scene.repository.publish("Change the settings again").await?;
+    let (started, uid) = hook_runs(&scene, &name).await?;
+    scene.let_play(&name).await?;
+    let app = scene.synced(&name, &third).await?;
+    done_once(&scene, &app, (&started, &uid), 3).await?;
+    stack.stop().await
+}
+
+/// Waits until the hook of the Application's operation runs, and returns when that began and which Job it is.
+async fn hook_runs(scene: &Scene<'_>, name: &str) -> anyhow::Result<(Value, Value)> {
+    let app = scene.wait(&application(name), "waits for its hook", |app| waits_for(app, "before")).await?;
+    let hook = scene.expect(&job_path(name, "before")).await?;
+    Ok((state(&app)["startedAt"].clone(), hook["metadata"]["uid"].clone()))
+}
+
+/// The operation that began then is the last, with this very Job, and there were so many in all.
+async fn done_once(
+    scene: &Scene<'_>,
+    app: &Value,
+    (started, uid): (&Value, &Value),
+    deployments: usize,
+) -> anyhow::Result<()> {
+    ensure!(state(app)["startedAt"] == *started && state(app)["phase"] == "Succeeded", "{}", state(app));
+    ensure!(state(app)["retryCount"].is_null(), "{}", state(app));
+    let name = app["metadata"]["name"].as_str().unwrap_or_default();
+    let hook = scene.expect(&job_path(name, "before")).await?;
+    ensure!(hook["metadata"]["uid"] == *uid, "the hook ran twice");
+    ensure!(
+        history(app) == deployments,
+        "it was deployed {} times: {}",
+        history(app),
+        app["status"]["history"]
+    );
+    Ok(())
+}
+
+/// Whose an Application is, and who the other is.
+async fn owner(stack: &Stack, name: &str) -> anyhow::Result<(&'static str, &'static str)> {
+    let owner = *divided(stack, &[name.to_owned()], &APPLIERS).await?.first().context("it has one")?;
+    let other = APPLIERS.into_iter().find(|applier| *applier != owner).context("there are two")?;
+    Ok((owner, other))
+}
+
+/// What `ithaca app diff` says when it asks an applier.
+async fn diff(stack: &Stack, applier: &str, name: &str) -> anyhow::Result<String> {
+    let program = stack.process(applier)?.program();
+    let listens = program.arguments.iter().find_map(|argument| argument.strip_prefix("--live-listen="));
+    let applier = format!("http://{}", listens.context("it listens")?);
+    let output = tokio::process::Command::new(&program.path)
+        .args(["app", "diff", name, "--applier", &applier])
+        .env("KUBECONFIG", stack.cluster.kubeconfig())
+        .output()
+        .await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn version(scene: &Scene<'_>, path: &str) -> anyhow::Result<Value> {
+    Ok(scene.expect(path).await?["metadata"]["resourceVersion"].clone())
+}
+
+async fn versions(scene: &Scene<'_>, names: &[String]) -> anyhow::Result<Vec<Value>> {
+    let mut versions = Vec::new();
+    for name in names {
+        versions.push(version(scene, &application(name)).await?);
+    }
+    Ok(versions)
+}
