@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use ithaca_tests::{Process, Stack, wait_until};
 use serde_json::{Value, json};
 
-use crate::scene::{DEADLINE, Scene, application, automated, config_map, hook, job, manifest};
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, deployment, hook, job, manifest};
 
 const APPLIERS: [&str; 2] = ["applier", "applier-2"];
 
@@ -172,6 +172,48 @@ async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_do
     let app = scene.synced(&name, &third).await?;
     done_once(&scene, &app, (&started, &uid), 3).await?;
     stack.stop().await
+}
+
+#[tokio::test]
+async fn a_dependency_may_be_another_appliers() -> anyhow::Result<()> {
+    let stack = Stack::of_appliers(2).await?;
+    let scene = Scene::on(&stack, "across").await?;
+    scene.repository.write("base/base.yaml", &deployment("base", Some("hangs")))?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add a base and what stands on it").await?;
+    let (base, app) = pair(&scene).await?;
+    scene.let_play(&base).await?;
+    scene.synced(&app, &first).await?;
+
+    // One commit changes both: the base comes first.
+    scene.repository.write("base/base.yaml", &deployment("base-2", Some("hangs")))?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let second = scene.repository.publish("Change both").await?;
+    let waits =
+        |app: &Value| app["status"]["conditions"].to_string().contains("waiting for other Applications");
+    scene.wait(&application(&app), "waits for the base", waits).await?;
+    scene.let_play(&base).await?;
+    scene.synced(&app, &second).await?;
+    stack.stop().await
+}
+
+/// A base and an Application that depends on it, of two different appliers.
+async fn pair(scene: &Scene<'_>) -> anyhow::Result<(String, String)> {
+    for number in 0..20 {
+        let (base, app) = (format!("across-base-{number}"), format!("across-app-{number}"));
+        scene.create(&base, "base", automated()).await?;
+        let mut dependent = scene.application(&app, "app", &automated());
+        dependent["metadata"]["annotations"] = json!({"ithaca.dev/depends-on": base});
+        scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications", &dependent).await?;
+        let owners = divided(scene.stack, &[base.clone(), app.clone()], &APPLIERS).await?;
+        if owners[0] != owners[1] {
+            return Ok((base, app));
+        }
+        for name in [&base, &app] {
+            scene.delete(&application(name)).await?;
+        }
+    }
+    anyhow::bail!("one applier has both of every pair")
 }
 
 /// Waits until the hook of the Application's operation runs, and returns when that began and which Job it is.

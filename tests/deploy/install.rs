@@ -19,6 +19,7 @@ metadata:
 const VALUES: &str = "
 nats: {replicas: 3}
 renderer: {replicas: 3}
+applier: {replicas: 2}
 console: {replicas: 2}
 rootApplication: {repoURL: 'https://git.example.org/home.git', path: bootstrap}
 server: {ingress: {enabled: true, hostname: cd.example.org}}
@@ -34,6 +35,7 @@ async fn a_release_is_installed_tested_upgraded_rolled_back_and_uninstalled() ->
     release.run("install", VALUES).await?;
     // Pods are there although the namespace admits restricted ones alone, and several share no node.
     ensure!(release.nodes("renderer").await?.len() == 3, "renderers share a node");
+    ensure!(release.nodes("applier").await?.len() == 2, "appliers share a node");
     ensure!(release.nodes("nats").await?.len() == 3, "NATS servers share a node");
     cluster.helm(&["test", "ithaca", "--namespace", "argocd"]).await?;
 

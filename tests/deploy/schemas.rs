@@ -20,7 +20,7 @@ const MATRIX: [(&str, &str); 7] = [
     ),
     (
         "large",
-        "nats: {tokenSecret: bus, replicas: 3, storage: {size: 5Gi, storageClassName: fast}}\nrenderer: {replicas: 3}\nconsole: {replicas: 2}\nnotifier: {replicas: 2}",
+        "nats: {tokenSecret: bus, replicas: 3, storage: {size: 5Gi, storageClassName: fast}}\nrenderer: {replicas: 3}\napplier: {replicas: 2}\nconsole: {replicas: 2}\nnotifier: {replicas: 2}",
     ),
     (
         "placed",

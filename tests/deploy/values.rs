@@ -154,7 +154,7 @@ fn a_wrong_key_or_type_is_named() -> anyhow::Result<()> {
         ("console: {replicas: two}", "/console/replicas"),
         ("nats: {replicas: 2}", "/nats/replicas"),
         ("nats: {url: 'http://nats'}", "/nats/url"),
-        ("applier: {replicas: 2}", "appliers do not share their work yet"),
+        ("watcher: {replicas: 2}", "watchers do not share their work yet"),
         ("rootApplication: {name: Root}", "/rootApplication/name"),
     ] {
         let error = text(values, &[]).err().with_context(|| format!("{values} is taken"))?.to_string();
@@ -185,6 +185,30 @@ fn three_nats_servers_know_each_other_and_share_no_node() -> anyhow::Result<()> 
     ensure!(servers["topologySpreadConstraints"][0]["whenUnsatisfiable"] == "DoNotSchedule", "{servers}");
     ensure!(object(&objects, "PodDisruptionBudget", "ithaca-nats").is_ok(), "no budget");
     ensure!(environment(&objects, "ithaca-watcher", "ITHACA_NATS_REPLICAS")? == "3", "copies of the streams");
+    Ok(())
+}
+
+#[test]
+fn several_appliers_know_each_other_by_the_names_and_addresses_of_their_pods() -> anyhow::Result<()> {
+    let objects = objects("applier: {replicas: 3}")?;
+    let applier = &object(&objects, "Deployment", "ithaca-applier")?["spec"];
+    ensure!(applier["replicas"] == 3, "{applier}");
+    let variables =
+        applier["template"]["spec"]["containers"][0]["env"].as_array().context("no environment")?;
+    for (name, field) in [("ITHACA_APPLIER_NAME", "metadata.name"), ("ITHACA_LIVE_HOST", "status.podIP")] {
+        let variable = variables.iter().find(|variable| variable["name"] == name).context(name)?;
+        ensure!(variable["valueFrom"]["fieldRef"]["fieldPath"] == field, "{variable}");
+    }
+    ensure!(object(&objects, "PodDisruptionBudget", "ithaca-applier").is_ok(), "no budget");
+    let policy = &object(&objects, "NetworkPolicy", "ithaca-applier")?["spec"];
+    for way in ["ingress", "egress"] {
+        let mut rules = policy[way].as_array().into_iter().flatten();
+        let is_open = |rule: &Value| {
+            let rule = rule.to_string();
+            rule.contains("8083") && rule.contains(r#""app.kubernetes.io/component":"applier""#)
+        };
+        ensure!(rules.any(is_open), "appliers cannot ask each other: {}", policy[way]);
+    }
     Ok(())
 }
 

@@ -141,7 +141,7 @@ impl<'a> Kubelet<'a> {
         let http = port::free()?;
         let mut environment = vec![("ITHACA_HTTP_LISTEN".to_owned(), format!("127.0.0.1:{http}"))];
         for variable in container["env"].as_array().into_iter().flatten() {
-            environment.push(self.variable(name, variable)?);
+            environment.push(self.variable(name, generation, variable)?);
         }
         let listens = match name {
             "watcher" => {
@@ -173,15 +173,16 @@ impl<'a> Kubelet<'a> {
         })
     }
 
-    fn variable(&self, service: &str, variable: &Value) -> anyhow::Result<(String, String)> {
+    fn variable(&self, service: &str, generation: u32, variable: &Value) -> anyhow::Result<(String, String)> {
         let name = variable["name"].as_str().context("a variable without name")?;
+        let field = &variable["valueFrom"]["fieldRef"]["fieldPath"];
         let value = match name {
             "ITHACA_NATS_URL" => self.on.nats.url.clone(),
             "ITHACA_WATCHER_URL" => format!("http://127.0.0.1:{}", self.ports.grpc),
             "ITHACA_CACHE_DIR" | "ITHACA_WORK_DIR" => self.on.dir.join(service).display().to_string(),
-            _ if variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace" => {
-                self.namespace.clone()
-            }
+            _ if field == "metadata.namespace" => self.namespace.clone(),
+            _ if field == "metadata.name" => format!("{service}-{generation}"),
+            _ if field == "status.podIP" => "127.0.0.1".to_owned(),
             _ => {
                 ensure!(
                     variable["valueFrom"].is_null(),
