@@ -1,10 +1,11 @@
 //! What failure gets: each process is killed at a random moment of a sync, twice in a row, and nobody lends a hand.
 //!
 //! In: a stack of this binary's own, and a commit that concerns every Application but one.
-//! Out: the cluster equals Git, nothing that should stay has gone, and whoever was not killed still runs.
+//! Out: the cluster equals Git, no hook ran twice, nothing that should stay has gone, and whoever was not killed still runs.
 //! `ITHACA_SEED` has the random choices of a run that failed made again.
 
 mod converges;
+mod hooks;
 mod live;
 mod wanted;
 mod world;
@@ -30,8 +31,13 @@ async fn the_renderer_may_be_killed() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_applier_may_be_killed() -> anyhow::Result<()> {
-    survives("the applier", &["applier"], Damage::None).await
+async fn one_of_the_appliers_may_be_killed() -> anyhow::Result<()> {
+    survives("an applier", &["applier"], Damage::None).await
+}
+
+#[tokio::test]
+async fn both_appliers_may_be_killed() -> anyhow::Result<()> {
+    survives("both appliers", &["applier", SECOND], Damage::None).await
 }
 
 #[tokio::test]
@@ -46,7 +52,7 @@ async fn the_console_may_be_killed() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn all_services_may_be_killed_at_once() -> anyhow::Result<()> {
-    survives("all services", &SERVICES, Damage::None).await
+    survives("all services", &all(), Damage::None).await
 }
 
 #[tokio::test]
@@ -71,6 +77,15 @@ async fn the_api_server_may_be_killed_with_its_datastore_and_controllers() -> an
     survives("the control plane", &victims, Damage::None).await
 }
 
+/// The other applier.
+const SECOND: &str = "applier-2";
+
+/// Every process of Ithaca's.
+fn all() -> [&'static str; 6] {
+    let [watcher, renderer, applier, notifier, console] = SERVICES;
+    [watcher, renderer, applier, SECOND, notifier, console]
+}
+
 /// What else is lost with the processes.
 #[derive(Clone, Copy, PartialEq)]
 enum Damage {
@@ -83,7 +98,7 @@ async fn survives(what: &str, victims: &[&str], damage: Damage) -> anyhow::Resul
     let mut world = World::turn(what).await?;
     let stack = world.stack;
     let before = world.live().await?;
-    let pids = || SERVICES.map(|name| stack.process(name).ok().and_then(ithaca_tests::Process::pid));
+    let pids = || all().map(|name| stack.process(name).ok().and_then(ithaca_tests::Process::pid));
     let ran = pids();
     let mut head = String::new();
     for _ in 0..2 {
@@ -108,11 +123,12 @@ async fn survives(what: &str, victims: &[&str], damage: Damage) -> anyhow::Resul
     }
     let after = converges::converges(stack, &world.state.repository, &head).await?;
     after.kept(&before)?;
-    for (name, (ran, runs)) in SERVICES.iter().zip(ran.iter().zip(pids())) {
+    world.hooks_ran_once()?;
+    for (name, (ran, runs)) in all().iter().zip(ran.iter().zip(pids())) {
         ensure!(victims.contains(name) || *ran == runs, "{name} ended though nobody killed it");
     }
     // What the applier has done and not yet said dies with it.
-    if damage == Damage::None && !victims.contains(&"applier") {
+    if damage == Damage::None && !victims.iter().any(|victim| victim.starts_with("applier")) {
         world.was_told(&head).await?;
     }
     world.lives().await

@@ -10,6 +10,7 @@ use ithaca_tests::{Repository, Stack};
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::hooks::is_hook;
 use crate::live::Name;
 use crate::world::ROOT;
 
@@ -38,7 +39,8 @@ pub async fn of_apps(stack: &Stack, repository: &Repository) -> anyhow::Result<W
         let name = text(&application, "/metadata/name")?;
         let namespace = text(&application, "/spec/destination/namespace")?;
         let folder = repository.folder.join(text(&application, "/spec/source/path")?);
-        for manifest in render(stack, &name, &namespace, &folder).await? {
+        let manifests = render(stack, &name, &namespace, &folder).await?;
+        for manifest in manifests.into_iter().filter(|manifest| !is_hook(manifest)) {
             wanted.put(&name, &namespace, manifest)?;
         }
         wanted.applications.insert(name);

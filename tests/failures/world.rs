@@ -8,8 +8,10 @@ use anyhow::{Context, ensure};
 use ithaca_tests::{Chance, Repository, Stack, sample, wait_until};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::task::JoinHandle;
 
 use crate::converges::converges;
+use crate::hooks::{self, Hooks};
 use crate::live::Live;
 use crate::wanted::{self, Wanted};
 
@@ -30,26 +32,36 @@ pub struct World {
     pub chance: Chance,
     pub state: MutexGuard<'static, State>,
     client: kube::Client,
+    looking: JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.looking.abort();
+    }
 }
 
 /// What one turn leaves to the next.
 pub struct State {
     pub repository: Repository,
     round: usize,
+    hooks: Hooks,
 }
 
 impl World {
     /// Waits for its turn; the first one makes the world.
     pub async fn turn(what: &str) -> anyhow::Result<Self> {
         static STATE: OnceCell<Mutex<State>> = OnceCell::const_new();
-        let stack = Stack::shared().await?;
+        let stack = stack().await?;
         let state = STATE.get_or_try_init(|| begin(stack)).await?.lock().await;
         let chance = Chance::seeded(what)?;
         for process in stack.processes() {
             process.launch()?;
             process.wait_ready().await?;
         }
-        Ok(Self { stack, chance, state, client: stack.cluster.client().await? })
+        let client = stack.cluster.client().await?;
+        let looking = tokio::spawn(state.hooks.clone().watch(client.clone()));
+        Ok(Self { stack, chance, state, client, looking })
     }
 
     /// What the cluster has.
@@ -85,6 +97,11 @@ impl World {
             Ok(Ok(applied)) => format!("{applied} of {total} applied"),
             _ => format!("nobody to ask how many of {total} are applied"),
         }
+    }
+
+    /// No hook ran twice, and those of the last commit ran.
+    pub fn hooks_ran_once(&self) -> anyhow::Result<()> {
+        self.state.hooks.ran_once(self.state.round)
     }
 
     /// Who committed what is in the audit trail, for each Application whose objects changed.
@@ -141,6 +158,12 @@ impl World {
     }
 }
 
+/// The stack that all turns share: two appliers divide the Applications.
+async fn stack() -> anyhow::Result<&'static Stack> {
+    static SHARED: OnceCell<Stack> = OnceCell::const_new();
+    SHARED.get_or_try_init(|| Stack::of_appliers(2)).await
+}
+
 async fn begin(stack: &Stack) -> anyhow::Result<Mutex<State>> {
     let repository = stack.repository("failures").await?;
     for name in PLAIN.into_iter().chain([CONTROL]) {
@@ -153,12 +176,14 @@ async fn begin(stack: &Stack) -> anyhow::Result<Mutex<State>> {
     }
     write_chart(&repository)?;
     write_overlay(&repository)?;
+    let hooked = application(&repository, hooks::APPLICATION);
+    repository.write(&format!("apps/{}.json", hooks::APPLICATION), &hooked)?;
     let round = 1;
     write(&repository, round)?;
     let head = repository.publish("Begin").await?;
     stack.cluster.apply(&sample::root_application_of(&repository.url, "apps")).await?;
     converges(stack, &repository, &head).await.context("failed to begin")?;
-    Ok(Mutex::new(State { repository, round }))
+    Ok(Mutex::new(State { repository, round, hooks: Hooks::default() }))
 }
 
 /// All files that a round changes.
@@ -175,6 +200,11 @@ fn write(repository: &Repository, round: usize) -> anyhow::Result<()> {
         if round > 1 {
             repository.remove(&format!("{name}/only-{}.json", round - 1))?;
         }
+    }
+    let hooked = hooks::APPLICATION;
+    repository.write(&format!("{hooked}/config.json"), &config("config", round).to_string())?;
+    for (file, hook) in hooks::manifests(round) {
+        repository.write(&format!("{hooked}/{file}"), &hook.to_string())?;
     }
     repository.write("fail-chart/values.yaml", &format!("round: {round}\ncount: {}\n", 8 + round))?;
     repository.write("fail-overlay/home/round.txt", &format!("{round}\n"))?;
