@@ -238,7 +238,7 @@ impl<T: Fn(Change)> Keeper<'_, T> {
                 return Err(Error::Publish { subject: self.subject(), source: source.into() });
             }
         };
-        self.desk(|desk| desk.shares.renew(sent + FENCE));
+        self.desk(|desk| desk.shares.renew(Instant::now(), sent + FENCE));
         (self.own, self.said, self.sent) = (Some(sequence), Some(to_say), sent);
         Ok(sequence)
     }

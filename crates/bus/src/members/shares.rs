@@ -56,8 +56,10 @@ impl Shares {
         self.is_valid(now) && self.going.contains(partition)
     }
 
-    /// The record was renewed and counts until then.
-    pub fn renew(&mut self, until: Instant) {
+    /// The record was renewed and counts until then. Where that came too late, work was refused meanwhile, and what was
+    /// had is void although nobody else may have it.
+    pub fn renew(&mut self, now: Instant, until: Instant) {
+        self.lapse(now);
         self.until = Some(until);
     }
 
@@ -137,7 +139,7 @@ mod tests {
 
     fn two() -> (Shares, Instant) {
         let (mut shares, now) = (Shares::default(), Instant::now());
-        shares.renew(now + SECOND);
+        shares.renew(now, now + SECOND);
         shares.take([1, 2].into_iter().collect());
         (shares, now)
     }
@@ -160,6 +162,14 @@ mod tests {
     }
 
     #[test]
+    fn a_renewal_that_is_answered_too_late_does_not_hide_that_work_was_refused() {
+        let (mut shares, now) = two();
+        assert!(!shares.begin(1, now + SECOND));
+        shares.renew(now + SECOND, now + SECOND * 2);
+        assert_eq!((shares.said(), shares.over()), (Partitions::NONE, [1, 2].into_iter().collect()));
+    }
+
+    #[test]
     fn who_is_told_to_stop_lets_its_workers_end() {
         let (mut shares, now) = two();
         assert!(shares.begin(1, now));
@@ -176,7 +186,7 @@ mod tests {
         assert!(!shares.begin(2, late) && !shares.may_go_on(1, late), "before it was noticed");
         assert!(!shares.lapse(now) && shares.lapse(late) && !shares.lapse(late));
         assert_eq!((shares.said(), shares.over()), (Partitions::NONE, only(2)));
-        shares.renew(late + SECOND);
+        shares.renew(late, late + SECOND);
         assert!(!shares.may_go_on(1, late), "another may have it");
         shares.close(only(2));
         shares.take(only(2));
