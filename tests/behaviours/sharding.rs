@@ -136,14 +136,17 @@ async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_do
     scene.create(&name, "app", automated()).await?;
     let (started, uid) = hook_runs(&scene, &name).await?;
 
-    // Killed while the hook runs, which ends while nobody looks.
+    // Killed while the hook runs, which ends while nobody looks, and so does another Application.
     let (owner, other) = owner(&stack, &name).await?;
+    let gone = another_of(&scene, owner).await?;
     stack.process(owner)?.kill()?;
     let killed = Instant::now();
     scene.let_play(&name).await?;
+    scene.delete(&application(&gone)).await?;
     let app = scene.synced(&name, &first).await?;
     eprintln!("an operation went on {:.1} s after its applier was killed", killed.elapsed().as_secs_f64());
     done_once(&scene, &app, (&started, &uid), 1).await?;
+    scene.event(&gone, "ApplicationDeleted", "left in place").await?;
     ensure!(divided(&stack, &[name.clone()], &[other]).await? == [other]);
     stack.process(owner)?.launch()?;
     stack.process(owner)?.wait_ready().await?;
@@ -214,6 +217,18 @@ async fn pair(scene: &Scene<'_>) -> anyhow::Result<(String, String)> {
         }
     }
     anyhow::bail!("one applier has both of every pair")
+}
+
+/// One more Application of this applier.
+async fn another_of(scene: &Scene<'_>, applier: &str) -> anyhow::Result<String> {
+    for number in 0..20 {
+        let name = format!("replaced-{number}");
+        scene.create(&name, "nowhere", json!({})).await?;
+        if owner(scene.stack, &name).await?.0 == applier {
+            return Ok(name);
+        }
+    }
+    anyhow::bail!("{applier} gets none")
 }
 
 /// Waits until the hook of the Application's operation runs, and returns when that began and which Job it is.

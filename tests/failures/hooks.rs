@@ -16,9 +16,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ROUND: &str = "hook-round";
 const HOOK: &str = "hook";
 
-/// The Jobs that were seen, by the round and the hook that they were made for.
+/// The uids of Jobs, by the round and the hook that they were made for.
+type Seen = BTreeMap<(String, String), BTreeSet<String>>;
+
+/// The Jobs that were seen.
 #[derive(Clone, Default)]
-pub struct Hooks(Arc<Mutex<BTreeMap<(String, String), BTreeSet<String>>>>);
+pub struct Hooks(Arc<Mutex<Seen>>);
 
 impl Hooks {
     /// Looks at the Jobs for as long as it is awaited. An API server that is away is asked again.

@@ -4,6 +4,7 @@
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
+use ithaca_api::Application;
 use ithaca_chassis::ReadyFlag;
 use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -12,6 +13,7 @@ use kube::{
     api::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
 };
+use opentelemetry::Context;
 
 use crate::{
     cluster::{self, Cluster, Event, Served, Told},
@@ -19,7 +21,7 @@ use crate::{
     live::{self, Record, Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
     service::{Shared, Site},
-    state::Uid,
+    state::{App, Uid},
 };
 
 /// How long definitions may keep coming before the kinds are asked for again.
@@ -141,14 +143,30 @@ pub fn remove_application(shared: &Shared, uid: &str) {
         state.concerned_by(&app.application).iter().for_each(|uid| shared.queue.dirty(uid));
     }
     if !state.ownership.is_mine(uid) {
+        removed.into_iter().for_each(|app| state.ownership.miss(uid, app.application));
         return;
     }
     drop(state);
-    if let Some(app) = removed {
-        let objects = app.taken_along.unwrap_or_default();
-        let deleted = ApplicationDeleted { objects, orphans: app.taken_along.is_none() };
-        shared.publisher.say(&app.application, vec![Fact::ApplicationDeleted(deleted)], &app.tracked.context);
+    if let Some(App { application, taken_along, tracked, .. }) = removed {
+        let deleted =
+            ApplicationDeleted { objects: taken_along.unwrap_or_default(), orphans: taken_along.is_none() };
+        shared.publisher.say(&application, vec![Fact::ApplicationDeleted(deleted)], &tracked.context);
     }
+    forget(shared, uid);
+}
+
+/// Forgets an Application that was deleted just before it became this applier's own. That it left its objects in place
+/// nobody has said; of one with finalizers, who took the last of them off has.
+pub fn bury(shared: &Shared, uid: &str, application: &Application) {
+    if application.metadata.finalizers.as_ref().is_none_or(Vec::is_empty) {
+        let deleted = ApplicationDeleted { objects: 0, orphans: true };
+        shared.publisher.say(application, vec![Fact::ApplicationDeleted(deleted)], &Context::new());
+    }
+    forget(shared, uid);
+}
+
+/// Has the bus forget what was said of an Application.
+fn forget(shared: &Shared, uid: &str) {
     // The bus may be away for long, and meanwhile other Applications change.
     let (bus, uid) = (shared.bus.clone(), uid.to_owned());
     tokio::spawn(async move {

@@ -7,17 +7,26 @@
 //! Whoever gains an Application looks at it as after a restart: what another applier did a moment ago may not have been
 //! told by the watches yet, so all Applications and all kinds are listed once more before anything is decided.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use ithaca_api::Application;
 use ithaca_bus::{Change, Interest, Partitions};
 use ithaca_proto::subject;
 
 use crate::{
     cluster::ClusterId,
+    follow,
     object::GroupKind,
     service::Shared,
     state::{State, Uid},
 };
+
+/// How long it is remembered that another applier's Application was deleted: until that applier would be replaced.
+const MISSED_FOR: Duration = Duration::from_secs(20);
 
 /// A kind in a cluster.
 type Place = (ClusterId, GroupKind);
@@ -30,6 +39,8 @@ pub struct Ownership {
     gains: u64,
     /// With which of these each partition came.
     gained: HashMap<u32, u64>,
+    /// Applications of others that were deleted, and when: their applier may have been dead by then.
+    missed: HashMap<Uid, (Application, Instant)>,
     /// The kinds that are followed, and the gains for which each has to be listed still: the first and the last.
     kinds: HashMap<Place, Option<(u64, u64)>>,
 }
@@ -71,6 +82,19 @@ impl Ownership {
             *pending =
                 pending.filter(|(_, last)| gains < *last).map(|(first, last)| (first.max(gains + 1), last));
         }
+    }
+
+    /// Another applier's Application was deleted. That applier says so, if it lives.
+    pub fn miss(&mut self, uid: &str, application: Application) {
+        self.missed.retain(|_, (_, when)| when.elapsed() < MISSED_FOR);
+        self.missed.insert(uid.into(), (application, Instant::now()));
+    }
+
+    /// What was deleted in partitions that have just been gained.
+    fn missed(&mut self, partitions: Partitions) -> Vec<(Uid, Application)> {
+        let gained = self.missed.extract_if(|uid, _| partitions.contains(subject::partition(uid)));
+        let late = gained.filter(|(_, (_, when))| when.elapsed() < MISSED_FOR);
+        late.map(|(uid, (application, _))| (uid, application)).collect()
     }
 
     fn gain(&mut self, partitions: Partitions) {
@@ -121,6 +145,8 @@ pub fn take_note(shared: &Arc<Shared>, change: Change) {
             let gained = state.apps.iter().filter(|(uid, _)| partitions.contains(subject::partition(uid)));
             gained.for_each(|(_, app)| shared.metrics.meet(&app.application));
             shared.gains.send_replace(state.ownership.gains());
+            let missed = state.ownership.missed(partitions);
+            missed.iter().for_each(|(uid, application)| follow::bury(shared, uid, application));
         }
     }
     tracing::info!(partitions = state.ownership.mine.iter().count(), "the share of this applier has changed");
