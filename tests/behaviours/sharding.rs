@@ -146,7 +146,7 @@ async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_do
     let app = scene.synced(&name, &first).await?;
     eprintln!("an operation went on {:.1} s after its applier was killed", killed.elapsed().as_secs_f64());
     done_once(&scene, &app, (&started, &uid), 1).await?;
-    scene.event(&gone, "ApplicationDeleted", "left in place").await?;
+    scene.event(&gone, "ResourceDeleted", "left in place").await?;
     ensure!(divided(&stack, &[name.clone()], &[other]).await? == [other]);
     stack.process(owner)?.launch()?;
     stack.process(owner)?.wait_ready().await?;
