@@ -4,6 +4,7 @@
 
 mod scene;
 
+mod actions;
 mod app_of_apps;
 mod bad_cluster;
 mod bad_input;

@@ -2,12 +2,13 @@
 //!
 //! In: a unique name. Out: short verbs on Applications and objects, and waiting for what they become.
 
-use std::time::Duration;
+use std::{process::Output, time::Duration};
 
 use anyhow::{Context, ensure};
 use ithaca_tests::{Repository, Stack, wait_until};
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 /// What a machine under load may take for anything that is waited for.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -52,6 +53,13 @@ impl<'a> Scene<'a> {
         });
         merge(&mut application["spec"], spec);
         application
+    }
+
+    /// What the command line says when it is given these arguments by somebody who may do everything.
+    pub async fn ithaca(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let binary = &self.stack.process("console")?.program().path;
+        let kubeconfig = self.stack.cluster.kubeconfig();
+        Ok(Command::new(binary).args(arguments).env("KUBECONFIG", kubeconfig).output().await?)
     }
 
     /// Creates such an Application.

@@ -23,7 +23,7 @@ const COMPARE_OPTIONS: &str = "resource.compareoptions";
 pub struct Customizations {
     /// Health scripts by kind; see [`Self::health`].
     pub health_scripts: Vec<(KindPattern, Arc<HealthScript>)>,
-    /// Actions by kind.
+    /// Actions by kind; see [`Self::actions`].
     pub actions: Vec<(KindPattern, Actions)>,
     /// Fields in which differences do not count: rules as in an Application, never with a name or a namespace.
     /// Every rule that matches an object holds. The globs have been checked.
@@ -137,6 +137,7 @@ impl Customizations {
         }
         // What names a kind comes before what may mean it among others.
         customizations.health_scripts.sort_by_key(|(pattern, _)| !pattern.is_exact());
+        customizations.actions.sort_by_key(|(pattern, _)| !pattern.is_exact());
         (customizations, reader.unreadable)
     }
 
@@ -144,6 +145,12 @@ impl Customizations {
     pub fn health(&self, group: &str, kind: &str) -> Option<&Arc<HealthScript>> {
         let found = self.health_scripts.iter().find(|(pattern, _)| pattern.matches(group, kind));
         found.map(|(_, script)| script)
+    }
+
+    /// The actions for a kind: those that name it, else the first whose globs match.
+    pub fn actions(&self, group: &str, kind: &str) -> Option<&Actions> {
+        let found = self.actions.iter().find(|(pattern, _)| pattern.matches(group, kind));
+        found.map(|(_, actions)| actions)
     }
 
     fn add(&mut self, name: KindName, entry: Entry) {

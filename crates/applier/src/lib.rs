@@ -2,7 +2,9 @@
 //!
 //! What comes in: `BundleRendered`, Applications, live objects. What goes out: objects in clusters, the status of
 //! Applications, events. What it does not do: fetch sources, render, call people.
+//! `actions` is for the command line, which does to objects what people ask for.
 
+pub mod actions;
 mod answer;
 mod bundle;
 mod cluster;

@@ -1,6 +1,7 @@
 //! `ithaca app`: Applications as a user's kubeconfig shows them. It reads the Kubernetes API, asks the applier how they
-//! differ from Git, and changes nothing.
+//! differ from Git, and changes nothing but what somebody does to an object by an action.
 
+mod action;
 mod cluster;
 mod describe;
 mod diff;
@@ -56,6 +57,15 @@ Examples:
   kubectl -n argocd port-forward deploy/ithaca-applier 8083 &
   ithaca app diff web";
 
+const ACTION_EXAMPLES: &str = "\
+Examples:
+  ithaca app actions web                           what can be done to its objects
+  ithaca app action web restart                    where one object has this action
+  ithaca app action web restart --kind Deployment --object frontend
+
+Actions come from ConfigMap argocd-cm (resource.customizations.actions.<group_Kind>), and restart, pause, resume
+and suspend for workloads from Ithaca. They are done with your rights.";
+
 const WAIT_EXAMPLES: &str = "\
 Examples:
   ithaca app wait web                              until it is synced, healthy and nothing is under way
@@ -93,6 +103,24 @@ enum Command {
         /// Where the applier answers
         #[arg(long, env = "ITHACA_APPLIER_URL", default_value = "http://127.0.0.1:8083", value_name = "URL")]
         applier: String,
+    },
+    /// List what can be done to the objects of an Application
+    #[command(after_long_help = ACTION_EXAMPLES)]
+    Actions {
+        /// The Application's name
+        name: String,
+        #[command(flatten)]
+        target: action::Target,
+    },
+    /// Do something to an object of an Application
+    #[command(after_long_help = ACTION_EXAMPLES)]
+    Action {
+        /// The Application's name
+        name: String,
+        /// The action
+        action: String,
+        #[command(flatten)]
+        target: action::Target,
     },
     /// Wait until an Application is as it should be; fails with the reason when it is not in time
     #[command(after_long_help = WAIT_EXAMPLES)]
@@ -143,6 +171,10 @@ async fn dispatch(Args { command, access }: Args) -> anyhow::Result<()> {
         }
         Command::Get { name, output } => describe::run(&connect().await?, &name, output).await,
         Command::Diff { name, applier } => diff::run(&applier, &access.namespace, &name).await,
+        Command::Actions { name, target } => action::list(&connect().await?, &name, &target).await,
+        Command::Action { name, action, target } => {
+            action::run(&connect().await?, &name, &action, &target).await
+        }
         Command::Wait { name, wanted, timeout } => {
             wait::run(&connect().await?, &name, &wanted, timeout).await
         }

@@ -7,6 +7,7 @@
 
 mod budget;
 mod environment;
+pub mod json;
 mod patterns;
 mod text;
 

@@ -39,6 +39,11 @@ impl Cluster {
         Ok(Self { client, namespace: access.namespace.clone() })
     }
 
+    /// The connection.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// The Applications of the namespace, as plain objects.
     pub fn applications(&self) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource())
