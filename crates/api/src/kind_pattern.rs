@@ -3,19 +3,20 @@
 //!
 //! What comes in: the two globs as text. What goes out: whether a kind matches. No wildcard stops at a dot or slash.
 
-use globset::{GlobBuilder, GlobMatcher};
+use crate::glob::{Glob, Separator};
 
 /// A glob for the group and one for the kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KindPattern {
-    group: Pattern,
-    kind: Pattern,
+    group: Glob,
+    kind: Glob,
 }
 
 impl KindPattern {
     /// A pattern from its two globs; an empty group is the core group. The error says what is wrong with a glob.
     pub fn new(group: &str, kind: &str) -> Result<Self, String> {
-        Ok(Self { group: Pattern::new(group)?, kind: Pattern::new(kind)? })
+        let glob = |text: &str| Glob::parse(text, Separator::None).ok_or_else(|| Glob::fault(text));
+        Ok(Self { group: glob(group)?, kind: glob(kind)? })
     }
 
     /// Whether a kind is meant.
@@ -25,51 +26,9 @@ impl KindPattern {
 
     /// Whether it means one kind alone.
     pub fn is_exact(&self) -> bool {
-        [&self.group, &self.kind].into_iter().all(|pattern| matches!(pattern, Pattern::Exact(_)))
+        [&self.group, &self.kind].into_iter().all(|glob| matches!(glob, Glob::Exactly(_)))
     }
 }
-
-/// One glob. Most are no globs at all, and those cost no more than their text.
-#[derive(Clone, Debug)]
-enum Pattern {
-    Any,
-    Exact(Box<str>),
-    Glob(Box<GlobMatcher>),
-}
-
-impl Pattern {
-    fn new(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        if !text.contains(['*', '?', '[', '{', '\\']) {
-            return Ok(Self::Exact(text.into()));
-        }
-        let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build();
-        glob.map(|glob| Self::Glob(Box::new(glob.compile_matcher()))).map_err(|error| error.to_string())
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Exact(exact) => **exact == *text,
-            Self::Glob(glob) => glob.is_match(text),
-        }
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Any, Self::Any) => true,
-            (Self::Exact(one), Self::Exact(other)) => one == other,
-            (Self::Glob(one), Self::Glob(other)) => one.glob() == other.glob(),
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Pattern {}
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +52,7 @@ mod tests {
         check(("apps", "{Deployment,StatefulSet}"), ("apps", "StatefulSet"), true);
         check(("apps", "D[!a]*"), ("apps", "DaemonSet"), false);
         check(("apps", "?eployment"), ("apps", "Deployment"), true);
+        check(("apps", "Deployment{,s}"), ("apps", "Deployment"), true);
     }
 
     #[test]

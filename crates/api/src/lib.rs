@@ -12,6 +12,7 @@ pub mod crd;
 pub mod customizations;
 pub mod destination;
 pub mod duration;
+mod glob;
 pub mod kind_pattern;
 pub mod operation;
 pub mod project;

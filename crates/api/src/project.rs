@@ -1,7 +1,6 @@
 //! The AppProject: what its Applications may take from where, put where, and who may act on them.
 
 mod account;
-mod glob;
 mod orphan;
 mod permissions;
 mod window;

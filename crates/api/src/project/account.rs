@@ -3,8 +3,8 @@
 //! In: `destinationServiceAccounts` and a destination. Out: a user's name, or why there is none.
 
 use super::DestinationServiceAccount;
-use super::glob::{Glob, Separator};
 use super::permissions::ClusterRef;
+use crate::glob::{Glob, Separator};
 
 /// Accounts by destination; the first that matches counts.
 #[derive(Clone, Debug)]

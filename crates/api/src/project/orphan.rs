@@ -3,7 +3,7 @@
 //! In: `orphanedResources`, and an object's name. Out: whether it counts. It knows nothing of who manages what.
 
 use super::OrphanedResources;
-use super::glob::{Glob, Separator};
+use crate::glob::{Glob, Separator};
 
 /// What every namespace has without anybody's doing, as group, kind and name.
 const OF_KUBERNETES: [(&str, &str, &str); 2] =

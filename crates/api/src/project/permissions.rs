@@ -3,10 +3,10 @@
 //! In: an AppProject's spec. Out: yes or no. What cannot be read permits nothing and denies everything, so a slip of
 //! the pen never opens a door.
 
+use crate::glob::{Glob, Separator};
 use regex::Regex;
 
 use super::account::Accounts;
-use super::glob::{Glob, Separator};
 use super::{AppProject, AppProjectSpec, ClusterResource, GroupKind};
 
 /// The sign in front of a pattern that denies.

@@ -6,10 +6,10 @@
 
 mod schedule;
 
+use crate::glob::{Glob, Separator};
 use jiff::Timestamp;
 
 use self::schedule::Schedule;
-use super::glob::{Glob, Separator};
 use super::permissions::ClusterRef;
 use super::{AppProject, SyncWindow};
 use crate::Time;

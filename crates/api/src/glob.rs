@@ -1,7 +1,15 @@
-//! Globs as AppProjects write them.
+//! Globs, as all of Argo CD's settings and resources write them: `*`, `**`, `?`, `[a-c]`, `[!a]`, `{a,b}` and `\`.
 //!
 //! In: a pattern, and whether `/` ends what `*` matches. Out: whether a text matches. A pattern that cannot be read is
 //! an error of whoever parses it; nothing here guesses what it meant.
+//!
+//! | where | `*` stops at | a pattern that is none |
+//! |---|---|---|
+//! | groups and kinds (`ignoreDifferences`, `resource.customizations`): [`crate::KindPattern`] | nothing | is refused, with the reason |
+//! | `sourceRepos` of a project | `/`, unless the pattern is `*` | allows nothing, denies everything |
+//! | all else in a project: destinations, kinds, namespaces, windows, orphans, accounts | nothing | allows nothing, denies everything |
+//!
+//! Files in repositories have other rules; whoever walks them has them.
 
 use std::fmt::Write;
 
@@ -14,7 +22,7 @@ const DEEPEST: usize = 8;
 
 /// What `*` and `?` stop at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Separator {
+pub(crate) enum Separator {
     /// Nothing.
     None,
     /// `/`; `**` crosses it, and a pattern that is `*` alone is all.
@@ -23,7 +31,7 @@ pub(super) enum Separator {
 
 /// A pattern, ready to match.
 #[derive(Clone, Debug)]
-pub(super) enum Glob {
+pub(crate) enum Glob {
     /// Every text.
     Any,
     /// No text.
@@ -34,9 +42,22 @@ pub(super) enum Glob {
     Pattern(Box<Regex>),
 }
 
+impl PartialEq for Glob {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, Self::Any) | (Self::Nothing, Self::Nothing) => true,
+            (Self::Exactly(one), Self::Exactly(other)) => one == other,
+            (Self::Pattern(one), Self::Pattern(other)) => one.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Glob {}
+
 impl Glob {
     /// Reads a pattern; None where it is none.
-    pub(super) fn parse(pattern: &str, separator: Separator) -> Option<Self> {
+    pub(crate) fn parse(pattern: &str, separator: Separator) -> Option<Self> {
         if pattern == "*" {
             return Some(Self::Any);
         }
@@ -48,8 +69,15 @@ impl Glob {
         Some(Self::Pattern(Box::new(regex)))
     }
 
+    /// What to tell of a pattern that is none.
+    pub(crate) fn fault(pattern: &str) -> String {
+        format!(
+            "{pattern:?} is no pattern: close each bracket and brace, and write \\\\ before a sign that means itself"
+        )
+    }
+
     /// Whether the whole text matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Nothing => false,
