@@ -1,6 +1,7 @@
 //! Differences: `ithaca app diff` shows each field that differs, who wrote it, and no value of a Secret.
 
 use anyhow::{Context, ensure};
+use ithaca_tests::Stack;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -46,6 +47,29 @@ async fn fields_are_shown_with_their_values_and_whoever_wrote_them() -> anyhow::
     let after = scene.expect(&application("shown")).await?;
     ensure!(before == after, "looking changed the Application");
     Ok(())
+}
+
+#[tokio::test]
+async fn no_annotation_that_the_settings_name_is_shown() -> anyhow::Result<()> {
+    // A stack of its own: the setting is for the whole installation.
+    let stack = Stack::fresh().await?;
+    let scene = Scene::on(&stack, "shown-masked").await?;
+    let annotated = |token: &str| {
+        let annotations = format!("metadata:\n  annotations: {{example.org/token: {token}}}\n");
+        manifest("settings", "1").replacen("metadata:\n", &annotations, 1)
+    };
+    scene.settings(&[("resource.sensitive.mask.annotations", "api-key, example.org/token")]).await?;
+    scene.repository.write("app/settings.yaml", &annotated("from-git"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.create("shown-masked", "app", json!({"syncPolicy": {"automated": {}}})).await?;
+    scene.synced("shown-masked", &commit).await?;
+    let edited = json!({"metadata": {"annotations": {"example.org/token": "edited"}}});
+    scene.patch(&config_map("shown-masked", "settings"), edited).await?;
+    scene.refresh("shown-masked", "normal").await?;
+    let shown = diff(&scene, "shown-masked").await?;
+    ensure!(shown.contains("example.org/token") && shown.contains("(values are secret)"), "{shown}");
+    ensure!(!shown.contains("edited") && !shown.contains("from-git"), "{shown}");
+    stack.stop().await
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use anyhow::ensure;
 use ithaca_tests::Stack;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, application, automated, config_map, manifest};
 
@@ -61,9 +61,9 @@ async fn a_script_decides_and_its_change_needs_no_commit(scene: &Scene<'_>) -> a
                  return {{status = 'Degraded', message = 'it is ' .. obj.data.value}}"
         )
     };
-    set(scene, &[(CONFIG_MAPS, &script("good"))]).await?;
+    scene.settings(&[(CONFIG_MAPS, &script("good"))]).await?;
     object_health(scene, "scripts", "Healthy").await?;
-    set(scene, &[(CONFIG_MAPS, &script("better"))]).await?;
+    scene.settings(&[(CONFIG_MAPS, &script("better"))]).await?;
     let message = object_health(scene, "scripts", "Degraded").await?;
     ensure!(message == "it is good", "{message}");
     let data = json!({"data": {"value": "better"}});
@@ -75,7 +75,7 @@ async fn a_script_decides_and_its_change_needs_no_commit(scene: &Scene<'_>) -> a
     health(scene, "scripts", "Degraded").await?;
     let document =
         "ConfigMap:\n  health.lua: |\n    return {status = \"Suspended\", message = \"by the document\"}\n";
-    set(scene, &[(DOCUMENT, document)]).await?;
+    scene.settings(&[(DOCUMENT, document)]).await?;
     let message = object_health(scene, "scripts", "Suspended").await?;
     ensure!(message == "by the document", "{message}");
     Ok(())
@@ -83,7 +83,7 @@ async fn a_script_decides_and_its_change_needs_no_commit(scene: &Scene<'_>) -> a
 
 async fn one_without_end_is_its_own_trouble(scene: &Scene<'_>) -> anyhow::Result<()> {
     let endless = "ServiceAccount:\n  health.lua: while true do end\n";
-    set(scene, &[(DOCUMENT, endless), ("resource.customizations.helth.Pod", "return {}")]).await?;
+    scene.settings(&[(DOCUMENT, endless), ("resource.customizations.helth.Pod", "return {}")]).await?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "best"))?;
     let commit = scene.repository.publish("Do even better").await?;
     scene.synced("scripts", &commit).await?;
@@ -100,7 +100,7 @@ async fn one_without_end_is_its_own_trouble(scene: &Scene<'_>) -> anyhow::Result
 
 async fn an_application_is_as_well_as_those_in_it(scene: &Scene<'_>) -> anyhow::Result<()> {
     let script = "return {status = obj.data.value, message = 'so it says'}";
-    set(scene, &[(CONFIG_MAPS, script), (APPLICATIONS, BY_APPLICATION)]).await?;
+    scene.settings(&[(CONFIG_MAPS, script), (APPLICATIONS, BY_APPLICATION)]).await?;
     scene.repository.write("child/settings.yaml", &manifest("settings", "Healthy"))?;
     for name in ["scripts-root", "scripts-child"] {
         let path = name.trim_start_matches("scripts-");
@@ -125,15 +125,6 @@ async fn without_scripts_all_is_as_before(scene: &Scene<'_>) -> anyhow::Result<(
         health(scene, name, "Healthy").await?;
     }
     Ok(())
-}
-
-/// What ConfigMap `argocd-cm` says from now on, and nothing else.
-async fn set(scene: &Scene<'_>, data: &[(&str, &str)]) -> anyhow::Result<()> {
-    let data: Map<_, _> = data.iter().map(|(key, text)| ((*key).to_owned(), json!(text))).collect();
-    let labels = json!({"app.kubernetes.io/part-of": "argocd"});
-    let metadata = json!({"name": "argocd-cm", "namespace": "argocd", "labels": labels});
-    let settings = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
-    scene.stack.cluster.apply(&settings.to_string()).await
 }
 
 /// Waits until an Application's health is told by this word.

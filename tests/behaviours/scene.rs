@@ -7,7 +7,7 @@ use std::{process::Output, time::Duration};
 use anyhow::{Context, ensure};
 use ithaca_tests::{Repository, Stack, wait_until};
 use kube::Client;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 /// What a machine under load may take for anything that is waited for.
@@ -199,6 +199,16 @@ impl<'a> Scene<'a> {
             })
         })
         .await
+    }
+
+    /// What ConfigMap `argocd-cm` says from now on, and nothing else. It is for the whole installation, so this is for
+    /// stacks of a test's own.
+    pub async fn settings(&self, data: &[(&str, &str)]) -> anyhow::Result<()> {
+        let data: Map<_, _> = data.iter().map(|(key, text)| ((*key).to_owned(), json!(text))).collect();
+        let labels = json!({"app.kubernetes.io/part-of": "argocd"});
+        let metadata = json!({"name": "argocd-cm", "namespace": "argocd", "labels": labels});
+        let settings = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
+        self.stack.cluster.apply(&settings.to_string()).await
     }
 
     async fn send(&self, request: http::request::Builder, body: &Value) -> anyhow::Result<Value> {

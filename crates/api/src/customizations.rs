@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::{annotation::SETTINGS_CONFIG_MAP, kind_pattern::KindPattern, sync_policy::IgnoreDifference};
 
 const DOCUMENT: &str = "resource.customizations";
+const SENSITIVE: &str = "resource.sensitive.mask.annotations";
 const COMPARE_OPTIONS: &str = "resource.compareoptions";
 
 /// What an installation says about kinds.
@@ -32,6 +33,8 @@ pub struct Customizations {
     pub ignore_resource_updates: Vec<IgnoreDifference>,
     /// How everything is compared.
     pub compare_options: CompareOptions,
+    /// Annotations whose values are not shown.
+    pub sensitive_annotations: Vec<String>,
 }
 
 /// A Lua script that judges an object's health.
@@ -132,6 +135,9 @@ impl Customizations {
         if let Some(text) = data.get(COMPARE_OPTIONS) {
             customizations.compare_options = reader.compare_options(text);
         }
+        let sensitive = data.get(SENSITIVE).map(String::as_str).unwrap_or_default().split(',').map(str::trim);
+        customizations.sensitive_annotations =
+            sensitive.filter(|name| !name.is_empty()).map(str::to_owned).collect();
         for (name, entry) in reader.entries {
             customizations.add(name, entry);
         }
@@ -297,6 +303,12 @@ a.example.org/Widget: {health.lua: kind}
             let options = good(&[(COMPARE_OPTIONS, &text)]).compare_options;
             assert_eq!(options.ignore_status_of, StatusOf::None, "{off}");
         }
+    }
+
+    #[test]
+    fn annotations_that_are_not_shown_are_listed_with_commas() {
+        let customizations = good(&[(SENSITIVE, "example.org/token, api-key,")]);
+        assert_eq!(customizations.sensitive_annotations, ["example.org/token", "api-key"]);
     }
 
     #[test]

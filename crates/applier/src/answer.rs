@@ -71,7 +71,9 @@ impl LiveService for Answers {
         }
         let _permit = self.permits.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
         let Question { cluster, suspects, extraneous, revisions } = question(&self.shared.state(), &asked)?;
-        let looks = stream::iter(suspects).map(|desired| look(&cluster, desired).boxed());
+        let settings = self.shared.settings.current();
+        let sensitive = &settings.customizations.sensitive_annotations;
+        let looks = stream::iter(suspects).map(|desired| look(&cluster, desired, sensitive).boxed());
         let looks = looks.buffer_unordered(self.shared.writes);
         let mut objects: Vec<ObjectDiff> = looks.try_filter_map(async |diff| Ok(diff)).try_collect().await?;
         objects.extend(extraneous.iter().map(|key| ObjectDiff { extraneous: true, ..named(key) }));
@@ -170,7 +172,11 @@ fn question(state: &State, asked: &GetDiffRequest) -> Result<Question, Status> {
 }
 
 /// How an object differs; None where it does not.
-async fn look(cluster: &Cluster, desired: Arc<Desired>) -> Result<Option<ObjectDiff>, Status> {
+async fn look(
+    cluster: &Cluster,
+    desired: Arc<Desired>,
+    sensitive: &[String],
+) -> Result<Option<ObjectDiff>, Status> {
     let desired = &*desired;
     let key = &desired.key;
     let Some(live) = cluster.get(desired).await.map_err(unanswered)? else {
@@ -182,7 +188,7 @@ async fn look(cluster: &Cluster, desired: Arc<Desired>) -> Result<Option<ObjectD
         Err(error) => return Ok(Some(ObjectDiff { rejected: error.to_string(), ..named(key) })),
     };
     let ignored = desired.ignored.as_deref();
-    let Some((fields, truncated)) = judge::show(key, &live, &applied, ignored) else {
+    let Some((fields, truncated)) = judge::show(key, &live, &applied, ignored, sensitive) else {
         let why = ignored.and_then(|ignored| ignored.fault()).map(|fault| fault.message.clone());
         return Err(Status::failed_precondition(why.unwrap_or_default()));
     };

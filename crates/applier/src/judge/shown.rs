@@ -1,7 +1,7 @@
 //! Differences as people look at them: each field with what is live, what applying would make of it, and who wrote it.
 //!
 //! What comes in: the live object, the API server's answer to a dry run, and the rules for what does not count. What
-//! goes out: texts. The values of Secrets never go out.
+//! goes out: texts. The values of Secrets never go out, nor do those of annotations that the installation names.
 
 use ithaca_api::annotation::{FIELD_MANAGER, LAST_APPLIED};
 use serde_json::Value;
@@ -32,12 +32,13 @@ pub struct Shown {
     pub author: Option<Author>,
 }
 
-/// The fields that differ, ignored ones too, and whether there are more. None where a rule cannot be followed.
+/// The fields that differ, ignored ones too, and whether there are more. `sensitive` names annotations that are not shown. None where a rule cannot be followed.
 pub fn show(
     key: &ObjectKey,
     live: &Value,
     applied: &Value,
     ignored: Option<&Ignored>,
+    sensitive: &[String],
 ) -> Option<(Vec<Shown>, bool)> {
     let counted = counted(key, live, applied, ignored)?;
     let mut fields = Vec::new();
@@ -48,7 +49,7 @@ pub fn show(
             return;
         }
         let path = path.to_string();
-        let masked = is_secret(key, &path);
+        let masked = is_secret(key, &path) || is_sensitive(&path, [live_value, wanted], sensitive);
         let told = |value: &Value| if masked { String::new() } else { text(value) };
         let ignored =
             counted.as_ref().is_some_and(|counted| !counted.iter().any(|one| is_within(one, &path)));
@@ -79,6 +80,14 @@ fn is_secret(key: &ObjectKey, path: &str) -> bool {
         || path == ".immutable"
         || is_within(path, ".metadata") && !path.contains(LAST_APPLIED) && path != ".metadata.annotations";
     key.group.is_empty() && &*key.kind == "Secret" && !is_plain
+}
+
+/// Whether a field would show one of these annotations: by itself, among all, or in what kubectl wrote down.
+fn is_sensitive(path: &str, values: [&Value; 2], annotations: &[String]) -> bool {
+    let shows = |name: &String| {
+        path.contains(name.as_str()) || values.iter().any(|value| value.to_string().contains(name.as_str()))
+    };
+    is_within(path, ".metadata.annotations") && annotations.iter().any(shows)
 }
 
 fn text(value: &Value) -> String {
@@ -112,7 +121,7 @@ mod tests {
             ..IgnoreDifference::default()
         };
         let ignored = Ignored::compile(&[rule], &[], false);
-        let shown = show(&key, &fixture::edited(), &fixture::applied(), ignored.as_ref());
+        let shown = show(&key, &fixture::edited(), &fixture::applied(), ignored.as_ref(), &[]);
         let (fields, truncated) = shown.expect("a rule that is followed");
         assert!(!truncated);
         let replicas = fields.iter().find(|field| field.path == ".spec.replicas").expect("it differs");
@@ -130,13 +139,34 @@ mod tests {
             json!({"kind": "Secret", "type": value, "data": {"password": value, value: value}, "stringData": value,
                 "metadata": {"labels": {"a": value}, "annotations": {LAST_APPLIED: value}}})
         };
-        let shown = show(&key, &secret("c2VjcmV0"), &secret("b3RoZXI="), None);
+        let shown = show(&key, &secret("c2VjcmV0"), &secret("b3RoZXI="), None, &[]);
         let (fields, _) = shown.expect("there is no rule");
         assert_eq!(fields.len(), 7);
         for field in fields {
             let is_plain = field.path == ".type" || field.path.starts_with(".metadata.labels");
             assert_eq!(field.masked, !is_plain, "{}", field.path);
             assert_eq!(field.live.is_empty() && field.wanted.is_empty(), !is_plain, "{}", field.path);
+        }
+    }
+
+    #[test]
+    fn no_annotation_that_is_named_is_told() {
+        let key = ObjectKey::new("", "ConfigMap", "shop", "settings");
+        let sensitive = ["example.org/token".to_owned()];
+        let object = |value: &str| {
+            let applied = json!({"metadata": {"annotations": {"example.org/token": value}}}).to_string();
+            json!({"data": {"a": value}, "metadata": {"annotations": {
+                "example.org/token": value, "example.org/plain": value, LAST_APPLIED: applied}}})
+        };
+        let others = [object("other"), json!({"metadata": {}})];
+        for other in others {
+            let shown = show(&key, &object("secret"), &other, None, &sensitive);
+            let (fields, _) = shown.expect("there is no rule");
+            for field in fields {
+                let is_plain = field.path.contains("plain") || field.path.starts_with(".data");
+                assert_eq!(field.masked, !is_plain, "{}", field.path);
+                assert_eq!(field.live.is_empty(), !is_plain, "{}", field.path);
+            }
         }
     }
 
