@@ -1,6 +1,7 @@
 //! Takeover: what was in the cluster before Ithaca becomes its own, and only Git counts from then on.
 
 use anyhow::ensure;
+use serde_json::json;
 
 use crate::scene::{Scene, automated, config_map, manifest};
 
@@ -19,11 +20,53 @@ async fn an_object_of_kubectl_apply_is_adopted_and_loses_what_git_does_not_have(
     scene.create("takeover", "app", automated()).await?;
     scene.synced("takeover", &commit).await?;
     let settings = scene.expect(&path).await?;
-    ensure!(settings["data"] == serde_json::json!({"value": "after"}), "{settings}");
+    ensure!(settings["data"] == json!({"value": "after"}), "{settings}");
     ensure!(settings["metadata"]["uid"] == uid, "it was made anew");
     let managers = settings["metadata"]["managedFields"].as_array().into_iter().flatten();
     let managers: Vec<_> = managers.map(|entry| &entry["manager"]).collect();
     ensure!(managers == ["argocd-controller"], "{managers:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_the_option_off_what_kubectl_applied_stays_its_own() -> anyhow::Result<()> {
+    let scene = Scene::new("takeover-off").await?;
+    scene.stack.cluster.kubectl(&["create", "namespace", "takeover-off"]).await?;
+    let before = manifest("settings", "before") + "  only-applied: client-side\n";
+    scene.repository.write("before.yaml", &before)?;
+    let file = scene.repository.folder.join("before.yaml").display().to_string();
+    scene.stack.cluster.kubectl(&["apply", "-n", "takeover-off", "-f", &file]).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "after"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut spec = automated();
+    spec["syncPolicy"]["syncOptions"] = json!(["CreateNamespace=true", "ClientSideApplyMigration=false"]);
+    scene.create("takeover-off", "app", spec).await?;
+    let app = scene.synced("takeover-off", &commit).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    let settings = scene.expect(&config_map("takeover-off", "settings")).await?;
+    ensure!(settings["data"] == json!({"value": "after", "only-applied": "client-side"}), "{settings}");
+    let managers = settings["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let managers: Vec<_> = managers.map(|entry| &entry["manager"]).collect();
+    ensure!(managers == ["argocd-controller", "kubectl-client-side-apply"], "{managers:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_manager_that_the_application_names_is_taken_over() -> anyhow::Result<()> {
+    let scene = Scene::new("takeover-named").await?;
+    scene.stack.cluster.kubectl(&["create", "namespace", "takeover-named"]).await?;
+    let data = json!({"value": "before", "only-written": "by tester"});
+    let before = json!({"metadata": {"name": "settings"}, "data": data});
+    scene.post("/api/v1/namespaces/takeover-named/configmaps", &before).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "after"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut application = scene.application("takeover-named", "app", &automated());
+    application["metadata"]["annotations"] =
+        json!({"argocd.argoproj.io/client-side-apply-migration-manager": "tester"});
+    scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications", &application).await?;
+    scene.synced("takeover-named", &commit).await?;
+    let settings = scene.expect(&config_map("takeover-named", "settings")).await?;
+    ensure!(settings["data"] == json!({"value": "after"}), "{settings}");
     Ok(())
 }
 
@@ -34,7 +77,7 @@ async fn an_object_of_another_application_is_told_of() -> anyhow::Result<()> {
     let commit = scene.repository.publish("Add settings").await?;
     scene.create("takeover-shared", "app", automated()).await?;
     scene.synced("takeover-shared", &commit).await?;
-    let elsewhere = serde_json::json!({"destination": {"namespace": "takeover-shared"}});
+    let elsewhere = json!({"destination": {"namespace": "takeover-shared"}});
     scene.create("takeover-second", "app", elsewhere).await?;
     let name = crate::scene::application("takeover-second");
     let app = scene

@@ -54,8 +54,7 @@ const OBJECT: &[Place] = &[Place::Object];
 /// Compat 1.6.
 const KNOWN: &[Known] = &[
     Known("ApplyOutOfSyncOnly", SWITCH, APPLICATION),
-    // What was written client-side is always taken over.
-    Known("ClientSideApplyMigration", &["true"], APPLICATION),
+    Known("ClientSideApplyMigration", SWITCH, APPLICATION),
     Known("CreateNamespace", SWITCH, APPLICATION),
     Known("Delete", DELETION, BOTH),
     Known("FailOnSharedResource", SWITCH, APPLICATION),
@@ -171,6 +170,11 @@ impl SyncOptions {
     /// `Validate=false`: the object's turn shows whether the API server takes it, and nothing before.
     pub fn validates(&self) -> bool {
         !self.is("Validate", "false")
+    }
+
+    /// `ClientSideApplyMigration=false`: fields that were written client-side stay whose they are.
+    pub fn keeps_client_side(&self) -> bool {
+        self.is("ClientSideApplyMigration", "false")
     }
 
     /// `RespectIgnoreDifferences=true`: apply without touching the fields in which differences do not count.

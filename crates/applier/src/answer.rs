@@ -23,7 +23,7 @@ use tonic::{
 };
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, Mode},
     desired::Desired,
     error::Error,
     judge::{self, Shown},
@@ -182,7 +182,7 @@ async fn look(
     let Some(live) = cluster.get(desired).await.map_err(unanswered)? else {
         return Ok(Some(ObjectDiff { missing: true, ..named(key) }));
     };
-    let applied = match cluster.apply_known(desired, true).await {
+    let applied = match cluster.apply_known(desired, Mode::DryRun).await {
         Ok((applied, _)) => applied,
         Err(error) if error.is_passing() => return Err(unanswered(error)),
         Err(error) => return Ok(Some(ObjectDiff { rejected: error.to_string(), ..named(key) })),

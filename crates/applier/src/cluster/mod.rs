@@ -14,6 +14,7 @@ pub use account::acting_as;
 pub use applications::{Told, watch_applications};
 pub use kinds::Served;
 pub use watch::{Event, patience, watch};
+pub use write::Mode;
 
 use std::{
     collections::HashSet,

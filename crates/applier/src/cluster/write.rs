@@ -11,11 +11,30 @@ use serde_json::{Value, json};
 use super::{Cluster, Served, account};
 use crate::{desired::Desired, error::Error, judge, object::ObjectKey};
 
+/// How an object is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode<'a> {
+    /// Nothing is changed for real.
+    DryRun,
+    /// Fields that were written client-side stay whose they are.
+    KeepingClientSide,
+    /// Fields that a client-side apply left are taken over, and those of one more manager.
+    TakingOver {
+        /// Its name.
+        also: Option<&'a str>,
+    },
+}
+
 impl Cluster {
-    /// Applies an object and returns it as it is now. Fields that a client-side apply left are taken over.
-    pub async fn apply(&self, desired: &Desired, dry_run: bool) -> Result<Value, Error> {
+    /// Applies an object and returns it as it is now.
+    pub async fn apply(&self, desired: &Desired, mode: Mode<'_>) -> Result<Value, Error> {
+        let dry_run = mode == Mode::DryRun;
         let live = self.patch(desired, dry_run).await?;
-        match judge::takeover(&live, FIELD_MANAGER).filter(|_| !dry_run) {
+        let managed_fields = match mode {
+            Mode::DryRun | Mode::KeepingClientSide => None,
+            Mode::TakingOver { also } => judge::takeover(&live, FIELD_MANAGER, also),
+        };
+        match managed_fields {
             None => Ok(live),
             Some(managed_fields) => {
                 self.take_over(desired, &live, managed_fields).await?;
@@ -26,11 +45,15 @@ impl Cluster {
 
     /// Applies what the cluster's schema knows of an object, and returns it as it is now with the fields that the
     /// schema does not know. While the schema may be about to change, none is called unknown.
-    pub async fn apply_known(&self, desired: &Desired, dry_run: bool) -> Result<(Value, Vec<String>), Error> {
-        if &*desired.key.kind == "CustomResourceDefinition" && !dry_run {
+    pub async fn apply_known(
+        &self,
+        desired: &Desired,
+        mode: Mode<'_>,
+    ) -> Result<(Value, Vec<String>), Error> {
+        if &*desired.key.kind == "CustomResourceDefinition" && mode != Mode::DryRun {
             self.note_definition();
         }
-        let refusal = match self.apply(desired, dry_run).await {
+        let refusal = match self.apply(desired, mode).await {
             Err(Error::Rejected { message, .. })
                 if judge::is_for_unknown_fields(&message) && self.is_schema_settling(&desired.key) =>
             {
@@ -47,7 +70,7 @@ impl Cluster {
         let Some(json) = known.and_then(|known| serde_json::value::to_raw_value(&known).ok()) else {
             return Err(refusal);
         };
-        let live = self.apply(&Desired { json: json.into(), ..desired.clone() }, dry_run).await?;
+        let live = self.apply(&Desired { json: json.into(), ..desired.clone() }, mode).await?;
         Ok((live, unknown))
     }
 

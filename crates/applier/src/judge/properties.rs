@@ -172,12 +172,12 @@ proptest! {
             entry(US, "Apply", &ours),
             entry("kubectl-client-side-apply", "Update", &theirs),
         ]}});
-        let taken = takeover(&live, US).expect("something to take over");
+        let taken = takeover(&live, US, None).expect("something to take over");
         let mut all = ours;
         unite(&mut all, &theirs);
         prop_assert_eq!(&taken, &json!([entry(US, "Apply", &all)]));
         live["metadata"]["managedFields"] = taken;
-        prop_assert_eq!(takeover(&live, US), None);
+        prop_assert_eq!(takeover(&live, US, None), None);
     }
 
     #[test]
@@ -208,7 +208,7 @@ proptest! {
         let fields = differences(&live, &other);
         attribute(&live, &fields, US);
         attribute(&live, &[field], US);
-        takeover(&live, US);
+        takeover(&live, US, None);
         fingerprint(&live);
         for (group, kind) in [("apps", "Deployment"), ("", "Pod"), ("example.org", "Widget"), ("batch", "CronJob")] {
             health::assess(group, kind, &live);

@@ -19,21 +19,22 @@ const CLIENT_SIDE: &str = "kubectl-client-side-apply";
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// The `metadata.managedFields` in which fields that were written client-side belong to `manager`, as if
-/// it had applied them server-side. None where there are none.
+/// it had applied them server-side; those that `also` wrote count too. None where there are none.
 ///
 /// Status is never taken: applying would then remove it.
-pub fn takeover(live: &Value, manager: &str) -> Option<Value> {
+pub fn takeover(live: &Value, manager: &str, also: Option<&str>) -> Option<Value> {
+    let writers = Writers { manager, also };
     let mut entries = raw_entries(live).to_vec();
     let place = entries.iter().position(|entry| Entry::of(entry).is_applied_by(manager));
     // An applier has one entry and that has one version; fields named in another version stay where they are.
     let version = match place {
         Some(place) => Entry::of(&entries[place]).api_version.to_owned(),
-        None => newest_version(live, manager)?,
+        None => newest_version(live, writers)?,
     };
     let mut taken = FieldSet::new();
     let mut time = Value::Null;
     for entry in entries.iter_mut().filter(|entry| Entry::of(entry).api_version == version) {
-        let Some(fields) = client_side_fields(&Entry::of(entry), live, manager) else { continue };
+        let Some(fields) = client_side_fields(&Entry::of(entry), live, writers) else { continue };
         unite(&mut taken, &fields);
         time = entry["time"].clone();
         if let Some(rest) = entry["fieldsV1"].as_object_mut() {
@@ -58,21 +59,34 @@ pub fn takeover(live: &Value, manager: &str) -> Option<Value> {
     Some(Value::Array(entries))
 }
 
+/// Whose fields are taken, beside those of whoever applies client-side.
+#[derive(Clone, Copy)]
+struct Writers<'a> {
+    manager: &'a str,
+    also: Option<&'a str>,
+}
+
+impl Writers<'_> {
+    fn are(self, name: &str) -> bool {
+        name == self.manager || self.also == Some(name)
+    }
+}
+
 /// The version of the client-side entry that was written last.
-fn newest_version(live: &Value, manager: &str) -> Option<String> {
+fn newest_version(live: &Value, writers: Writers<'_>) -> Option<String> {
     let entries = raw_entries(live).iter().map(Entry::of);
-    let ours = entries.filter(|entry| client_side_fields(entry, live, manager).is_some());
+    let ours = entries.filter(|entry| client_side_fields(entry, live, writers).is_some());
     ours.max_by_key(|entry| entry.time).map(|entry| entry.api_version.to_owned())
 }
 
 /// The fields of an entry that were written client-side. None where there are none.
-fn client_side_fields(entry: &Entry<'_>, live: &Value, manager: &str) -> Option<FieldSet> {
+fn client_side_fields(entry: &Entry<'_>, live: &Value, writers: Writers<'_>) -> Option<FieldSet> {
     let fields = entry.fields.filter(|_| entry.operation == "Update" && entry.subresource.is_empty())?;
     let mut taken = match entry.manager {
         // It owns all that is there, whoever wrote it: only what was applied is ours to remove.
         BEFORE_FIRST_APPLY => restrict(fields, &last_applied(live)?),
         CLIENT_SIDE => fields.clone(),
-        name if name == manager || owns_last_applied(fields) => fields.clone(),
+        name if writers.are(name) || owns_last_applied(fields) => fields.clone(),
         _ => return None,
     };
     taken.remove("f:status");
@@ -138,7 +152,7 @@ mod tests {
     #[test]
     fn what_kubectl_applied_client_side_becomes_ours() {
         let live = fixture::client_side();
-        let fields = takeover(&live, US).expect("something to take over");
+        let fields = takeover(&live, US, None).expect("something to take over");
         assert_eq!(owners(&fields), [(US, "Apply")]);
         let mut expected = raw_entries(&live)[0].clone();
         expected["manager"] = json!(US);
@@ -155,7 +169,7 @@ mod tests {
             (writer, "Update", json!({"f:data": {".": {}, "f:b": {}}})),
             ("other", "Update", json!({"f:data": {"f:c": {}}})),
         ]);
-        let fields = takeover(&live, US).expect("something to take over");
+        let fields = takeover(&live, US, None).expect("something to take over");
         assert_eq!(owners(&fields), [(US, "Apply"), ("other", "Update")]);
         assert_eq!(ours(&fields), json!({"f:data": {".": {}, "f:a": {}, "f:b": {}}}));
     }
@@ -166,9 +180,17 @@ mod tests {
             "f:kubectl.kubernetes.io/last-applied-configuration": {},
         }}});
         let live = object(&[("terraform", "Update", annotation.clone())]);
-        let fields = takeover(&live, US).expect("something to take over");
+        let fields = takeover(&live, US, None).expect("something to take over");
         assert_eq!(owners(&fields), [(US, "Apply")]);
         assert_eq!(ours(&fields), annotation);
+    }
+
+    #[test]
+    fn a_manager_that_is_named_is_taken_over_too() {
+        let live = object(&[("pulumi", "Update", json!({"f:data": {"f:a": {}}}))]);
+        assert_eq!(takeover(&live, US, None), None);
+        let fields = takeover(&live, US, Some("pulumi")).expect("something to take over");
+        assert_eq!(owners(&fields), [(US, "Apply")]);
     }
 
     #[rstest]
@@ -184,7 +206,7 @@ mod tests {
     #[case::edited_since(fixture::edited())]
     #[case::no_object(json!(null))]
     fn nothing_else_is_taken_over(#[case] live: Value) {
-        assert_eq!(takeover(&live, US), None);
+        assert_eq!(takeover(&live, US, None), None);
     }
 
     /// Applications have no status subresource: their status is a field like any other.
@@ -192,7 +214,7 @@ mod tests {
     fn status_stays_where_it_is() {
         let live =
             object(&[(US, "Update", json!({"f:spec": {"f:project": {}}, "f:status": {"f:health": {}}}))]);
-        let fields = takeover(&live, US).expect("something to take over");
+        let fields = takeover(&live, US, None).expect("something to take over");
         assert_eq!(owners(&fields), [(US, "Update"), (US, "Apply")]);
         assert_eq!(ours(&fields), json!({"f:spec": {"f:project": {}}}));
         assert_eq!(fields[0]["fieldsV1"], json!({"f:status": {"f:health": {}}}));
@@ -202,7 +224,7 @@ mod tests {
     fn subresources_stay_where_they_are() {
         let mut live = object(&[(US, "Update", json!({"f:spec": {"f:replicas": {}}}))]);
         fixture::set(&mut live, "/metadata/managedFields/0/subresource", json!("scale"));
-        assert_eq!(takeover(&live, US), None);
+        assert_eq!(takeover(&live, US, None), None);
     }
 
     #[test]
@@ -212,12 +234,12 @@ mod tests {
             ("kubectl-client-side-apply", "Update", json!({"f:data": {"f:b": {}}})),
         ]);
         fixture::set(&mut live, "/metadata/managedFields/1/apiVersion", json!("v1beta1"));
-        assert_eq!(takeover(&live, US), None);
+        assert_eq!(takeover(&live, US, None), None);
     }
 
     #[test]
     fn of_an_object_from_before_all_that_is_taken_is_what_was_applied() {
-        let fields = takeover(&fixture::before_first_apply(), US).expect("something to take over");
+        let fields = takeover(&fixture::before_first_apply(), US, None).expect("something to take over");
         assert_eq!(owners(&fields), [(US, "Apply"), ("before-first-apply", "Update")]);
         let rest = &fields[1]["fieldsV1"];
         // Defaults were written by nobody, what was applied is ours now.

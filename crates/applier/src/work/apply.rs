@@ -5,30 +5,33 @@
 
 use ithaca_api::{ResultCode, SyncOptions, sync_options::Propagation};
 
-use crate::{desired::Desired, error::Error, live::Record, plan::Outcome, service::Site};
+use crate::{cluster::Mode, desired::Desired, error::Error, live::Record, plan::Outcome, service::Site};
 
 /// What the sync options say of an object.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct Manner<'a> {
     /// It is replaced as a whole.
     replace: bool,
     /// It is deleted and made anew where it cannot be changed; with `replace`, always.
     force: bool,
     /// Fields in which differences do not count keep their live values.
     respects_ignored: bool,
-    /// Nothing is changed for real.
-    dry_run: bool,
+    mode: Mode<'a>,
 }
 
-impl Manner {
+impl<'a> Manner<'a> {
     /// By the options of an operation and of the object. `forces`: the operation's strategy says so for all.
-    pub fn new(options: &SyncOptions, desired: &Desired, forces: bool, dry_run: bool) -> Self {
+    pub fn new(options: &SyncOptions, desired: &Desired, forces: bool, mode: Mode<'a>) -> Self {
         let respects_ignored = options.respect_ignore_differences();
         let options = options.overlaid_with(&desired.options);
         // A definition or a namespace that is deleted takes along all that lives by it.
         let holds_others = matches!(&*desired.key.kind, "CustomResourceDefinition" | "Namespace");
         let force = (forces || desired.options.force()) && !holds_others;
-        Self { replace: options.replace(), force, respects_ignored, dry_run }
+        Self { replace: options.replace(), force, respects_ignored, mode }
+    }
+
+    fn is_dry(self) -> bool {
+        self.mode == Mode::DryRun
     }
 }
 
@@ -36,23 +39,23 @@ impl Manner {
 pub async fn apply(
     shared: &Site,
     desired: &Desired,
-    manner: Manner,
+    manner: Manner<'_>,
     removed: bool,
 ) -> Result<Option<Outcome>, Error> {
-    if manner.replace && manner.force && !manner.dry_run && !removed && delete(shared, desired).await? {
+    if manner.replace && manner.force && !manner.is_dry() && !removed && delete(shared, desired).await? {
         return Ok(None);
     }
     let timer = shared.metrics.apply_timer();
     let applied = write(shared, desired, manner).await;
     shared.metrics.applied(timer, applied.is_ok());
     match applied {
-        Err(error) if error.is_unchangeable() && manner.force && !manner.dry_run => {
+        Err(error) if error.is_unchangeable() && manner.force && !manner.is_dry() => {
             delete(shared, desired).await?;
             Ok(None)
         }
         Err(error) => Err(error),
         Ok(verb) => {
-            let suffix = if manner.dry_run { " (dry run)" } else { "" };
+            let suffix = if manner.is_dry() { " (dry run)" } else { "" };
             let message = format!("{} {verb}{suffix}", desired.key.resource_name());
             Ok(Some(Outcome::done(ResultCode::Synced, message)))
         }
@@ -61,25 +64,25 @@ pub async fn apply(
 
 /// Tries whether an object could be applied as it is.
 pub async fn rehearse(shared: &Site, desired: &Desired, options: &SyncOptions) -> Result<(), Error> {
-    write(shared, desired, Manner::new(options, desired, false, true)).await.map(drop)
+    write(shared, desired, Manner::new(options, desired, false, Mode::DryRun)).await.map(drop)
 }
 
 /// Writes an object, and says how in a word.
-async fn write(shared: &Site, desired: &Desired, manner: Manner) -> Result<&'static str, Error> {
+async fn write(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Result<&'static str, Error> {
     let respected = respected(shared, desired, manner).await?;
     let wanted = respected.as_ref().unwrap_or(desired);
     let replaced = match manner.replace {
-        true => shared.cluster.replace(wanted, manner.dry_run).await?,
+        true => shared.cluster.replace(wanted, manner.is_dry()).await?,
         false => None,
     };
     let (live, unknown, verb) = match replaced {
         Some(live) => (live, Vec::new(), "replaced"),
         None => {
-            let (live, unknown) = shared.cluster.apply_known(wanted, manner.dry_run).await?;
+            let (live, unknown) = shared.cluster.apply_known(wanted, manner.mode).await?;
             (live, unknown, "serverside-applied")
         }
     };
-    if !manner.dry_run {
+    if !manner.is_dry() {
         let mut record = Record::applied(&desired.key, &live, desired).with_unknown(unknown);
         record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
         shared.records(|records| records.put_answer(desired.key.clone(), record));
@@ -88,7 +91,7 @@ async fn write(shared: &Site, desired: &Desired, manner: Manner) -> Result<&'sta
 }
 
 /// The object with the live values where differences do not count, where it is to respect them and is there.
-async fn respected(shared: &Site, desired: &Desired, manner: Manner) -> Result<Option<Desired>, Error> {
+async fn respected(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Result<Option<Desired>, Error> {
     let ignored = desired.ignored.as_deref().filter(|_| manner.respects_ignored);
     let Some(ignored) = ignored else { return Ok(None) };
     let Some(live) = shared.cluster.get(desired).await? else { return Ok(None) };

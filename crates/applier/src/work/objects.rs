@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
-use ithaca_api::{ResultCode, SyncOptions, annotation::FIELD_MANAGER, sync_options::Propagation};
+use ithaca_api::{
+    ResultCode, SyncOptions,
+    annotation::{CLIENT_SIDE_APPLY_MIGRATION_MANAGER, FIELD_MANAGER},
+    sync_options::Propagation,
+};
 use serde_json::Value;
 use tracing::Instrument;
 
@@ -12,6 +16,7 @@ use super::{
     hooks,
 };
 use crate::{
+    cluster::Mode,
     desired::Desired,
     error::Error,
     follow, judge,
@@ -59,7 +64,7 @@ async fn inspect_one(shared: &Site, desired: Arc<Desired>) -> Result<(), Error> 
 /// The API server's verdict: what a server-side dry run would change, and which fields it does not know.
 async fn convict(shared: &Site, desired: &Desired, live: &Value) -> Result<(Verdict, Vec<String>), Error> {
     let _timer = shared.metrics.dry_run();
-    match shared.cluster.apply_known(desired, true).await {
+    match shared.cluster.apply_known(desired, Mode::DryRun).await {
         Ok((applied, unknown)) => Ok((verdict(desired, live, &applied), unknown)),
         Err(error) if error.is_passing() => Err(error),
         Err(error) => {
@@ -157,12 +162,26 @@ pub(super) struct Plan {
     /// The operation's strategy forces every object.
     forces: bool,
     dry_run: bool,
+    /// One more manager whose fields are taken over.
+    client_side_manager: Option<String>,
     /// Of the application's destination.
     namespace: String,
     /// Whether that may be made, or why not.
     may_create: Result<(), String>,
     /// How often in a row something got no answer.
     attempts: u32,
+}
+
+impl Plan {
+    /// How objects are applied.
+    fn mode(&self) -> Mode<'_> {
+        let also = self.client_side_manager.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        match self.dry_run {
+            true => Mode::DryRun,
+            false if self.options.keeps_client_side() => Mode::KeepingClientSide,
+            false => Mode::TakingOver { also },
+        }
+    }
 }
 
 /// How objects are deleted.
@@ -180,11 +199,15 @@ pub(super) fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
     let run = app.run.as_ref()?;
     let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
     let options = run.operation.sync.as_ref().map(|sync| SyncOptions::from_list(&sync.sync_options));
+    let annotations = app.application.metadata.annotations.as_ref();
     Some(Plan {
         tasks,
         options: options.unwrap_or_default(),
         forces: run.operation.sync.as_ref().is_some_and(|sync| sync.forces()),
         dry_run: run.is_dry(),
+        client_side_manager: annotations
+            .and_then(|all| all.get(CLIENT_SIDE_APPLY_MIGRATION_MANAGER))
+            .cloned(),
         namespace: app.owner.namespace.clone(),
         may_create: match state.projects.of(&app.application) {
             Some(project) => project.may_create_namespace(&app.owner.namespace),
@@ -211,7 +234,7 @@ async fn learn_kinds(shared: &Site, tasks: &[(usize, Task)]) {
 async fn do_task(shared: &Site, task: &Task, how: &Plan) -> Result<Option<Outcome>, Error> {
     match &task.effect {
         Effect::Apply(desired) => {
-            let manner = Manner::new(&how.options, desired, how.forces, how.dry_run);
+            let manner = Manner::new(&how.options, desired, how.forces, how.mode());
             apply::apply(shared, desired, manner, task.removed).await
         }
         Effect::Hook(hook) => hooks::start(shared, hook).await.map(Some),
