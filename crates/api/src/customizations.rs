@@ -10,6 +10,7 @@ mod reader;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+pub(crate) use reader::yaml;
 use reader::{Entry, Fields, KindName, Reader};
 use serde::Deserialize;
 

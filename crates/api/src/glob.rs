@@ -6,6 +6,7 @@
 //! | where | `*` stops at | a pattern that is none |
 //! |---|---|---|
 //! | groups and kinds (`ignoreDifferences`, `resource.customizations`): [`crate::KindPattern`] | nothing | is refused, with the reason |
+//! | `resource.exclusions` and `resource.inclusions`: [`crate::Exclusions`] | nothing | is refused, with the reason |
 //! | `sourceRepos` of a project | `/`, unless the pattern is `*` | allows nothing, denies everything |
 //! | all else in a project: destinations, kinds, namespaces, windows, orphans, accounts | nothing | allows nothing, denies everything |
 //!

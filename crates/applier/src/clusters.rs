@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ithaca_api::Application;
+use ithaca_api::{Application, destination::IN_CLUSTER_SERVER};
 
 use crate::{
     cluster::{Cluster, ClusterId},
@@ -13,6 +13,7 @@ use crate::{
     live::Records,
     object::ObjectKey,
     orphans::Orphans,
+    rules::Rules,
     state::{Loaded, Uid},
 };
 
@@ -21,6 +22,8 @@ use crate::{
 pub struct Holdings {
     /// The way to it.
     pub cluster: Arc<Cluster>,
+    /// The URL of its API server.
+    server: Box<str>,
     /// Its objects.
     pub records: Records,
     /// Objects that nobody manages, where a project wants to hear of them.
@@ -32,9 +35,10 @@ pub struct Holdings {
 
 impl Holdings {
     /// Nothing is known yet.
-    fn new(cluster: Arc<Cluster>) -> Self {
-        let (records, orphans) = (Records::default(), Orphans::default());
-        Self { cluster, records, orphans, epoch: 0, wanted: HashMap::new() }
+    fn new(cluster: Arc<Cluster>, server: &str, rules: &Rules) -> Self {
+        let (mut records, orphans) = (Records::default(), Orphans::default());
+        records.set_rules(Arc::new(rules.at(server)));
+        Self { cluster, server: server.into(), records, orphans, epoch: 0, wanted: HashMap::new() }
     }
 
     /// Who wants an object, and how.
@@ -62,6 +66,8 @@ impl Holdings {
 #[derive(Debug, Default)]
 pub struct Clusters {
     known: HashMap<ClusterId, Holdings>,
+    /// What the installation says of all objects.
+    rules: Arc<Rules>,
     /// The one that Ithaca runs in.
     home: Option<ClusterId>,
 }
@@ -70,7 +76,17 @@ impl Clusters {
     /// Takes over the cluster that Ithaca runs in.
     pub fn set_home(&mut self, cluster: Arc<Cluster>) {
         self.home = Some(cluster.id());
-        self.known.insert(cluster.id(), Holdings::new(cluster));
+        self.known.insert(cluster.id(), Holdings::new(cluster, IN_CLUSTER_SERVER, &self.rules));
+    }
+
+    /// Takes over what the installation says of all objects.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        for there in self.known.values_mut() {
+            there.records.set_rules(Arc::new(rules.at(&there.server)));
+            // Whom objects belong to may be another question now.
+            there.orphans = Orphans::default();
+        }
+        self.rules = rules;
     }
 
     /// All of them.

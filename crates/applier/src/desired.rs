@@ -11,7 +11,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use ithaca_api::{SyncOptions, annotation, sync_options, sync_policy::ManagedNamespaceMetadata, tracking};
+use ithaca_api::{SyncOptions, annotation, sync_options, sync_policy::ManagedNamespaceMetadata};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
     judge::Ignored,
     object::{GroupKind, Kind, ObjectKey},
     order::{self, Role},
+    rules::Rules,
+    tracked,
 };
 
 /// Whom the objects belong to, and where those without a namespace go.
@@ -33,6 +35,8 @@ pub struct Owner {
     pub namespace_metadata: Option<ManagedNamespaceMetadata>,
     /// Objects of kinds that are not there yet hold up nothing before their turn.
     pub skips_missing_kinds: bool,
+    /// What the installation says of all objects.
+    pub rules: Arc<Rules>,
 }
 
 /// An object as Git wants it.
@@ -61,6 +65,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The object, taken apart.
+    pub fn as_value(&self) -> Option<Value> {
+        serde_json::from_str(self.json.get()).ok()
+    }
+
     /// The kind in the version that Git speaks.
     pub fn kind(&self) -> Kind {
         Kind {
@@ -86,6 +95,8 @@ pub struct Assembly {
     pub hooks: Vec<Arc<Hook>>,
     /// Objects that Git has and does not want applied. Those that live are left alone.
     pub skipped: Vec<ObjectKey>,
+    /// Objects of kinds that the installation does not manage.
+    pub excluded: Vec<ObjectKey>,
     /// What is written and has no effect, with what to do about it.
     pub unsupported: Vec<String>,
     /// Whether the kind of some object lives in namespaces was guessed, for the cluster does not know it yet.
@@ -145,6 +156,10 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
         let namespaced = known.or_else(|| own_scopes.get(&kind.group_kind()).copied());
         settle_namespace(&mut manifest, namespaced.unwrap_or(true), &owner.namespace);
         let Some(key) = ObjectKey::of(&kind.group_kind(), &manifest) else { continue };
+        if owner.rules.exclusions.excludes(&kind.group, &kind.kind) {
+            assembly.excluded.push(key);
+            continue;
+        }
         let own_options = sync_options_of(&manifest);
         assembly
             .unsupported
@@ -215,6 +230,9 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
 /// The destination's namespace as `CreateNamespace=true` with `managedNamespaceMetadata` wants it.
 fn destination_namespace(owner: &Owner) -> Option<Desired> {
     let wanted = owner.namespace_metadata.as_ref().filter(|_| !owner.namespace.is_empty())?;
+    if owner.rules.exclusions.excludes("", "Namespace") {
+        return None;
+    }
     let key = ObjectKey::new("", "Namespace", "", &owner.namespace);
     let metadata = json!({
         "name": owner.namespace,
@@ -274,7 +292,7 @@ fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Res
         encode_string_data(&mut manifest);
     }
     if kind.kind != "CustomResourceDefinition" {
-        track(&mut manifest, &key, owner)?;
+        tracked::mark(&mut manifest, &key, owner)?;
     }
     let annotations = annotations_of(&manifest);
     let text = |name: &str| annotations.get(name).and_then(Value::as_str);
@@ -319,33 +337,6 @@ fn encode_string_data(manifest: &mut Value) {
     for (key, text) in texts {
         let encoded = text.as_str().map(|text| Value::from(BASE64_STANDARD.encode(text)));
         data.insert(key, encoded.unwrap_or(text));
-    }
-}
-
-/// Writes the tracking id. A cluster-scoped object carries the destination's namespace in it.
-fn track(manifest: &mut Value, key: &ObjectKey, owner: &Owner) -> Result<(), String> {
-    let id = tracking_id(key, owner).to_string();
-    let metadata =
-        manifest.get_mut("metadata").and_then(Value::as_object_mut).ok_or("metadata is not an object")?;
-    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
-    if annotations.is_null() {
-        *annotations = Value::Object(Map::new());
-    }
-    let annotations = annotations.as_object_mut().ok_or("metadata.annotations is not an object")?;
-    annotations.insert(annotation::TRACKING_ID.to_owned(), Value::from(id));
-    Ok(())
-}
-
-/// The tracking id that an object of this application carries.
-pub fn tracking_id(key: &ObjectKey, owner: &Owner) -> tracking::TrackingId {
-    let namespace =
-        if key.namespace.is_empty() { owner.namespace.clone() } else { key.namespace.to_string() };
-    tracking::TrackingId {
-        application: owner.instance.clone(),
-        group: key.group.to_string(),
-        kind: key.kind.to_string(),
-        namespace,
-        name: key.name.to_string(),
     }
 }
 

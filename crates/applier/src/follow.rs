@@ -245,7 +245,8 @@ pub fn watch_kind(site: &Site, kind: &Kind) {
         match served.filter(|served| served.watchable) {
             Some(served) => {
                 records.set_watched(group_kind.clone(), false);
-                tokio::spawn(objects(site.clone(), group_kind, served));
+                let task = tokio::spawn(objects(site.clone(), group_kind.clone(), served));
+                records.set_follower(group_kind, task.abort_handle());
             }
             None => records.set_unserved(group_kind),
         }
@@ -346,13 +347,14 @@ async fn judge(site: &Site, kind: &GroupKind, live: &serde_json::Value) -> Optio
     let wanted = there.wanted(&key).map(|(uid, desired)| (uid.clone(), desired.clone()));
     let desired = wanted.as_ref().map(|(_, desired)| desired.as_ref());
     let before = there.records.get(&key);
-    let mut record = Record::of(&key, live, desired, before);
+    let mut record = Record::of(&key, live, desired, before, &there.records.rules().tracking);
     record.overrule_health(scripted);
     let changed = before.is_none_or(|before| {
         before.verdict != record.verdict
             || before.health != record.health
             || before.deleting != record.deleting
             || before.instance != record.instance
+            || before.handed_over != record.handed_over
             || before.hook != record.hook
             || (record.verdict == Verdict::Undecided && before.fingerprint != record.fingerprint)
     });

@@ -70,9 +70,10 @@ impl Hook {
             if let Some(metadata) = manifest["metadata"].as_object_mut() {
                 metadata.remove("generateName");
             }
-            let id = manifest["metadata"]["annotations"].get(annotation::TRACKING_ID).and_then(Value::as_str);
-            manifest["metadata"]["annotations"][annotation::TRACKING_ID] =
-                json!(format!("{}{}", id.unwrap_or_default(), key.name));
+            let id = object::annotation(&manifest, annotation::TRACKING_ID);
+            if let Some(id) = id.map(|id| format!("{id}{}", key.name)) {
+                manifest["metadata"]["annotations"][annotation::TRACKING_ID] = json!(id);
+            }
         }
         manifest["metadata"]["annotations"][annotation::HOOK_OF] = json!(mark);
         let finalizers = &mut manifest["metadata"]["finalizers"];

@@ -26,10 +26,12 @@ mod plan;
 mod projects;
 mod publish;
 mod queue;
+mod rules;
 mod scripts;
 mod service;
 mod settings;
 mod state;
+mod tracked;
 mod work;
 
 pub use service::{Args, run};

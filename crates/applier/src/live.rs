@@ -8,8 +8,9 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use ithaca_api::{SyncOptions, annotation, tracking::TrackingId};
+use ithaca_api::{SyncOptions, annotation, tracking::Tracking};
 use serde_json::Value;
+use tokio::task::AbortHandle;
 
 use crate::{
     desired::Desired,
@@ -17,7 +18,9 @@ use crate::{
     hook::Mark,
     judge::{self, Author, Comparison},
     object::{self, GroupKind, ObjectKey},
-    order, scripts,
+    order,
+    rules::Rules,
+    scripts, tracked,
 };
 
 /// Whether a live object is as Git wants it.
@@ -58,8 +61,10 @@ pub struct Record {
     pub unknown: Option<Arc<[String]>>,
     /// Its health, where its kind has one.
     pub health: Option<Health>,
-    /// The application that its tracking id names, where the id is the object's own.
+    /// The application that it belongs to, as it tells.
     pub instance: Option<Box<str>>,
+    /// It carries the label of another tracking method and not yet the id: the next sync writes that.
+    pub handed_over: bool,
     /// It is being deleted.
     pub deleting: bool,
     /// Its own sync options.
@@ -76,13 +81,19 @@ pub struct Record {
 
 impl Record {
     /// Looks at a live object: once, as it streams by.
-    pub fn of(key: &ObjectKey, live: &Value, desired: Option<&Desired>, before: Option<&Self>) -> Self {
+    pub fn of(
+        key: &ObjectKey,
+        live: &Value,
+        desired: Option<&Desired>,
+        before: Option<&Self>,
+        tracking: &Tracking,
+    ) -> Self {
         let fingerprint = judge::fingerprint(live);
         let wanted = desired.map_or(0, |desired| desired.hash);
         let known = before.filter(|record| record.fingerprint == fingerprint && record.judged_for == wanted);
         let verdict = match (known, desired) {
             (Some(record), _) if record.verdict != Verdict::Undecided => record.verdict.clone(),
-            (_, Some(desired)) => judge_locally(desired, live),
+            (_, Some(desired)) => judge_locally(desired, live, tracking),
             (_, None) => Verdict::Undecided,
         };
         // What the cheap comparison finds equal has all its fields in the cluster.
@@ -96,7 +107,11 @@ impl Record {
             verdict,
             unknown: unknown.and_then(|record| record.unknown.clone()),
             health: health::assess(&key.group, &key.kind, live),
-            instance: text(annotation::TRACKING_ID).and_then(|id| own_instance(id, key)),
+            instance: tracked::instance(key, live, tracking),
+            handed_over: desired
+                .filter(|_| text(annotation::TRACKING_ID).is_none())
+                .and_then(Desired::as_value)
+                .is_some_and(|wanted| tracked::is_handed_over(&wanted, live, tracking)),
             deleting: live.pointer("/metadata/deletionTimestamp").is_some(),
             kept: text(annotation::HELM_RESOURCE_POLICY) == Some("keep"),
             wave: wave(live),
@@ -112,8 +127,8 @@ impl Record {
     }
 
     /// The object is what the API server returned for applying `desired`.
-    pub fn applied(key: &ObjectKey, live: &Value, desired: &Desired) -> Self {
-        Self { verdict: Verdict::Synced, ..Self::of(key, live, Some(desired), None) }
+    pub fn applied(key: &ObjectKey, live: &Value, desired: &Desired, tracking: &Tracking) -> Self {
+        Self { verdict: Verdict::Synced, ..Self::of(key, live, Some(desired), None, tracking) }
     }
 
     /// A script of the installation's, where there is one for the kind, has the last word on the health.
@@ -129,8 +144,9 @@ impl Record {
     }
 }
 
-fn judge_locally(desired: &Desired, live: &Value) -> Verdict {
-    let Ok(wanted) = serde_json::from_str::<Value>(desired.json.get()) else { return Verdict::Undecided };
+fn judge_locally(desired: &Desired, live: &Value, tracking: &Tracking) -> Verdict {
+    let Some(wanted) = desired.as_value() else { return Verdict::Undecided };
+    let wanted = tracked::as_before(&wanted, live, tracking).unwrap_or(wanted);
     let comparison = match desired.ignored.as_deref() {
         None => judge::compare(&wanted, live, annotation::FIELD_MANAGER),
         Some(ignored) => {
@@ -158,22 +174,28 @@ fn wave(live: &Value) -> i64 {
     annotations.and_then(|annotations| order::wave(annotations).ok()).unwrap_or_default()
 }
 
-/// The application that an id names, unless the id was copied from another object.
-fn own_instance(id: &str, key: &ObjectKey) -> Option<Box<str>> {
-    let id = TrackingId::parse(id)?;
-    let same_place = key.namespace.is_empty() || *id.namespace == *key.namespace;
-    let own = *id.group == *key.group && *id.kind == *key.kind && *id.name == *key.name && same_place;
-    own.then(|| id.application.into())
-}
-
 /// The records of a cluster, and which of its kinds are watched.
 #[derive(Debug, Default)]
 pub struct Records {
     records: HashMap<ObjectKey, Record>,
     by_instance: HashMap<Box<str>, HashSet<ObjectKey>>,
     watched: HashMap<GroupKind, Watch>,
+    /// Those who watch. They end when they are dropped.
+    followers: HashMap<GroupKind, Follower>,
+    /// What the installation says of all objects. Kinds that it does not manage are not remembered, and need no watch.
+    rules: Arc<Rules>,
     /// At which version objects went that the watch told of last.
     gone: HashMap<ObjectKey, u64>,
+}
+
+/// A task that watches a kind.
+#[derive(Debug)]
+struct Follower(AbortHandle);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// How far a kind is watched.
@@ -201,8 +223,38 @@ impl Records {
         self.records.get(key)
     }
 
+    /// What the installation says of all objects here.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Takes over what the installation says of all objects. What is not managed any more is forgotten, and where
+    /// objects tell in another way whose they are, all have to be looked at again.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        let before = std::mem::replace(&mut self.rules, rules);
+        if before.tracking != self.rules.tracking {
+            (self.records, self.by_instance) = (HashMap::new(), HashMap::new());
+            (self.watched, self.followers) = (HashMap::new(), HashMap::new());
+            return;
+        }
+        let excluded: Vec<_> =
+            self.records.keys().filter(|key| self.is_excluded(&key.group, &key.kind)).collect();
+        let excluded: HashSet<_> = excluded.into_iter().map(ObjectKey::group_kind).collect();
+        let watched = self.watched.keys().filter(|kind| self.is_excluded(&kind.group, &kind.kind));
+        for kind in excluded.union(&watched.cloned().collect()) {
+            self.unwatch(kind);
+        }
+    }
+
+    fn is_excluded(&self, group: &str, kind: &str) -> bool {
+        self.rules.exclusions.excludes(group, kind)
+    }
+
     /// Remembers an object and returns what was remembered before.
     pub fn put(&mut self, key: ObjectKey, record: Record) -> Option<Record> {
+        if self.is_excluded(&key.group, &key.kind) {
+            return None;
+        }
         if let Some(instance) = &record.instance {
             self.by_instance.entry(instance.clone()).or_default().insert(key.clone());
         }
@@ -216,8 +268,11 @@ impl Records {
 
     /// Remembers an object that the API server gave as an answer, unless the watch has told of a newer state of it
     /// since, its end included: the watch does not tell twice, so what it said would be lost until the object changes
-    /// again.
-    pub fn put_answer(&mut self, key: ObjectKey, record: Record) {
+    /// again. What was made of it by other rules than those of now is not believed: the watch tells anew.
+    pub fn put_answer(&mut self, key: ObjectKey, record: Record, rules: &Arc<Rules>) {
+        if !Arc::ptr_eq(rules, &self.rules) {
+            return;
+        }
         let known = self.records.get(&key).and_then(|known| known.version).or(self.gone.get(&key).copied());
         let is_older = matches!((record.version, known), (Some(answered), Some(known)) if answered < known);
         if !is_older {
@@ -266,6 +321,14 @@ impl Records {
         keys.filter_map(|key| self.records.get_key_value(key))
     }
 
+    /// Whether an object may be deleted as this application's: it is, or is gone.
+    pub fn may_be_of(&self, key: &ObjectKey, instance: &str) -> bool {
+        match self.records.get(key) {
+            Some(record) => record.instance.as_deref() == Some(instance),
+            None => !self.is_excluded(&key.group, &key.kind),
+        }
+    }
+
     /// The objects of a kind that are remembered.
     pub fn of_kind(&self, kind: &GroupKind) -> Vec<ObjectKey> {
         let same = |key: &&ObjectKey| *key.group == kind.group && *key.kind == kind.kind;
@@ -274,7 +337,8 @@ impl Records {
 
     /// Whether all objects of a kind are known.
     pub fn is_complete(&self, kind: &GroupKind) -> bool {
-        self.watched.get(kind).is_some_and(|watch| matches!(watch, Watch::Complete | Watch::Unserved))
+        self.is_excluded(&kind.group, &kind.kind)
+            || self.watched.get(kind).is_some_and(|watch| matches!(watch, Watch::Complete | Watch::Unserved))
     }
 
     /// Whether what happens to the objects of a kind is seen.
@@ -306,6 +370,11 @@ impl Records {
         self.watched.insert(kind, if complete { Watch::Complete } else { Watch::Listing });
     }
 
+    /// Notes who watches a kind.
+    pub fn set_follower(&mut self, kind: GroupKind, task: AbortHandle) {
+        self.followers.insert(kind, Follower(task));
+    }
+
     /// Notes a kind as one that the cluster does not serve.
     pub fn set_unserved(&mut self, kind: GroupKind) {
         self.watched.insert(kind, Watch::Unserved);
@@ -320,6 +389,7 @@ impl Records {
     /// Notes a kind as not watched any more and forgets its objects.
     pub fn unwatch(&mut self, kind: &GroupKind) {
         self.watched.remove(kind);
+        self.followers.remove(kind);
         for key in self.of_kind(kind) {
             self.remove(&key);
         }
@@ -327,7 +397,7 @@ impl Records {
 
     /// Whether somebody watches the kind, or is about to.
     pub fn is_watched(&self, kind: &GroupKind) -> bool {
-        self.watched.contains_key(kind)
+        self.watched.contains_key(kind) || self.is_excluded(&kind.group, &kind.kind)
     }
 
     fn untrack(&mut self, key: &ObjectKey, instance: Option<&str>) {
@@ -352,7 +422,7 @@ mod tests {
         let key = ObjectKey::new("networking.k8s.io", "Ingress", "web", "web");
         let metadata = json!({"name": "web", "namespace": "web", "resourceVersion": version});
         let live = json!({"metadata": metadata, "status": {"loadBalancer": {"ingress": addresses}}});
-        let record = Record::of(&key, &live, None, None);
+        let record = Record::of(&key, &live, None, None, &Tracking::default());
         (key, record)
     }
 
@@ -363,9 +433,44 @@ mod tests {
         let (key, announced) = ingress("387", &json!([{"ip": "10.0.0.1"}]));
         let (_, applied) = ingress("378", &json!([]));
         let mut records = Records::default();
+        let rules = records.rules().clone();
         records.put(key.clone(), announced.clone());
-        records.put_answer(key.clone(), applied);
+        records.put_answer(key.clone(), applied, &rules);
         assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
+    }
+
+    #[test]
+    fn what_is_not_managed_any_more_is_forgotten_and_needs_no_watch() {
+        let exclusions = |text: &str| {
+            let data = [("resource.exclusions".to_owned(), text.to_owned())].into();
+            Arc::new(Rules::read(&data, &Rules::default()))
+        };
+        let (key, record) = ingress("378", &json!([]));
+        let kind = key.group_kind();
+        let mut records = Records::default();
+        records.set_watched(kind.clone(), true);
+        records.put(key.clone(), record.clone());
+        records.set_rules(exclusions("- {kinds: [Ingress]}"));
+        assert!(records.get(&key).is_none() && records.is_complete(&kind) && records.is_watched(&kind));
+        records.put(key.clone(), record.clone());
+        assert!(records.get(&key).is_none(), "a watch that is about to end brought it back");
+        assert!(!records.may_be_of(&key, "web"), "it would be pruned by a plan of before");
+        records.set_rules(exclusions(""));
+        assert!(!records.is_watched(&kind), "nobody watches it yet");
+    }
+
+    #[test]
+    fn another_tracking_method_has_all_looked_at_again() {
+        let (key, record) = ingress("378", &json!([]));
+        let mut records = Records::default();
+        let before = records.rules().clone();
+        records.set_watched(key.group_kind(), true);
+        records.put(key.clone(), record.clone());
+        let data = [("application.resourceTrackingMethod".to_owned(), "label".to_owned())].into();
+        records.set_rules(Arc::new(Rules::read(&data, &before)));
+        assert!(records.get(&key).is_none() && !records.is_watched(&key.group_kind()));
+        records.put_answer(key.clone(), record, &before);
+        assert!(records.get(&key).is_none(), "an answer that was read by the rules of before");
     }
 
     /// Was seen as an operation that waited for ever for the deletion of a hook.
@@ -373,11 +478,12 @@ mod tests {
     fn an_answer_does_not_bring_back_what_is_gone() {
         let (key, answered) = ingress("378", &json!([]));
         let mut records = Records::default();
+        let rules = records.rules().clone();
         records.put(key.clone(), answered.clone());
         records.remove_at(&key, Some(387));
-        records.put_answer(key.clone(), answered);
+        records.put_answer(key.clone(), answered, &rules);
         assert!(records.get(&key).is_none());
-        records.put_answer(key.clone(), ingress("390", &json!([])).1);
+        records.put_answer(key.clone(), ingress("390", &json!([])).1, &rules);
         assert!(records.get(&key).is_some());
     }
 
@@ -386,8 +492,9 @@ mod tests {
         let (key, applied) = ingress("378", &json!([]));
         let (_, announced) = ingress("387", &json!([{"ip": "10.0.0.1"}]));
         let mut records = Records::default();
-        records.put_answer(key.clone(), applied);
-        records.put_answer(key.clone(), announced.clone());
+        let rules = records.rules().clone();
+        records.put_answer(key.clone(), applied, &rules);
+        records.put_answer(key.clone(), announced.clone(), &rules);
         assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use ithaca_api::{Application, annotation};
+use ithaca_api::{Application, annotation, tracking::Tracking};
 use kube::{
     Api, ResourceExt,
     api::PartialObjectMeta,
@@ -138,7 +138,8 @@ pub fn settle(shared: &Arc<Shared>) {
 
 fn settle_at(site: &Site) {
     let mut kinds = site.cluster.namespaced_kinds();
-    kinds.retain(|kind, _| !is_of_the_cluster(kind));
+    let rules = site.rules();
+    kinds.retain(|kind, _| !is_of_the_cluster(kind) && !rules.exclusions.excludes(&kind.group, &kind.kind));
     let mut state = site.state();
     let asked = state.projects.ask_for_orphans();
     let Some(there) = state.clusters.get_mut(site.cluster.id()) else { return };
@@ -171,16 +172,18 @@ async fn follow(site: Site, kind: GroupKind, served: Served) {
     let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(site.cluster.client(), &served.resource);
     let mut events =
         pin!(watcher(api, watcher::Config::default().page_size(PAGE)).backoff(cluster::patience()));
+    // Whoever changes the rules ends this watch.
+    let tracking = site.rules().tracking.clone();
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(object)) => {
                 let key = key_of(&kind, &object);
-                take(&site, key.clone(), is_managed(&object));
+                take(&site, key.clone(), is_managed(&object, &tracking));
                 seen.insert(key);
             }
-            Ok(Event::Apply(object)) => take(&site, key_of(&kind, &object), is_managed(&object)),
+            Ok(Event::Apply(object)) => take(&site, key_of(&kind, &object), is_managed(&object, &tracking)),
             Ok(Event::Delete(object)) => take(&site, key_of(&kind, &object), true),
             Ok(Event::InitDone) => {
                 site.holdings(|there| there.orphans.retain(&kind, &seen));
@@ -205,8 +208,12 @@ fn key_of(kind: &GroupKind, object: &PartialObjectMeta<DynamicObject>) -> Object
 }
 
 /// Whether an application, or another object, answers for an object.
-fn is_managed(object: &PartialObjectMeta<DynamicObject>) -> bool {
-    object.annotations().contains_key(annotation::TRACKING_ID) || !object.owner_references().is_empty()
+fn is_managed(object: &PartialObjectMeta<DynamicObject>, tracking: &Tracking) -> bool {
+    let tracked = match tracking.annotates() {
+        true => object.annotations().contains_key(annotation::TRACKING_ID),
+        false => object.labels().contains_key(&tracking.label),
+    };
+    tracked || !object.owner_references().is_empty()
 }
 
 fn take(site: &Site, key: ObjectKey, managed: bool) {

@@ -29,6 +29,7 @@ use crate::{
     projects,
     publish::{self, Publisher},
     queue::{self, Queue},
+    rules::Rules,
     settings::{self, SettingsCell},
     state::{App, State},
     work,
@@ -155,6 +156,11 @@ impl Site {
     /// The same for its objects.
     pub fn records<T>(&self, look: impl FnOnce(&mut Records) -> T) -> Option<T> {
         self.holdings(|there| look(&mut there.records))
+    }
+
+    /// What the installation says of all objects there.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.records(|records| records.rules().clone()).unwrap_or_default()
     }
 
     /// Every application that goes there has to be looked at again.

@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, TryStreamExt};
 use ithaca_api::{
     Customizations,
-    annotation::{SETTINGS_CONFIG_MAP, TRACKING_ID},
-    customizations::{HealthScript, Unreadable},
-    tracking::{self, TrackingId},
+    annotation::SETTINGS_CONFIG_MAP,
+    customizations::{HealthScript, StatusOf, Unreadable},
+    tracking,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -22,29 +22,24 @@ use tokio::sync::watch;
 
 use crate::{
     cluster, health,
-    object::{self, GroupKind, ObjectKey},
+    object::{GroupKind, ObjectKey},
+    rules::Rules,
     scripts::{self, Scripts},
     service::Shared,
     state::Everywhere,
+    tracked,
 };
 
 /// Whether syncs act as accounts of their project.
 const IMPERSONATION: &str = "application.sync.impersonation.enabled";
-
-/// Keys of Argo CD's that say something about objects and have no effect here.
-const WITHOUT_EFFECT: [&str; 5] = [
-    "application.instanceLabelKey",
-    "application.resourceTrackingMethod",
-    "installationID",
-    "resource.exclusions",
-    "resource.inclusions",
-];
 
 /// What is set at one time.
 #[derive(Debug, Default)]
 pub struct Settings {
     /// What is said about kinds.
     pub customizations: Customizations,
+    /// What is said about all objects.
+    pub rules: Arc<Rules>,
     /// What of it could not be read.
     unreadable: Vec<Unreadable>,
     scripts: Scripts,
@@ -85,7 +80,7 @@ impl SettingsCell {
             if health::is_pending_deletion(live) {
                 return None;
             }
-            if self.contains_itself(key, live) {
+            if self.contains_itself(key, live, &settings.rules) {
                 return Some(None);
             }
             let answer = settings.scripts.health(script, key, live).await;
@@ -96,12 +91,11 @@ impl SettingsCell {
         }
     }
 
-    fn contains_itself(&self, key: &ObjectKey, live: &Value) -> bool {
-        let id = object::annotation(live, TRACKING_ID).and_then(TrackingId::parse);
+    fn contains_itself(&self, key: &ObjectKey, live: &Value, rules: &Rules) -> bool {
         let itself = tracking::instance_name(&key.name, &key.namespace, &self.namespace);
         *key.group == *ithaca_api::GROUP
             && &*key.kind == "Application"
-            && id.is_some_and(|id| id.application == itself)
+            && tracked::instance(key, live, &rules.tracking).as_deref() == Some(&*itself)
     }
 
     /// Word of changes that concern the objects of a kind.
@@ -116,8 +110,23 @@ impl SettingsCell {
         let (customizations, unreadable) = Customizations::read(&data);
         let before = self.current();
         unreadable.iter().filter(|part| !before.unreadable.contains(part)).for_each(tell);
-        if customizations != before.customizations || unreadable != before.unreadable {
-            let settings = Settings { customizations, unreadable, scripts: Scripts::default() };
+        let mut rules = Arc::new(Rules::read(&data, &before.rules));
+        if rules == before.rules {
+            rules = before.rules.clone();
+        }
+        if let Some(fault) = rules.fault.as_ref().filter(|_| rules.fault != before.rules.fault) {
+            tracing::error!(fault, "nothing is decided until this setting is mended");
+        }
+        let status_of = customizations.compare_options.ignore_status_of;
+        if status_of != StatusOf::All && status_of != before.customizations.compare_options.ignore_status_of {
+            tracing::warn!(
+                "ignoreResourceStatusField is taken as all: applying an object does not write its status, so no \
+                 difference there could be put right"
+            );
+        }
+        let same = customizations == before.customizations && rules == before.rules;
+        if !same || unreadable != before.unreadable {
+            let settings = Settings { customizations, rules, unreadable, scripts: Scripts::default() };
             self.current.send_replace(Arc::new(settings));
         }
     }
@@ -180,20 +189,16 @@ pub async fn follow(shared: Arc<Shared>) {
 /// Puts settings in force: scripts by themselves, and rules of comparison for every Application.
 fn take(shared: &Shared, config_map: Option<ConfigMap>) {
     let data = config_map.as_ref().and_then(|config_map| config_map.data.as_ref());
-    let ignored = WITHOUT_EFFECT.iter().filter(|key| data.is_some_and(|data| data.contains_key(**key)));
-    let ignored: Vec<_> = ignored.copied().collect();
-    if !ignored.is_empty() {
-        tracing::warn!(?ignored, "ConfigMap {SETTINGS_CONFIG_MAP} has keys that have no effect");
-    }
     let impersonates = data.and_then(|data| data.get(IMPERSONATION)).is_some_and(|value| value == "true");
     shared.settings.set(config_map);
     let settings = shared.settings.current();
     let everywhere = Everywhere {
         ignore_differences: settings.customizations.ignore_differences.clone(),
         ignore_aggregated_roles: settings.customizations.compare_options.ignore_aggregated_roles,
+        rules: settings.rules.clone(),
     };
     let mut state = shared.state();
-    let changed = state.projects.set_impersonates(impersonates) | state.ignore_everywhere(everywhere);
+    let changed = state.projects.set_impersonates(impersonates) | state.set_everywhere(everywhere);
     drop(state);
     if changed {
         shared.dirty_all();

@@ -25,6 +25,7 @@ use crate::{
     ownership::Ownership,
     plan::{self, Guard, Name, Other, Others, Run, View},
     projects::Projects,
+    rules::Rules,
 };
 
 /// An Application's uid.
@@ -160,13 +161,15 @@ impl Loaded {
     }
 }
 
-/// The differences that count for no application, by the installation's settings.
+/// What the installation's settings say for every application.
 #[derive(Debug, Default, PartialEq)]
 pub struct Everywhere {
-    /// Fields.
+    /// Fields in which differences do not count.
     pub ignore_differences: Vec<IgnoreDifference>,
-    /// The rules of ClusterRoles that are made of others.
+    /// Nor in the rules of ClusterRoles that are made of others.
     pub ignore_aggregated_roles: bool,
+    /// How objects tell whose they are, and which are not managed.
+    pub rules: Arc<Rules>,
 }
 
 /// All that the applier knows.
@@ -226,13 +229,20 @@ impl State {
         })
     }
 
-    /// Takes over which differences count for no application. Returns whether they are others than before.
-    pub fn ignore_everywhere(&mut self, everywhere: Everywhere) -> bool {
+    /// Takes over what the settings say for every application. Returns whether that is something else than before.
+    pub fn set_everywhere(&mut self, everywhere: Everywhere) -> bool {
         if everywhere == self.everywhere {
             return false;
         }
         for app in self.apps.values_mut() {
             app.ignored = ignored(&app.application, &everywhere);
+            // What is under way was planned by the rules of before; it goes on by these.
+            app.run = app.run.take().filter(|_| everywhere.rules == self.everywhere.rules);
+            app.owner.rules = everywhere.rules.clone();
+        }
+        if everywhere.rules != self.everywhere.rules {
+            self.clusters.set_rules(everywhere.rules.clone());
+            self.projects.note_kinds();
         }
         self.everywhere = everywhere;
         true
@@ -242,7 +252,7 @@ impl State {
     pub fn put_application(&mut self, mut application: Application, control_plane: &str) -> Option<Uid> {
         application.metadata.managed_fields = None;
         let uid: Uid = application.metadata.uid.as_deref()?.into();
-        let owner = owner(&application, control_plane);
+        let owner = owner(&application, control_plane, &self.everywhere.rules);
         self.note_name(&application, &uid);
         self.instances.insert(owner.instance.clone(), uid.clone());
         match self.apps.get_mut(&uid) {
@@ -396,7 +406,7 @@ impl Others for State {
     }
 }
 
-fn owner(application: &Application, control_plane: &str) -> Owner {
+fn owner(application: &Application, control_plane: &str, rules: &Arc<Rules>) -> Owner {
     let name = application.metadata.name.as_deref().unwrap_or_default();
     let namespace = application.metadata.namespace.as_deref().unwrap_or_default();
     let spec = &application.spec;
@@ -407,6 +417,7 @@ fn owner(application: &Application, control_plane: &str) -> Owner {
         namespace: spec.destination.namespace.clone(),
         namespace_metadata: metadata.filter(|_| options.create_namespace()),
         skips_missing_kinds: options.skips_missing_kinds(),
+        rules: rules.clone(),
     }
 }
 

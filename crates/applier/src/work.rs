@@ -12,6 +12,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::{
     bundle::{self, Bundle},
     clusters::Holdings,
+    desired::{Assembly, Owner},
     error::Error,
     follow,
     judge::Ignored,
@@ -191,7 +192,7 @@ fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> 
 /// Makes bundles of the facts that are new.
 async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
     for tracked in [true, false] {
-        let (fact, known, owner, ignored, epoch) = {
+        let (fact, known, owner, rules, ignored, epoch) = {
             let mut state = shared.state();
             let State { apps, clusters, .. } = &mut *state;
             let there = clusters.get(shared.cluster.id());
@@ -204,11 +205,14 @@ async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
             let loaded = if tracked { &app.tracked } else { &app.requested };
             let Some(fact) = loaded.fact.clone() else { continue };
             let known = reusable(loaded, app, there);
-            (fact, known, app.owner.clone(), app.ignored.clone(), there.epoch)
+            let rules = there.records.rules().clone();
+            (fact, known, app.owner.clone(), rules, app.ignored.clone(), there.epoch)
         };
         let assembly = match known.filter(|known| same_content(known, &fact)) {
             Some(known) => known.assembly.clone(),
-            None => Arc::new(assemble(shared, uid, &fact, &owner, ignored.clone()).await?),
+            None => Arc::new(
+                assemble(shared, uid, &fact, &Owner { rules, ..owner.clone() }, ignored.clone()).await?,
+            ),
         };
         let bundle = Arc::new(Bundle::new((*fact).clone(), assembly));
         let mut state = shared.state();
@@ -242,9 +246,9 @@ async fn assemble(
     shared: &Site,
     uid: &str,
     fact: &BundleRendered,
-    owner: &crate::desired::Owner,
+    owner: &Owner,
     ignored: Option<Arc<Ignored>>,
-) -> Result<crate::desired::Assembly, Error> {
+) -> Result<Assembly, Error> {
     let Some(content) = &fact.content else { return Ok(Default::default()) };
     let compressed = shared.bus.get_content(uid, content).await?;
     bundle::assemble(&compressed, owner, ignored, &|kind| shared.cluster.scope(kind))

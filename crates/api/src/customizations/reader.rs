@@ -153,7 +153,8 @@ impl Reader {
 /// How much a document may refer to parts of itself.
 const REPEATED: usize = 20_000;
 
-fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+/// Reads a setting that is YAML.
+pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },

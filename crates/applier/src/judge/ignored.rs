@@ -9,7 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
-use ithaca_api::{KindPattern, sync_policy::IgnoreDifference};
+use ithaca_api::{KindPattern, annotation, sync_policy::IgnoreDifference};
 use serde_json::Value;
 
 use crate::object::ObjectKey;
@@ -237,14 +237,13 @@ fn restore(rest: &mut Value, object: &Value) {
     for name in ["name", "namespace", "uid", "managedFields"] {
         put_back(metadata, &object["metadata"], name);
     }
-    let tracking = ithaca_api::annotation::TRACKING_ID;
     let before = &object["metadata"]["annotations"];
-    if before.get(tracking).is_none() {
-        return;
-    }
-    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Default::default()));
-    if let Some(annotations) = annotations.as_object_mut() {
-        put_back(annotations, before, tracking);
+    let tracking = [annotation::TRACKING_ID, annotation::INSTALLATION_ID];
+    for name in tracking.into_iter().filter(|name| before.get(name).is_some()) {
+        let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Default::default()));
+        if let Some(annotations) = annotations.as_object_mut() {
+            put_back(annotations, before, name);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub use differences::differences;
 pub use fingerprint::fingerprint;
 pub use ignored::Ignored;
 pub use shown::{Shown, show};
-pub use takeover::takeover;
+pub use takeover::{applies_label, takeover};
 pub use unknown::{is_for_unknown_fields, unknown_fields, without_fields};
 
 /// The most paths that one answer names: people read the first few, and statuses have a size limit.

@@ -93,6 +93,19 @@ fn client_side_fields(entry: &Entry<'_>, live: &Value, writers: Writers<'_>) -> 
     (!taken.is_empty()).then_some(taken)
 }
 
+/// Whether a label was written by `manager`, or by a client-side apply: others copy labels along.
+pub fn applies_label(live: &Value, label: &str, manager: &str) -> bool {
+    let owned = |fields: &FieldSet| {
+        let labels = fields.get("f:metadata").and_then(|metadata| metadata.get("f:labels"));
+        labels.is_some_and(|labels| labels.get(format!("f:{label}")).is_some())
+    };
+    raw_entries(live).iter().map(Entry::of).any(|entry| {
+        let applies =
+            |fields| entry.manager == manager || entry.manager == CLIENT_SIDE || owns_last_applied(fields);
+        entry.fields.is_some_and(|fields| owned(fields) && applies(fields))
+    })
+}
+
 /// Whoever keeps the annotation up to date applies client-side, whatever its name.
 fn owns_last_applied(fields: &FieldSet) -> bool {
     let annotations = fields.get("f:metadata").and_then(|metadata| metadata.get("f:annotations"));

@@ -223,7 +223,7 @@ mod tests {
             if !deleted_at.is_null() {
                 live["metadata"]["deletionTimestamp"] = deleted_at;
             }
-            records.put(key.clone(), Record::of(&key, &live, None, None));
+            records.put(key.clone(), Record::of(&key, &live, None, None, &Default::default()));
         }
         let names = |keys: &[ObjectKey]| keys.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
         let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
@@ -243,7 +243,7 @@ mod tests {
             "argocd.argoproj.io/tracking-id": "web:/ConfigMap:web/extra",
             "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
         }}});
-        records.put(key.clone(), Record::of(&key, &live, None, None));
+        records.put(key.clone(), Record::of(&key, &live, None, None, &Default::default()));
         let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
         assert_eq!(comparison.status(), SyncStatusCode::Synced);
         assert_eq!(comparison.resources[0].status, Some(SyncStatusCode::OutOfSync));
@@ -264,7 +264,7 @@ mod tests {
         let wanted = &first.assembly.objects[0];
         let live = serde_json::from_str(wanted.json.get()).expect("an object");
         let mut records = Records::default();
-        records.put(wanted.key.clone(), Record::applied(&wanted.key, &live, wanted));
+        records.put(wanted.key.clone(), Record::applied(&wanted.key, &live, wanted, &Default::default()));
         assert_eq!(
             compare(&first, &owner, &SyncOptions::default(), &records).status(),
             SyncStatusCode::Synced

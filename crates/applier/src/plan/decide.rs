@@ -134,8 +134,12 @@ pub fn decide(view: View<'_>) -> Action {
     {
         return Action::Idle(None);
     }
+    let fault = view.owner.rules.fault.as_deref();
     if application.metadata.deletion_timestamp.is_some() {
-        return deletion::decide(view);
+        return fault.map_or_else(|| deletion::decide(view), |fault| deletion::undeleted(view, fault));
+    }
+    if let Some(fault) = fault {
+        return write_or(view, status::stuck(view, ConditionType::ComparisonError, fault), None);
     }
     if let Some(reason) = invalid_destination(application) {
         return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);

@@ -267,7 +267,8 @@ mod tests {
         let mut records = Records::default();
         for desired in &assembly.objects {
             let live = serde_json::from_str(desired.json.get()).expect("an object");
-            records.put(desired.key.clone(), Record::applied(&desired.key, &live, desired));
+            records
+                .put(desired.key.clone(), Record::applied(&desired.key, &live, desired, &Default::default()));
         }
         let assembly = if wanted { assembly } else { desired::Assembly::default() };
         let bundle = Arc::new(Bundle::new(BundleRendered::default(), Arc::new(assembly)));

@@ -294,6 +294,7 @@ fn conditions(
             ),
         )
     }));
+    conditions.extend(excluded(bundle));
     let of_spec = sync_options::unsupported(view.application.spec.sync_options(), Place::Application);
     let of_spec = of_spec.into_iter().map(|reason| format!("spec.syncPolicy.syncOptions: {reason}"));
     let unsupported = assembly.unsupported.iter().cloned().chain(of_spec);
@@ -335,6 +336,14 @@ fn rejected<'a>(
         let reason = drift.rejected.as_ref()?;
         let message = format!("failed to compare {} with what Git wants: {reason}", desired.key);
         Some(condition(ConditionType::ComparisonError, message))
+    })
+}
+
+/// Objects of kinds that the installation does not manage.
+fn excluded(bundle: &Bundle) -> impl Iterator<Item = Condition> + '_ {
+    bundle.assembly.excluded.iter().take(MOST_TOLD).map(|key| {
+        let message = format!("Resource {}/{} {} is excluded in the settings", key.group, key.kind, key.name);
+        condition(ConditionType::ExcludedResourceWarning, message)
     })
 }
 

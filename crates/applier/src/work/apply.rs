@@ -69,6 +69,7 @@ pub async fn rehearse(shared: &Site, desired: &Desired, options: &SyncOptions) -
 
 /// Writes an object, and says how in a word.
 async fn write(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Result<&'static str, Error> {
+    let rules = shared.rules();
     let respected = respected(shared, desired, manner).await?;
     let wanted = respected.as_ref().unwrap_or(desired);
     let replaced = match manner.replace {
@@ -83,9 +84,9 @@ async fn write(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Result<&
         }
     };
     if !manner.is_dry() {
-        let mut record = Record::applied(&desired.key, &live, desired).with_unknown(unknown);
+        let mut record = Record::applied(&desired.key, &live, desired, &rules.tracking).with_unknown(unknown);
         record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
-        shared.records(|records| records.put_answer(desired.key.clone(), record));
+        shared.records(|records| records.put_answer(desired.key.clone(), record, &rules));
     }
     Ok(verb)
 }
@@ -106,9 +107,11 @@ async fn respected(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Resu
 
 /// Deletes what is to be made anew. Returns whether there was anything.
 async fn delete(shared: &Site, desired: &Desired) -> Result<bool, Error> {
+    let rules = shared.rules();
     let Some(live) = shared.cluster.get(desired).await? else { return Ok(false) };
     let key = &desired.key;
-    shared.records(|records| records.put_answer(key.clone(), Record::of(key, &live, None, None)));
+    let record = Record::of(key, &live, None, None, &rules.tracking);
+    shared.records(|records| records.put_answer(key.clone(), record, &rules));
     shared.cluster.delete(key, Propagation::Background, false).await?;
     shared.records(|records| records.set_deleting(key));
     Ok(true)

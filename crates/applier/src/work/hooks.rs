@@ -60,7 +60,8 @@ fn is_gone(live: &Value) -> bool {
 }
 
 async fn remember(shared: &Site, key: &ObjectKey, live: &Value) {
-    let mut record = Record::of(key, live, None, None);
+    let rules = shared.rules();
+    let mut record = Record::of(key, live, None, None, &rules.tracking);
     record.overrule_health(shared.settings.scripted_health(key, live).await);
-    shared.records(|records| records.put_answer(key.clone(), record));
+    shared.records(|records| records.put_answer(key.clone(), record, &rules));
 }

@@ -7,6 +7,7 @@ use ithaca_api::{
     ResultCode, SyncOptions,
     annotation::{CLIENT_SIDE_APPLY_MIGRATION_MANAGER, FIELD_MANAGER},
     sync_options::Propagation,
+    tracking::Tracking,
 };
 use serde_json::Value;
 use tracing::Instrument;
@@ -25,6 +26,7 @@ use crate::{
     plan::{Effect, Outcome, Task},
     service::Site,
     state::Uid,
+    tracked,
 };
 
 /// Attempts without an answer after which the status tells of it.
@@ -46,26 +48,35 @@ pub async fn inspect(shared: &Site, objects: Vec<Arc<Desired>>) -> Result<(), Er
 
 async fn inspect_one(shared: &Site, desired: Arc<Desired>) -> Result<(), Error> {
     let desired = &*desired;
+    let rules = shared.rules();
     let Some(live) = shared.cluster.get(desired).await? else {
         shared.records(|records| records.remove(&desired.key));
         return Ok(());
     };
-    let mut record = Record::of(&desired.key, &live, Some(desired), None);
+    let mut record = Record::of(&desired.key, &live, Some(desired), None, &rules.tracking);
     if record.verdict == Verdict::Undecided {
         let unknown;
-        (record.verdict, unknown) = convict(shared, desired, &live).await?;
+        (record.verdict, unknown) = convict(shared, desired, &live, &rules.tracking).await?;
         record = record.with_unknown(unknown);
     }
     record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
-    shared.records(|records| records.put_answer(desired.key.clone(), record));
+    shared.records(|records| records.put_answer(desired.key.clone(), record, &rules));
     Ok(())
 }
 
 /// The API server's verdict: what a server-side dry run would change, and which fields it does not know.
-async fn convict(shared: &Site, desired: &Desired, live: &Value) -> Result<(Verdict, Vec<String>), Error> {
+async fn convict(
+    shared: &Site,
+    desired: &Desired,
+    live: &Value,
+    tracking: &Tracking,
+) -> Result<(Verdict, Vec<String>), Error> {
     let _timer = shared.metrics.dry_run();
     match shared.cluster.apply_known(desired, Mode::DryRun).await {
-        Ok((applied, unknown)) => Ok((verdict(desired, live, &applied), unknown)),
+        Ok((applied, unknown)) => {
+            let applied = tracked::as_before(&applied, live, tracking).unwrap_or(applied);
+            Ok((verdict(desired, live, &applied), unknown))
+        }
         Err(error) if error.is_passing() => Err(error),
         Err(error) => {
             let drift = Drift { rejected: Some(error.to_string()), ..Drift::default() };
@@ -164,6 +175,8 @@ pub(super) struct Plan {
     dry_run: bool,
     /// One more manager whose fields are taken over.
     client_side_manager: Option<String>,
+    /// The application, as its objects name it.
+    instance: String,
     /// Of the application's destination.
     namespace: String,
     /// Whether that may be made, or why not.
@@ -208,6 +221,7 @@ pub(super) fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
         client_side_manager: annotations
             .and_then(|all| all.get(CLIENT_SIDE_APPLY_MIGRATION_MANAGER))
             .cloned(),
+        instance: app.owner.instance.clone(),
         namespace: app.owner.namespace.clone(),
         may_create: match state.projects.of(&app.application) {
             Some(project) => project.may_create_namespace(&app.owner.namespace),
@@ -238,6 +252,12 @@ async fn do_task(shared: &Site, task: &Task, how: &Plan) -> Result<Option<Outcom
             apply::apply(shared, desired, manner, task.removed).await
         }
         Effect::Hook(hook) => hooks::start(shared, hook).await.map(Some),
+        Effect::Prune
+            if !shared.records(|records| records.may_be_of(&task.key, &how.instance)).unwrap_or(false) =>
+        {
+            let message = "ignored (no longer an object of this application)";
+            Ok(Some(Outcome::done(ResultCode::PruneSkipped, message)))
+        }
         Effect::Prune => {
             let propagation = how.options.prune_propagation();
             let pruning = Pruning { propagation, dry_run: how.dry_run, again: how.attempts > 0 };

@@ -194,8 +194,10 @@ mod tests {
         for desired in &bundle(vec![first.clone()]).assembly.objects {
             let live: Value = serde_json::from_str(desired.json.get()).expect("an object");
             let verdict = |rejected| Verdict::OutOfSync(Drift { rejected, ..Drift::default() }.into());
-            let record =
-                Record { verdict: verdict(None), ..Record::of(&desired.key, &live, Some(desired), None) };
+            let record = Record {
+                verdict: verdict(None),
+                ..Record::of(&desired.key, &live, Some(desired), None, &Default::default())
+            };
             world.records.put(desired.key.clone(), record.clone());
             let manifests = vec![first.clone(), second.clone()];
             assert_eq!(tried(&world, manifests.clone(), json!({})), ["b"]);

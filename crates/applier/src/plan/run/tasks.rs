@@ -82,8 +82,10 @@ pub(super) fn is_selected(sync: &SyncOperation, key: &ObjectKey) -> bool {
 /// Nothing has to be asked of the API server for an object that is known to be as wanted, unless it is to be replaced.
 fn apply_task(desired: &Arc<Desired>, options: &SyncOptions, records: &Records) -> Task {
     let record = records.get(&desired.key);
-    let synced =
-        record.is_some_and(|r| r.judged_for == desired.hash && r.verdict == Verdict::Synced && !r.deleting);
+    let synced = record.is_some_and(|record| {
+        let is_as_wanted = record.judged_for == desired.hash && record.verdict == Verdict::Synced;
+        is_as_wanted && !record.handed_over && !record.deleting
+    });
     let replaced = options.overlaid_with(&desired.options).replace();
     let unchanged =
         || Outcome::done(ResultCode::Synced, format!("{} unchanged", desired.key.resource_name()));

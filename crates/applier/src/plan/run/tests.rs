@@ -52,7 +52,9 @@ impl World {
     pub(super) fn see(&mut self, key: &ObjectKey) {
         self.records.set_watched(key.group_kind(), true);
         match self.live.get(key) {
-            Some(live) => drop(self.records.put(key.clone(), Record::of(key, live, None, None))),
+            Some(live) => {
+                drop(self.records.put(key.clone(), Record::of(key, live, None, None, &Default::default())))
+            }
             None => drop(self.records.remove(key)),
         }
     }
