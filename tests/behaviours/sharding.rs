@@ -130,6 +130,7 @@ async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_do
     let stack = Stack::of_appliers(2).await?;
     let scene = Scene::on(&stack, "replaced").await?;
     let name = "replaced".to_owned();
+    let alone = std::slice::from_ref(&name);
     scene.repository.write("app/before.yaml", &job("before", hook("PreSync"), Some("hangs")))?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
     let first = scene.repository.publish("Add settings and a hook").await?;
@@ -147,10 +148,10 @@ async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_do
     eprintln!("an operation went on {:.1} s after its applier was killed", killed.elapsed().as_secs_f64());
     done_once(&scene, &app, (&started, &uid), 1).await?;
     scene.event(&gone, "ResourceDeleted", "left in place").await?;
-    ensure!(divided(&stack, &[name.clone()], &[other]).await? == [other]);
+    ensure!(divided(&stack, alone, &[other]).await? == [other]);
     stack.process(owner)?.launch()?;
     stack.process(owner)?.wait_ready().await?;
-    divided(&stack, &[name.clone()], &[owner]).await?;
+    divided(&stack, alone, &[owner]).await?;
 
     // Stands still for so long that another takes its place, and then goes on.
     scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
@@ -164,7 +165,7 @@ async fn an_applier_that_is_killed_or_stands_still_is_replaced_and_nothing_is_do
     let before =
         (version(&scene, &application(&name)).await?, version(&scene, &job_path(&name, "before")).await?);
     frozen.thaw()?;
-    divided(&stack, &[name.clone()], &[owner]).await?;
+    divided(&stack, alone, &[owner]).await?;
     let after =
         (version(&scene, &application(&name)).await?, version(&scene, &job_path(&name, "before")).await?);
     ensure!(before == after, "who came back wrote something: {before:?} became {after:?}");

@@ -297,6 +297,11 @@ async fn objects(site: Site, kind: GroupKind, served: Served) {
             Err(error) => {
                 tracing::debug!(%error, ?kind, "a watch was interrupted");
                 note_refusal(&site, &kind, &error).await;
+                // A kind that cannot be listed now holds up nobody who does not manage it.
+                let is_unlisted = matches!(error, watcher::Error::InitialListFailed(_));
+                if is_unlisted && site.state().ownership.list(&place, number) {
+                    site.dirty_all();
+                }
                 if is_gone(&error)
                     && site.cluster.discover().await.is_ok()
                     && site.cluster.served_any(&kind).is_none()
@@ -318,14 +323,8 @@ async fn note_refusal(site: &Site, kind: &GroupKind, error: &watcher::Error) {
         return;
     }
     let refused = |records: &mut Records| records.set_refused(kind, status.message.clone());
-    if site.cluster.discover().await.is_ok() {
-        let mut state = site.state();
-        let gains = state.ownership.gains();
-        state.ownership.list(&(site.cluster.id(), kind.clone()), gains);
-        drop(state);
-        if site.records(refused) == Some(true) {
-            site.dirty_all();
-        }
+    if site.cluster.discover().await.is_ok() && site.records(refused) == Some(true) {
+        site.dirty_all();
     }
 }
 

@@ -76,12 +76,12 @@ impl Ownership {
         self.kinds.remove(place);
     }
 
-    /// They were listed, or cannot be; the list began after this many gains.
-    pub fn list(&mut self, place: &Place, gains: u64) {
-        if let Some(pending) = self.kinds.get_mut(place) {
-            *pending =
-                pending.filter(|(_, last)| gains < *last).map(|(first, last)| (first.max(gains + 1), last));
-        }
+    /// They were listed, or cannot be; the list began after this many gains. Returns whether that was waited for.
+    pub fn list(&mut self, place: &Place, gains: u64) -> bool {
+        let Some(pending) = self.kinds.get_mut(place) else { return false };
+        let before = *pending;
+        *pending = before.filter(|(_, last)| gains < *last).map(|(first, last)| (first.max(gains + 1), last));
+        *pending != before
     }
 
     /// Another applier's Application was deleted. That applier says so, if it lives.

@@ -432,3 +432,6 @@ fn is_older(one: &Application, other: &Application) -> bool {
         |application: &Application| application.metadata.resource_version.as_deref()?.parse::<u64>().ok();
     matches!((version(one), version(other)), (Some(one), Some(other)) if one < other)
 }
+
+#[cfg(test)]
+mod tests;

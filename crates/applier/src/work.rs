@@ -101,8 +101,8 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                     .into_iter()
                     .for_each(|(place, outcome)| objects::conclude(&site, uid, place, outcome));
             }
-            Action::LetGo(hooks) => hooks::let_go(&site, &hooks).await?,
-            Action::Discard(hooks) => hooks::discard(&site, &hooks).await?,
+            Action::LetGo(hooks) => hooks::let_go(&site, uid, &hooks).await?,
+            Action::Discard(hooks) => hooks::discard(&site, uid, &hooks).await?,
             Action::SetAside => set_run(shared, uid, None),
             Action::Postpone(reason) => {
                 if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {

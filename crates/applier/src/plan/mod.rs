@@ -16,6 +16,8 @@ mod run;
 mod size;
 mod status;
 
+#[cfg(test)]
+pub use comparison::Comparison;
 pub use decide::{Action, View, decide};
 pub use deletion::undeleted;
 pub use dependencies::{Name, Other, Others, depends_on};

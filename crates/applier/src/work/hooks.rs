@@ -13,6 +13,7 @@ use crate::{
     object::ObjectKey,
     plan::Outcome,
     service::Site,
+    state::Uid,
 };
 
 /// Creates a hook's object, unless that was done before.
@@ -34,8 +35,9 @@ pub async fn start(shared: &Site, hook: &Instance) -> Result<Outcome, Error> {
 }
 
 /// Takes the finalizer off hooks.
-pub async fn let_go(shared: &Site, hooks: &[ObjectKey]) -> Result<(), Error> {
+pub async fn let_go(shared: &Site, uid: &Uid, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
+        shared.expect_own(uid)?;
         match shared.cluster.remove_finalizer(key, HOOK_FINALIZER).await? {
             Some(live) if !is_gone(&live) => remember(shared, key, &live).await,
             _ => drop(shared.records(|records| records.remove(key))),
@@ -45,8 +47,9 @@ pub async fn let_go(shared: &Site, hooks: &[ObjectKey]) -> Result<(), Error> {
 }
 
 /// Deletes hooks with what they made.
-pub async fn discard(shared: &Site, hooks: &[ObjectKey]) -> Result<(), Error> {
+pub async fn discard(shared: &Site, uid: &Uid, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
+        shared.expect_own(uid)?;
         shared.cluster.delete(key, Propagation::Background, false).await?;
         shared.records(|records| records.set_deleting(key));
     }

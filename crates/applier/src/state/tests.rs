@@ -1,0 +1,53 @@
+//! What becomes of an operation under way when the Application changes beneath it.
+
+use ithaca_api::Operation;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::{plan::Comparison, plan::Run};
+
+const UID: &str = "5f0c2f2e-0000-4000-8000-000000000001";
+const BEGUN: i64 = 1_790_000_000;
+
+fn application(version: u32, begun: Option<i64>) -> Application {
+    let state = begun
+        .and_then(|begun| Timestamp::from_second(begun).ok())
+        .map(|begun| json!({"operation": {}, "phase": "Running", "startedAt": begun.to_string()}));
+    let application = json!({
+        "metadata": {"name": "shop", "namespace": "argocd", "uid": UID, "resourceVersion": version.to_string()},
+        "spec": {"project": "default", "destination": {"namespace": "shop"}},
+        "status": {"operationState": state},
+    });
+    serde_json::from_value(application).expect("an Application")
+}
+
+/// An operation that began then is under way, and the Application tells of `told`.
+fn under_way(told: Option<i64>) -> State {
+    let mut state = State::default();
+    state.put_application(application(1, told), "argocd");
+    let bundle = Arc::new(Bundle::new(BundleRendered::default(), Arc::default()));
+    let began = Timestamp::from_second(BEGUN).expect("a time");
+    let run = Run::plan(Operation::default(), bundle, &Comparison::default(), &Records::default(), began);
+    state.apps.get_mut(UID).expect("it is known").run = Some(run);
+    state
+}
+
+fn goes_on(state: &State) -> bool {
+    state.apps.get(UID).is_some_and(|app| app.run.is_some())
+}
+
+#[test]
+fn an_operation_that_another_applier_began_or_ended_takes_the_place_of_ones_own() {
+    for told in [None, Some(BEGUN - 60)] {
+        let mut state = under_way(told);
+        state.put_application(application(2, told), "argocd");
+        assert!(goes_on(&state), "the Application tells of the one before");
+        state.put_application(application(3, Some(BEGUN)), "argocd");
+        assert!(goes_on(&state), "it tells of this one");
+        state.put_application(application(4, None), "argocd");
+        assert!(goes_on(&state), "somebody asked for another");
+        state.put_application(application(5, Some(BEGUN + 3)), "argocd");
+        assert!(!goes_on(&state), "somebody else began one");
+    }
+}
