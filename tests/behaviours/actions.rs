@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use ithaca_tests::Stack;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::scene::{Scene, automated, config_map, deployment, manifest};
 
@@ -25,11 +25,7 @@ async fn an_action_changes_the_one_object_that_is_meant() -> anyhow::Result<()> 
     // A stack of its own: actions are for the whole installation.
     let stack = Stack::fresh().await?;
     let scene = Scene::on(&stack, "actions").await?;
-    let settings = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"},
-        "data": {"resource.customizations.actions.ConfigMap": CONFIG_MAPS},
-    });
-    stack.cluster.apply(&settings.to_string()).await?;
+    scene.settings(&[("resource.customizations.actions.ConfigMap", CONFIG_MAPS)]).await?;
     scene.repository.write("app/web.yaml", &deployment("web", None))?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
     scene.repository.write("app/others.yaml", &manifest("others", "2"))?;
