@@ -14,11 +14,15 @@ const APPLIERS: [&str; 2] = ["applier", "applier-2"];
 /// So many that neither applier has none of them.
 const MANY: usize = 12;
 
-/// An applier's own Applications, as its metrics tell.
-async fn owned(applier: &Process) -> anyhow::Result<Vec<String>> {
+async fn metrics(applier: &Process) -> anyhow::Result<String> {
     let page = applier.program().metrics.as_deref().context("an applier has metrics")?;
     let request = reqwest::Client::new().get(page).timeout(Duration::from_secs(1));
-    let text = request.send().await?.error_for_status()?.text().await?;
+    Ok(request.send().await?.error_for_status()?.text().await?)
+}
+
+/// An applier's own Applications, as its metrics tell.
+async fn owned(applier: &Process) -> anyhow::Result<Vec<String>> {
+    let text = metrics(applier).await?;
     let series = text.lines().filter_map(|line| line.strip_prefix("argocd_app_info{"));
     let name = |labels: &str| Some(labels.split_once(",name=\"")?.1.split_once('"')?.0.to_owned());
     Ok(series.filter_map(name).collect())
@@ -87,7 +91,12 @@ async fn appliers_divide_the_applications_and_hand_them_over_in_the_middle_of_an
     second.wait_ready().await?;
     let owners = divided(&stack, &names, &APPLIERS).await?;
     for applier in APPLIERS {
-        ensure!(owners.contains(&applier), "{applier} has none of {owners:?}");
+        let count = owners.iter().filter(|owner| **owner == applier).count();
+        ensure!(count > 0, "{applier} has none of {owners:?}");
+        let page = metrics(stack.process(applier)?).await?;
+        for series in ["ithaca_apply_members 2".to_owned(), format!("ithaca_apply_applications {count}")] {
+            ensure!(page.lines().any(|line| line == series), "{series} is not among {applier}'s metrics");
+        }
     }
     for name in &names {
         scene.let_play(name).await?;

@@ -40,6 +40,28 @@ async fn both_appliers_may_be_killed() -> anyhow::Result<()> {
     survives("both appliers", &["applier", SECOND], Damage::None).await
 }
 
+/// It counts as dead meanwhile, and comes back in the middle of what the other has begun in its place.
+#[tokio::test]
+async fn an_applier_may_stand_still() -> anyhow::Result<()> {
+    let mut world = World::turn("a frozen applier").await?;
+    let (stack, before) = (world.stack, world.live().await?);
+    let applier = stack.process("applier")?;
+    world.commit().await?;
+    let applied = world.moment().await;
+    applier.freeze()?;
+    eprintln!("a frozen applier: stands still with {applied}");
+    let head = world.commit().await?;
+    converges::converges(stack, &world.state.repository, &head).await?;
+    let head = world.commit().await?;
+    let applied = world.moment().await;
+    applier.thaw()?;
+    eprintln!("a frozen applier: goes on with {applied}");
+    let after = converges::converges(stack, &world.state.repository, &head).await?;
+    after.kept(&before)?;
+    world.hooks_ran_once()?;
+    world.lives().await
+}
+
 #[tokio::test]
 async fn the_notifier_may_be_killed() -> anyhow::Result<()> {
     survives("the notifier", &["notifier"], Damage::None).await

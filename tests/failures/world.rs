@@ -56,6 +56,7 @@ impl World {
         let state = STATE.get_or_try_init(|| begin(stack)).await?.lock().await;
         let chance = Chance::seeded(what)?;
         for process in stack.processes() {
+            process.thaw()?;
             process.launch()?;
             process.wait_ready().await?;
         }
