@@ -23,7 +23,7 @@ async fn more_copies_are_kept_of_what_was_there_once_more_are_asked_for() -> any
     let thrice = servers.connect(SERVERS).await?;
     let kept = async || {
         let copies = servers.copies().await?;
-        ensure!(copies.len() == 4 && copies.iter().all(|(_, copies)| *copies == SERVERS), "{copies:?}");
+        ensure!(copies.len() == 5 && copies.iter().all(|(_, copies)| *copies == SERVERS), "{copies:?}");
         Ok(())
     };
     wait_until("all streams have three copies", Duration::from_secs(30), kept).await?;
