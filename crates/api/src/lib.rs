@@ -58,3 +58,6 @@ pub const API_VERSION: &str = "argoproj.io/v1alpha1";
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+#[cfg(test)]
+mod properties;

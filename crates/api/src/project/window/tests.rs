@@ -1,7 +1,5 @@
 //! The rules of sync windows, one by one, and what holds for any of them.
 
-use std::time::Instant;
-
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use rstest::rstest;
@@ -167,19 +165,18 @@ fn a_running_sync_may_overrun_where_it_began_well(
 }
 
 proptest! {
-    /// Whatever is written: no panic, an answer at once.
     #[test]
-    fn any_texts_are_read_or_refused_in_time(
+    fn any_texts_are_read_or_refused(
         schedule in r"[0-9*,/?LW#A-Za-z -]{0,40}|([0-9*,/?L#-]{1,6} ){4}[0-9*,/?L#-]{1,6}",
         duration in r"[0-9]{1,12}[smh]|[0-9hms.]{0,12}",
         zone in "|UTC|Europe/Berlin|[A-Za-z/_.]{0,12}",
         now in -10_000_000_000_i64..100_000_000_000,
     ) {
         let spec = json!([window("allow", &schedule, &duration, json!({"timeZone": zone}))]);
-        let started = Instant::now();
         let gate = windows(spec).may_start(WEB, false, Timestamp::from_second(now).expect("in range"));
-        prop_assert!(started.elapsed().as_secs() < 2, "{schedule} {duration} {zone} took {:?}", started.elapsed());
-        drop(gate);
+        if let Gate::Closed { ask_again: Some(again), .. } = gate {
+            prop_assert!(again.as_second() > now);
+        }
     }
 
     /// A closed gate stays closed until the time that it names.

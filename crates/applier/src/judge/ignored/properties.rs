@@ -1,14 +1,10 @@
-//! What holds for any rule and any object: nothing panics, and nothing takes long.
-
-use std::time::{Duration, Instant};
+//! What holds for any rule and any object: nothing panics, and all ends, for jq runs on fuel. What takes long would hold up
+//! this very test.
 
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
 use super::{metered, *};
-
-/// Far more than fuel allows in a build without optimisation on a machine under load.
-const LONG: Duration = Duration::from_secs(10);
 
 fn object() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -100,15 +96,13 @@ fn expression() -> impl Strategy<Value = String> {
 fn try_it(rule: IgnoreDifference, wanted: &Value, live: &Value) {
     let key = ObjectKey::new("", "ConfigMap", "shop", "a");
     let rule = IgnoreDifference { kind: "*".to_owned(), group: "*".to_owned(), ..rule };
-    let started = Instant::now();
     let ignored = Ignored::compile(&[rule], &[], false).expect("a rule");
     let _ = ignored.without(&key, wanted, live, true);
     let _ = ignored.respected(&key, wanted, live);
-    assert!(started.elapsed() < LONG, "it took {:?}", started.elapsed());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
 
     #[test]
     fn any_expression_on_any_object(text in expression(), wanted in object(), live in object()) {
