@@ -156,10 +156,14 @@ fn operation(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::{bundle::Source, plan::permission::Forbidden};
+    use crate::{
+        bundle::Source,
+        desired::{self, Owner},
+        plan::permission::Forbidden,
+    };
 
     #[test]
     fn self_heal_backs_off_from_two_seconds_to_five_minutes() {
@@ -167,34 +171,106 @@ mod tests {
         assert_eq!(delays, [2, 6, 18, 54, 162, 300, 300]);
     }
 
+    /// An Application at revision a whose last operation was this, and what of it differs.
+    struct Case {
+        application: Application,
+        bundle: Bundle,
+        comparison: Comparison,
+    }
+
+    impl Case {
+        fn new(automated: &Value, phase: &str, revision: &str) -> Self {
+            let source = json!({"repoURL": "https://git.example.org/a", "path": "app"});
+            let sync = json!({"autoHealAttemptsCount": 0});
+            let application = json!({
+                "metadata": {"name": "web"},
+                "spec": {
+                    "project": "default", "source": source, "syncPolicy": {"automated": automated}, "destination": {},
+                },
+                "status": {"operationState": {
+                    "operation": {"sync": sync}, "phase": phase, "message": "told", "startedAt": "1970-01-01T00:00:00Z",
+                    "syncResult": {"revision": revision, "source": source},
+                }},
+            });
+            let application: Application = serde_json::from_value(application).expect("an Application");
+            let source = Source {
+                source: application.spec.sources()[0].clone(),
+                revision: "a".to_owned(),
+                source_type: None,
+                commit: Default::default(),
+            };
+            let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+            let manifests = ["one", "two"]
+                .map(|name| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}));
+            let assembly = desired::assemble(manifests.to_vec(), &owner, &|_| Some(true));
+            let bundle =
+                Bundle::new(ithaca_proto::v1::BundleRendered::default(), std::sync::Arc::new(assembly));
+            let bundle = Bundle { sources: vec![source], ..bundle };
+            Self {
+                application,
+                bundle,
+                comparison: Comparison { out_of_sync: vec![1], ..Comparison::default() },
+            }
+        }
+
+        fn decide(&self, now: i64) -> AutoSync {
+            let now = Timestamp::from_second(now).expect("a time");
+            auto_sync(&self.application, &self.bundle, &self.comparison, false, now)
+        }
+
+        fn set_heals(&mut self, heals: i64) {
+            let state = self.application.status.as_mut().and_then(|status| status.operation_state.as_mut());
+            let sync = state.and_then(|state| state.operation.sync.as_mut()).expect("an operation");
+            sync.auto_heal_attempts_count = heals;
+        }
+    }
+
+    fn resources(decision: &AutoSync) -> Vec<&str> {
+        let (AutoSync::Sync(operation) | AutoSync::Heal(operation)) = decision else { return vec!["none"] };
+        let resources = operation.sync.iter().flat_map(|sync| &sync.resources);
+        resources.map(|resource| resource.name.as_str()).collect()
+    }
+
+    #[test]
+    fn each_revision_is_tried_once() {
+        let failed = Case::new(&json!({"selfHeal": true}), "Failed", "a").decide(0);
+        assert_eq!(failed, AutoSync::Refused("Failed last sync attempt to [a]: told".to_owned()));
+        let decision = Case::new(&json!({}), "Failed", "before").decide(0);
+        assert!(matches!(decision, AutoSync::Sync(_)) && resources(&decision).is_empty(), "{decision:?}");
+        assert_eq!(Case::new(&json!({}), "Succeeded", "a").decide(0), AutoSync::No);
+        assert_eq!(Case::new(&json!({"enabled": false}), "Failed", "before").decide(0), AutoSync::No);
+    }
+
+    #[test]
+    fn what_drifted_is_healed_alone_at_once_and_later_more_slowly() {
+        let mut case = Case::new(&json!({"selfHeal": true}), "Succeeded", "a");
+        let decision = case.decide(0);
+        assert!(matches!(&decision, AutoSync::Heal(operation)
+            if operation.sync.as_ref().is_some_and(|sync| sync.auto_heal_attempts_count == 1)));
+        assert_eq!(resources(&decision), ["two"]);
+        case.set_heals(2);
+        assert_eq!(case.decide(5), AutoSync::HealAt(Timestamp::from_second(6).expect("a time")));
+        assert!(matches!(case.decide(6), AutoSync::Heal(_)));
+    }
+
+    #[test]
+    fn nothing_but_pruning_is_no_reason_where_nothing_is_pruned() {
+        let extra = crate::object::ObjectKey::new("", "ConfigMap", "web", "extra");
+        for (prune, expected) in [(false, false), (true, true)] {
+            let mut case = Case::new(&json!({"prune": prune}), "Succeeded", "before");
+            case.comparison = Comparison { prunable: vec![extra.clone()], ..Comparison::default() };
+            assert_eq!(matches!(case.decide(0), AutoSync::Sync(_)), expected);
+        }
+    }
+
     /// Was an operation on all objects, which failed for good and let nothing be healed after it.
     #[test]
     fn what_cannot_be_put_right_begins_no_operation() {
-        let source = json!({"repoURL": "https://git.example.org/a", "path": "app"});
-        let application = json!({
-            "metadata": {"name": "web"},
-            "spec": {"project": "default", "source": source, "syncPolicy": {"automated": {"selfHeal": true}}, "destination": {}},
-            "status": {"operationState": {
-                "operation": {}, "phase": "Succeeded", "startedAt": "2026-01-01T00:00:00Z",
-                "syncResult": {"revision": "a", "source": source},
-            }},
-        });
-        let application: Application = serde_json::from_value(application).expect("an Application");
-        let source = Source {
-            source: application.spec.sources()[0].clone(),
-            revision: "a".to_owned(),
-            source_type: None,
-            commit: Default::default(),
-        };
-        let empty = Bundle::new(ithaca_proto::v1::BundleRendered::default(), std::sync::Arc::default());
-        let bundle = Bundle { sources: vec![source], ..empty };
-        let mut comparison = Comparison { unserved: true, ..Comparison::default() };
-        let decide = |comparison: &Comparison| {
-            auto_sync(&application, &bundle, comparison, false, Timestamp::UNIX_EPOCH)
-        };
-        assert_eq!(decide(&comparison), AutoSync::No);
-        comparison.forbidden = vec![Forbidden { key: None, reason: "no such source".to_owned() }];
+        let mut case = Case::new(&json!({"selfHeal": true}), "Succeeded", "a");
+        case.comparison = Comparison { unserved: true, ..Comparison::default() };
+        assert_eq!(case.decide(0), AutoSync::No);
+        case.comparison.forbidden = vec![Forbidden { key: None, reason: "no such source".to_owned() }];
         let reason = "one or more synchronization tasks are not valid: no such source".to_owned();
-        assert_eq!(decide(&comparison), AutoSync::Refused(reason));
+        assert_eq!(case.decide(0), AutoSync::Refused(reason));
     }
 }

@@ -317,4 +317,6 @@ fn resource_result(task: &Task) -> Option<ResourceResult> {
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod tests;
