@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ithaca_api::Application;
+use ithaca_api::{Application, tracking::Tracking};
 use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
@@ -228,7 +228,8 @@ proptest! {
         }
         let (group, kind) = kind;
         health::assess(group, kind, &live);
-        let record = Record::of(&ObjectKey::new(group, kind, "web", "a"), &live, None, None);
+        let key = ObjectKey::new(group, kind, "web", "a");
+        let record = Record::of(&key, &live, None, None, &Tracking::default());
         prop_assert_eq!(record.fingerprint, judge::fingerprint(&live));
     }
 

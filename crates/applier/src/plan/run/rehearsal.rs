@@ -4,8 +4,10 @@
 //! server is asked about. What it does not do: ask.
 //!
 //! One invalid object among ten would otherwise leave nine changed. An object is left out where the answer could come out
-//! differently in its turn, for something that is done before it, and where it is known already.
+//! differently in its turn, for something that is done before it, where it is known already, or surely right.
 //! Source: compat 2.1, rule 5.
+
+mod plain;
 
 use ithaca_api::SyncOptions;
 
@@ -74,6 +76,7 @@ fn places(tasks: &[Task], options: &SyncOptions, records: &Records) -> Vec<usize
     let first = first_step(tasks, records);
     let untried = |task: &Task, desired: &Desired| {
         is_known(desired, records)
+            || plain::is_plain(desired)
             || !options.overlaid_with(&desired.options).validates()
             || (is_custom(&desired.key.group)
                 && (Some(step(task)) != first || is_redefined(desired, &writes)))
@@ -144,8 +147,8 @@ mod tests {
         json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "annotations": annotations}})
     }
 
-    fn config_map(name: &str) -> Value {
-        object("v1", "ConfigMap", name, &json!({}))
+    fn service(name: &str) -> Value {
+        object("v1", "Service", name, &json!({}))
     }
 
     /// The names of what is tried first in an operation on these manifests.
@@ -165,31 +168,30 @@ mod tests {
 
     #[test]
     fn several_writes_are_tried_and_a_single_one_is_not() {
-        assert_eq!(tried_anew(vec![config_map("a"), config_map("b")]), ["a", "b"]);
-        assert!(tried_anew(vec![config_map("a")]).is_empty());
+        assert_eq!(tried_anew(vec![service("a"), service("b")]), ["a", "b"]);
+        assert!(tried_anew(vec![service("a")]).is_empty());
         assert!(
-            tried(&World::default(), vec![config_map("a"), config_map("b")], json!({"dryRun": true}))
-                .is_empty()
+            tried(&World::default(), vec![service("a"), service("b")], json!({"dryRun": true})).is_empty()
         );
     }
 
     #[test]
     fn hooks_are_tried_but_those_for_failures() {
         let hook = |name: &str, phase: &str| job(name, &json!({"argocd.argoproj.io/hook": phase}));
-        let manifests = vec![config_map("a"), hook("before", "PreSync"), hook("alarm", "SyncFail")];
+        let manifests = vec![service("a"), hook("before", "PreSync"), hook("alarm", "SyncFail")];
         assert_eq!(tried_anew(manifests), ["before", "a"]);
     }
 
     #[test]
     fn an_object_that_says_so_is_not_tried() {
         let lax =
-            object("v1", "ConfigMap", "lax", &json!({"argocd.argoproj.io/sync-options": "Validate=false"}));
-        assert_eq!(tried_anew(vec![config_map("a"), lax]), ["a"]);
+            object("v1", "Service", "lax", &json!({"argocd.argoproj.io/sync-options": "Validate=false"}));
+        assert_eq!(tried_anew(vec![service("a"), lax]), ["a"]);
     }
 
     #[test]
     fn what_the_comparison_has_had_a_word_on_is_not_tried_again() {
-        let (first, second) = (config_map("a"), config_map("b"));
+        let (first, second) = (service("a"), service("b"));
         let mut world = World::default();
         for desired in &bundle(vec![first.clone()]).assembly.objects {
             let live: Value = serde_json::from_str(desired.json.get()).expect("an object");
@@ -213,7 +215,7 @@ mod tests {
         let boat = |name: &str, wave: &str| {
             object("example.com/v1", "Boat", name, &json!({"argocd.argoproj.io/sync-wave": wave}))
         };
-        assert_eq!(tried_anew(vec![config_map("a"), boat("argo", "0"), boat("later", "1")]), ["a", "argo"]);
+        assert_eq!(tried_anew(vec![service("a"), boat("argo", "0"), boat("later", "1")]), ["a", "argo"]);
     }
 
     #[test]
@@ -228,19 +230,19 @@ mod tests {
             "injector",
             &json!({"argocd.argoproj.io/sync-wave": "-1"}),
         );
-        let before = object("v1", "ConfigMap", "before", &json!({"argocd.argoproj.io/sync-wave": "-2"}));
-        assert_eq!(tried_anew(vec![config_map("a"), webhook, before]), ["before"]);
+        let before = object("v1", "Service", "before", &json!({"argocd.argoproj.io/sync-wave": "-2"}));
+        assert_eq!(tried_anew(vec![service("a"), webhook, before]), ["before"]);
     }
 
     #[test]
     fn a_fault_ends_the_operation_before_it_begins() {
         let world = World::default();
         let alarm = job("alarm", &json!({"argocd.argoproj.io/hook": "SyncFail"}));
-        let mut run = world.plan(&bundle(vec![config_map("a"), config_map("b"), alarm]), json!({}));
+        let mut run = world.plan(&bundle(vec![service("a"), service("b"), alarm]), json!({}));
         run.rehearsed(vec![(1, "wrong".to_owned())]);
         let next = format!("{:?}", run.next(&world.records, None));
         let told =
-            "one or more objects failed to apply (dry run), so none was applied: /ConfigMap/web/b: wrong";
+            "one or more objects failed to apply (dry run), so none was applied: /Service/web/b: wrong";
         assert_eq!(next, format!("Finish(Failed, {told:?})"));
         let results: Vec<_> = run.result().resources.iter().map(|result| result.name.clone()).collect();
         assert_eq!(results, ["b"]);
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn without_a_fault_it_goes_on() {
         let mut world = World::default();
-        let mut run = world.plan(&bundle(vec![config_map("a"), config_map("b")]), json!({}));
+        let mut run = world.plan(&bundle(vec![service("a"), service("b")]), json!({}));
         world.go(&mut run);
         assert_eq!(world.log, ["apply a", "apply b"]);
     }
