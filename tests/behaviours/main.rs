@@ -38,6 +38,7 @@ mod prune;
 mod refresh;
 mod rehearsal;
 mod relocate;
+mod remote_clusters;
 mod respect_ignored;
 mod restart;
 mod retry;

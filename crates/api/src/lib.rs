@@ -8,6 +8,7 @@
 mod access;
 pub mod annotation;
 pub mod application;
+pub mod cluster;
 pub mod crd;
 pub mod customizations;
 pub mod destination;
@@ -31,6 +32,7 @@ mod schema;
 
 pub use access::unreadable;
 pub use application::{Application, ApplicationSpec};
+pub use cluster::ClusterSpec;
 pub use crd::crds;
 pub use customizations::Customizations;
 pub use destination::Destination;

@@ -14,6 +14,18 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    /// The API server took its time, and more.
+    #[error("failed to reach the API server for {what}: it does not answer")]
+    Unanswered {
+        /// The object or list.
+        what: String,
+    },
+    /// The connection to the cluster came to its end.
+    #[error("failed to reach the API server for {what}: the connection to its cluster is over")]
+    Lost {
+        /// The object or list.
+        what: String,
+    },
     /// The API server refused an object.
     #[error("{message}")]
     Rejected {
@@ -83,6 +95,8 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::Unanswered { .. }
+            | Self::Lost { .. }
             | Self::UnsettledSchema { .. }
             | Self::Bus(_)
             | Self::HandedOver

@@ -3,8 +3,8 @@
 
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt};
-use ithaca_api::Application;
+use futures::{Stream, StreamExt, stream};
+use ithaca_api::{Application, ClusterSpec};
 use ithaca_chassis::ReadyFlag;
 use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -238,48 +238,66 @@ pub async fn rediscover(site: &Site) {
 pub fn watch_kind(site: &Site, kind: &Kind) {
     let group_kind = kind.group_kind();
     let served = site.cluster.served(kind).or_else(|| site.cluster.served_any(&group_kind));
-    site.records(|records| {
+    site.holdings(|there| {
+        let records = &mut there.records;
         if records.is_watched(&group_kind) {
             return;
         }
-        match served.filter(|served| served.watchable) {
-            Some(served) => {
+        let served = served.filter(|served| served.watchable);
+        match served.map(|served| (places(&there.spec, &served), served)) {
+            Some((places, served)) if !places.is_empty() => {
                 records.set_watched(group_kind.clone(), false);
-                let task = tokio::spawn(objects(site.clone(), group_kind.clone(), served));
+                let task = tokio::spawn(objects(site.clone(), group_kind.clone(), served, places));
                 records.set_follower(group_kind, task.abort_handle());
             }
-            None => records.set_unserved(group_kind),
+            _ => records.set_unserved(group_kind),
         }
     });
 }
 
+/// Where objects of a kind are looked for: everywhere, or in the namespaces that the cluster's Secret names.
+fn places(spec: &ClusterSpec, served: &Served) -> Vec<Option<String>> {
+    match (spec.namespaces.is_empty(), served.namespaced) {
+        (true, _) => vec![None],
+        (false, true) => spec.namespaces.iter().cloned().map(Some).collect(),
+        (false, false) => spec.cluster_resources.then_some(None).into_iter().collect(),
+    }
+}
+
 /// Follows the objects of one kind until the cluster no longer serves it.
-async fn objects(site: Site, kind: GroupKind, served: Served) {
-    let watch = || Box::pin(cluster::watch(site.cluster.client(), &served, None));
+async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<String>>) {
+    let watch_one = |(part, namespace): (usize, &Option<String>)| {
+        let events = cluster::watch(site.cluster.client(), &served, namespace.as_deref());
+        events.map(move |event| (part, event)).boxed()
+    };
+    let watch = || stream::select_all(parts.iter().enumerate().map(watch_one));
     let place = (site.cluster.id(), kind.clone());
     let mut gains = site.gains.subscribe();
     site.state().ownership.follow(&place);
     let mut number = *gains.borrow_and_update();
     let (mut events, mut changes) = (watch(), site.settings.changes(&kind));
-    let mut seen = HashSet::new();
+    let mut seen = vec![HashSet::new(); parts.len()];
+    let mut unlisted: HashSet<_> = (0..parts.len()).collect();
     loop {
         let event = tokio::select! {
             event = events.next() => event,
             // Judged by other rules: all are looked at once more.
             () = changes.next() => {
                 (number, events) = (*gains.borrow_and_update(), watch());
+                unlisted = (0..parts.len()).collect();
                 continue;
             }
             // What another applier did to objects of Applications that are ours now may not have been told yet.
             _ = gains.changed() => {
                 (number, events) = (*gains.borrow_and_update(), watch());
+                unlisted = (0..parts.len()).collect();
                 continue;
             }
         };
-        let Some(event) = event else { return };
+        let Some((part, event)) = event else { return };
         match event {
-            Ok(Event::Init) => seen.clear(),
-            Ok(Event::InitApply(passing)) => seen.extend(judge(&site, &kind, &passing.value).await),
+            Ok(Event::Init) => seen[part].clear(),
+            Ok(Event::InitApply(passing)) => seen[part].extend(judge(&site, &kind, &passing.value).await),
             Ok(Event::Apply(passing)) => drop(judge(&site, &kind, &passing.value).await),
             Ok(Event::Delete(passing)) => {
                 if let Some(key) = ObjectKey::of(&kind, &passing.value) {
@@ -287,12 +305,17 @@ async fn objects(site: Site, kind: GroupKind, served: Served) {
                 }
             }
             Ok(Event::InitDone) => {
-                let known = site.records(|records| records.of_kind(&kind)).unwrap_or_default();
+                let mut known = site.records(|records| records.of_kind(&kind)).unwrap_or_default();
+                known
+                    .retain(|key| parts[part].as_ref().is_none_or(|namespace| **namespace == *key.namespace));
+                let seen = std::mem::take(&mut seen[part]);
                 known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&site, key, None));
-                seen = HashSet::new();
-                site.records(|records| records.set_watched(kind.clone(), true));
-                site.state().ownership.list(&place, number);
-                site.dirty_all();
+                unlisted.remove(&part);
+                if unlisted.is_empty() {
+                    site.records(|records| records.set_watched(kind.clone(), true));
+                    site.state().ownership.list(&place, number);
+                    site.dirty_all();
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, ?kind, "a watch was interrupted");

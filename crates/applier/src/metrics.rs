@@ -9,7 +9,7 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram},
 };
 
-use crate::{plan::Run, service::Shared, state::Uid};
+use crate::{clusters::Reach, plan::Run, service::Shared, state::Uid};
 
 /// The instruments.
 pub struct Metrics {
@@ -80,12 +80,12 @@ impl Metrics {
 
     /// A reconciliation ended.
     pub fn reconciled(&self, timer: Timer, shared: &Shared, uid: &Uid) {
-        let namespace =
-            shared.state().apps.get(uid).and_then(|app| app.application.metadata.namespace.clone());
-        let server = ithaca_api::destination::IN_CLUSTER_SERVER;
+        let state = shared.state();
+        let Some(app) = state.apps.get(uid) else { return };
+        let namespace = app.application.metadata.namespace.clone().unwrap_or_default();
         timer.stop(&[
-            KeyValue::new("namespace", namespace.unwrap_or_default()),
-            KeyValue::new("dest_server", server),
+            KeyValue::new("namespace", namespace),
+            KeyValue::new("dest_server", server(&app.application).to_owned()),
         ]);
     }
 
@@ -154,6 +154,7 @@ pub fn observe(shared: &Arc<Shared>) {
         })
         .build();
     let shared: Weak<Shared> = Arc::downgrade(shared);
+    observe_clusters(shared.clone());
     meter
         .u64_observable_gauge("argocd_app_info")
         .with_description("an Application and its state")
@@ -162,6 +163,24 @@ pub fn observe(shared: &Arc<Shared>) {
             let state = shared.state();
             for (_, app) in state.apps.iter().filter(|(uid, _)| state.ownership.is_mine(uid)) {
                 observer.observe(1, &info(&app.application));
+            }
+        })
+        .build();
+}
+
+/// Serves `argocd_cluster_connection_status`: one series for each cluster, worth 1 while it answers.
+fn observe_clusters(shared: Weak<Shared>) {
+    opentelemetry::global::meter("ithaca")
+        .u64_observable_gauge("argocd_cluster_connection_status")
+        .with_description("whether a cluster answers")
+        .with_callback(move |observer| {
+            let Some(shared) = shared.upgrade() else { return };
+            for known in shared.state().clusters.known() {
+                let labels = [
+                    KeyValue::new("server", known.spec.server.clone()),
+                    KeyValue::new("name", known.spec.name.clone()),
+                ];
+                observer.observe(u64::from(matches!(known.reach, Reach::Connected(_))), &labels);
             }
         })
         .build();

@@ -71,6 +71,11 @@ impl Ownership {
         self.kinds.insert(place.clone(), None);
     }
 
+    /// Forgets what was followed over connections that are over.
+    pub fn retain(&mut self, is_there: impl Fn(ClusterId) -> bool) {
+        self.kinds.retain(|(id, _), _| is_there(*id));
+    }
+
     /// They are not any more.
     pub fn unfollow(&mut self, place: &Place) {
         self.kinds.remove(place);

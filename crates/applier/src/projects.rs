@@ -13,7 +13,6 @@ use std::{
 use ithaca_api::{
     AppProject, Application, Destination,
     annotation::{DEFAULT_PROJECT, RESOURCES_FINALIZER},
-    destination::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER},
     project::{AppProjectSpec, ClusterRef, ClusterResource, Orphans, Permissions, Target, Windows},
 };
 use kube::core::ObjectMeta;
@@ -50,9 +49,9 @@ impl Project {
     }
 
     /// Whether an application of the project may manage an object.
-    pub fn permits(&self, destination: &Destination, key: &ObjectKey) -> bool {
+    pub fn permits(&self, cluster: ClusterRef<'_>, key: &ObjectKey) -> bool {
         let kind = (&*key.group, &*key.kind);
-        self.permissions.permits_object(cluster_of(destination), kind, &key.namespace, &key.name)
+        self.permissions.permits_object(cluster, kind, &key.namespace, &key.name)
     }
 
     /// Whether an application of the project may make the namespace that it goes to, or why not.
@@ -68,21 +67,12 @@ impl Project {
     }
 
     /// Whom windows look at.
-    pub fn target<'a>(application: &'a Application) -> Target<'a> {
-        let destination = &application.spec.destination;
+    pub fn target<'a>(application: &'a Application, cluster: ClusterRef<'a>) -> Target<'a> {
         Target {
             application: application.metadata.name.as_deref().unwrap_or_default(),
-            namespace: &destination.namespace,
-            cluster: cluster_of(destination),
+            namespace: &application.spec.destination.namespace,
+            cluster,
         }
-    }
-}
-
-/// The cluster that a destination names. The one that Ithaca runs in has both of its names, and belongs to no project.
-pub fn cluster_of(destination: &Destination) -> ClusterRef<'_> {
-    match destination.is_in_cluster() {
-        true => ClusterRef { server: IN_CLUSTER_SERVER, name: IN_CLUSTER_NAME, project: "" },
-        false => ClusterRef { server: &destination.server, name: &destination.name, project: "" },
     }
 }
 
@@ -133,14 +123,14 @@ impl Projects {
     }
 
     /// The user as whom a sync of an application acts; None for the applier itself.
-    pub fn user(&self, application: &Application) -> Result<Option<String>, String> {
+    pub fn user(&self, application: &Application, cluster: ClusterRef<'_>) -> Result<Option<String>, String> {
         if self.impersonates != Some(true) {
             return Ok(None);
         }
         let Some(project) = self.of(application) else { return Ok(None) };
         let destination = &application.spec.destination;
         let own = application.metadata.namespace.as_deref().unwrap_or_default();
-        let user = project.permissions.user(cluster_of(destination), &destination.namespace, own);
+        let user = project.permissions.user(cluster, &destination.namespace, own);
         let told = |reason| {
             format!(
                 "failed to find a matching service account to impersonate: {reason}: see spec.destinationServiceAccounts of \
@@ -211,13 +201,15 @@ fn default_project() -> AppProject {
 
 #[cfg(test)]
 mod tests {
+    use ithaca_api::ClusterSpec;
+
     use super::*;
 
     #[test]
     fn the_default_project_allows_everything() {
         let project = Project::of(default_project());
-        let destination = Destination { name: IN_CLUSTER_NAME.to_owned(), ..Destination::default() };
-        let here = cluster_of(&destination);
+        let here = ClusterSpec::in_cluster();
+        let here = here.reference();
         assert!(project.permissions.permits_source("https://git.example.org/team/a"));
         assert!(project.permissions.permits_destination(here, "kube-system"));
         assert!(project.permissions.permits_kind("", "Namespace", false, "web"));

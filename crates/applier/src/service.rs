@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answer,
     cluster::Cluster,
-    clusters::Holdings,
+    clusters::{self, Holdings},
     error::Error,
     follow,
     live::Records,
@@ -75,6 +75,8 @@ pub struct Args {
 pub struct Shared {
     /// The cluster that Ithaca runs in: Applications, projects and settings are there.
     pub home: Arc<Cluster>,
+    /// Requests to clusters are counted with it.
+    pub requests: CountRequests,
     /// Facts go out through it.
     pub publisher: Publisher,
     /// Facts about deleted applications are forgotten through it.
@@ -189,6 +191,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let live = TcpListener::bind(args.live_listen).await;
     let live = live
         .with_context(|| format!("failed to listen on {}; choose another --live-listen", args.live_listen))?;
+    let ready_clusters = process.health.part("the Secrets of clusters");
     let ready_projects = process.health.part("the list of AppProjects");
     let bus = Bus::connect(&args.bus, "ithaca-applier").await?;
     ready_bus.set(true);
@@ -202,7 +205,8 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let host = args.live_host.clone().unwrap_or_else(host);
     let membership = Membership::new("applier", &name, &answer::address(&host, live.local_addr()?.port()));
     let shared = Arc::new(Shared {
-        home: Arc::new(Cluster::new(client)),
+        home: Arc::new(Cluster::new(client, true)),
+        requests,
         membership: membership.clone(),
         gains: watch::Sender::new(0),
         interest: watch::Sender::default(),
@@ -217,9 +221,8 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         state: Mutex::default(),
     });
     metrics::observe(&shared);
-    shared.state().clusters.set_home(shared.home.clone());
-    let home = Site::new(&shared, shared.home.clone());
-    follow::discover_patiently(&home.cluster).await;
+    follow::discover_patiently(&shared.home).await;
+    clusters::start_home(&shared);
     settings::read_patiently(&shared).await;
     ready_kinds.set(true);
     let mut part = tokio::spawn({
@@ -233,7 +236,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, follow::bundles(shared.clone()));
     spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
-    spawn(&mut tasks, follow::definitions(home));
+    spawn(&mut tasks, clusters::follow(shared.clone(), ready_clusters));
     spawn(&mut tasks, settings::follow(shared.clone()));
     spawn(&mut tasks, answer::serve(shared.clone(), live));
     spawn(&mut tasks, projects::follow(shared.clone(), ready_projects));

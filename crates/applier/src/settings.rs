@@ -33,6 +33,9 @@ use crate::{
 /// Whether syncs act as accounts of their project.
 const IMPERSONATION: &str = "application.sync.impersonation.enabled";
 
+/// Whether Applications may go to the cluster that Ithaca runs in.
+const IN_CLUSTER: &str = "cluster.inClusterEnabled";
+
 /// What is set at one time.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -190,6 +193,7 @@ pub async fn follow(shared: Arc<Shared>) {
 fn take(shared: &Shared, config_map: Option<ConfigMap>) {
     let data = config_map.as_ref().and_then(|config_map| config_map.data.as_ref());
     let impersonates = data.and_then(|data| data.get(IMPERSONATION)).is_some_and(|value| value == "true");
+    let in_cluster = data.and_then(|data| data.get(IN_CLUSTER)).is_none_or(|value| value != "false");
     shared.settings.set(config_map);
     let settings = shared.settings.current();
     let everywhere = Everywhere {
@@ -198,7 +202,9 @@ fn take(shared: &Shared, config_map: Option<ConfigMap>) {
         rules: settings.rules.clone(),
     };
     let mut state = shared.state();
-    let changed = state.projects.set_impersonates(impersonates) | state.set_everywhere(everywhere);
+    let changed = state.projects.set_impersonates(impersonates)
+        | state.clusters.enable_in_cluster(in_cluster)
+        | state.set_everywhere(everywhere);
     drop(state);
     if changed {
         shared.dirty_all();

@@ -205,13 +205,15 @@ impl State {
         guard: Guard,
         now: jiff::Timestamp,
     ) -> Option<View<'a>> {
-        let app = self.apps.get(uid).filter(|_| self.projects.is_listed())?;
-        let there = self.clusters.of(&app.application);
+        let listed = self.projects.is_listed() && self.clusters.is_listed();
+        let app = self.apps.get(uid).filter(|_| listed)?;
+        let (destination, there) = (&app.application.spec.destination, self.clusters.of(&app.application));
         if !self.ownership.is_ready(uid, app.listed, there.map(|there| there.cluster.id())) {
             return None;
         }
         let project = self.projects.of(&app.application).map(|project| &**project);
         Some(View {
+            cluster: self.clusters.find(destination),
             project,
             held: None,
             orphaned: there.map(|there| there.orphans.of(&app.application, project)).unwrap_or_default(),

@@ -35,10 +35,9 @@ impl Cluster {
     /// Asks the cluster what it serves. Returns whether that is different from before.
     pub async fn discover(&self) -> Result<bool, Error> {
         self.ensure_ready().await?;
-        let discovery = Discovery::new(self.client.clone())
-            .run_aggregated()
-            .await
-            .map_err(|error| Error::of("the list of its kinds", error))?;
+        let what = "the list of its kinds";
+        let discovery = Discovery::new(self.client.clone()).run_aggregated();
+        let discovery = self.answered(&what, discovery).await?.map_err(|error| Error::of(what, error))?;
         let mut kinds = Kinds::new();
         for group in discovery.groups() {
             for version in group.versions() {

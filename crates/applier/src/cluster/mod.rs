@@ -5,13 +5,16 @@
 
 mod account;
 mod applications;
+mod connect;
 mod kinds;
+mod reach;
 mod ready;
 mod watch;
 mod write;
 
 pub use account::acting_as;
 pub use applications::{Told, watch_applications};
+pub use connect::{Token, connect};
 pub use kinds::Served;
 pub use watch::{Event, patience, watch};
 pub use write::Mode;
@@ -27,13 +30,15 @@ use std::{
 };
 
 use kube::Client;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use kinds::Kinds;
 
 use crate::{health, object::ObjectKey};
 
 /// A connection to a cluster. One that is made anew has another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClusterId(u64);
 
 #[cfg(test)]
@@ -53,6 +58,12 @@ pub struct Cluster {
     namespaces: Mutex<HashSet<String>>,
     /// When a definition of kinds last changed.
     definitions: Mutex<Option<Instant>>,
+    /// Whether namespaces are made there.
+    manages_namespaces: bool,
+    /// Word that it may be down.
+    doubt: Notify,
+    /// The connection is no longer the one to it.
+    over: CancellationToken,
 }
 
 /// How long the API server may take to follow a definition that has changed.
@@ -60,7 +71,7 @@ const SCHEMA_LAG: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// A cluster behind a client. Knows no kinds until `discover`.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, manages_namespaces: bool) -> Self {
         static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
         Self {
             id: ClusterId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
@@ -68,6 +79,9 @@ impl Cluster {
             kinds: RwLock::default(),
             namespaces: Mutex::default(),
             definitions: Mutex::default(),
+            manages_namespaces,
+            doubt: Notify::new(),
+            over: CancellationToken::new(),
         }
     }
 

@@ -9,9 +9,14 @@ use crate::error::Error;
 impl Cluster {
     /// Fails while the API server starts.
     pub(super) async fn ensure_ready(&self) -> Result<(), Error> {
-        let not_ready = |source| Error::Unreachable { what: "its readiness".to_owned(), source };
-        let request = http::Request::get("/readyz").body(Vec::new());
-        let request = request.map_err(|error| not_ready(kube::Error::HttpError(error)))?;
-        self.client.request_text(request).await.map(drop).map_err(not_ready)
+        let what = "its readiness";
+        let answer = self.answered(&what, self.ask_readiness()).await?;
+        answer.map_err(|source| Error::Unreachable { what: what.to_owned(), source })
+    }
+
+    /// What it says of itself.
+    pub(super) async fn ask_readiness(&self) -> kube::Result<()> {
+        let request = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
+        self.client.request_text(request).await.map(drop)
     }
 }

@@ -80,7 +80,7 @@ impl Cluster {
         let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let request = self.request(desired)?.create(&params, desired.json.get().as_bytes().to_vec());
         let request = request.map_err(|error| Error::Rejected { message: error.to_string(), code: 400 })?;
-        let answer = self.client.send(request.map(Body::from)).await;
+        let answer = self.answered(&desired.key, self.client.send(request.map(Body::from))).await?;
         let answer = answer.map_err(|error| Error::of(&desired.key, error))?;
         let warnings = answer.headers().get_all(http::header::WARNING).iter();
         Ok(judge::unknown_fields(warnings.filter_map(|warning| warning.to_str().ok())))
@@ -187,7 +187,7 @@ impl Cluster {
 
     /// Makes a namespace where there is none.
     pub async fn ensure_namespace(&self, name: &str) -> Result<(), Error> {
-        if self.knows_namespace(name) {
+        if self.knows_namespace(name) || !self.manages_namespaces {
             return Ok(());
         }
         let key = ObjectKey::new("", "Namespace", "", name);
@@ -272,7 +272,8 @@ impl Cluster {
 
     async fn send_once(&self, key: &ObjectKey, mut request: http::Request<Vec<u8>>) -> Result<Value, Error> {
         account::name_user(&mut request)?;
-        self.client.request::<Value>(request).await.map_err(|error| Error::of(key, error))
+        let answer = self.answered(key, self.client.request::<Value>(request)).await?;
+        answer.map_err(|error| Error::of(key, error))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ithaca_api::{
     Application, ConditionType, Operation, OperationPhase, SyncOptions, annotation, operation_request_key,
+    project::ClusterRef,
     status::{OperationState, one_or_several},
     sync_options::Propagation,
 };
@@ -17,6 +18,7 @@ use super::{
     comparison::{Comparison, compare},
     deletion,
     dependencies::{self, Others},
+    destination,
     guard::Guard,
     permission::{self, Hold},
     run::{Effect, Next, Outcome, Run, Strayed},
@@ -24,6 +26,7 @@ use super::{
 };
 use crate::{
     bundle::Bundle,
+    clusters::{Known, NoCluster},
     desired::{Desired, Owner},
     live::{Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
@@ -42,6 +45,8 @@ pub struct View<'a> {
     pub tracked: Option<&'a Arc<Bundle>>,
     /// What an operation asked for.
     pub requested: Option<&'a Arc<Bundle>>,
+    /// Where it goes.
+    pub cluster: Result<&'a Known, NoCluster<'a>>,
     /// What it may do; None where there is no such project.
     pub project: Option<&'a Project>,
     /// How many objects nobody manages where it goes, if its project wants to hear of them.
@@ -65,6 +70,11 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// Where it goes, as projects name it.
+    pub fn reference(&self) -> ClusterRef<'_> {
+        self.cluster.map(|known| known.spec.reference()).unwrap_or_default()
+    }
+
     /// The application's sync options.
     pub fn options(&self) -> SyncOptions {
         SyncOptions::from_list(self.application.spec.sync_options())
@@ -134,15 +144,15 @@ pub fn decide(view: View<'_>) -> Action {
     {
         return Action::Idle(None);
     }
+    if let Some(action) = destination::first(view) {
+        return action;
+    }
     let fault = view.owner.rules.fault.as_deref();
     if application.metadata.deletion_timestamp.is_some() {
         return fault.map_or_else(|| deletion::decide(view), |fault| deletion::undeleted(view, fault));
     }
     if let Some(fault) = fault {
         return write_or(view, status::stuck(view, ConditionType::ComparisonError, fault), None);
-    }
-    if let Some(reason) = invalid_destination(application) {
-        return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
     }
     if let Some(reason) = permission::refusal(view) {
         return write_or(view, status::stuck(view, ConditionType::InvalidSpecError, &reason), None);
@@ -153,6 +163,9 @@ pub fn decide(view: View<'_>) -> Action {
     }
     if !bundle.has_content() {
         return write_or(view, status::failed(view, bundle), None);
+    }
+    if let Some(action) = destination::refusal(view, bundle) {
+        return action;
     }
     if let Some(action) = watch_first(view, bundle) {
         return action;
@@ -453,17 +466,6 @@ pub(super) fn watch_kinds(kinds: impl Iterator<Item = Kind>, view: View<'_>) -> 
 /// The bundle was rendered from sources that the spec no longer has: the next one is on its way.
 fn is_of_another_spec(bundle: &Bundle, application: &Application) -> bool {
     !bundle.sources.iter().map(|source| &source.source).eq(application.spec.sources())
-}
-
-fn invalid_destination(application: &Application) -> Option<String> {
-    let destination = &application.spec.destination;
-    if let Err(error) = destination.validate() {
-        return Some(format!("failed to read spec.destination: {error}"));
-    }
-    let named = if destination.name.is_empty() { &destination.server } else { &destination.name };
-    (!destination.is_in_cluster()).then(|| {
-        format!("there are no clusters with this name or server: {named}; known is https://kubernetes.default.svc (in-cluster)")
-    })
 }
 
 /// The objects that are not as wanted, and how they differ.

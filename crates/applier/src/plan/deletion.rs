@@ -56,6 +56,17 @@ pub(super) fn guard(view: View<'_>, bundle: &Bundle) -> Option<Action> {
     })
 }
 
+/// Lets an Application go whose objects nobody can reach.
+pub(super) fn abandon(view: View<'_>) -> Action {
+    let stages = [PRE_DELETE, POST_DELETE].iter().flat_map(|stage| [stage.runs, stage.cleans]);
+    let ours: Vec<_> = ALL_RESOURCES_FINALIZERS.into_iter().chain(stages).collect();
+    let left = without(view.application, &ours);
+    match left.len() == finalizers(view.application).len() {
+        true => Action::Idle(None),
+        false => Action::Release(left),
+    }
+}
+
 /// Decides for an Application that is being deleted: hooks before, its objects, hooks after.
 pub(super) fn decide(view: View<'_>) -> Action {
     if let Some(reason) =

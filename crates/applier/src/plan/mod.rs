@@ -8,6 +8,7 @@ mod comparison;
 mod decide;
 mod deletion;
 mod dependencies;
+mod destination;
 mod facts;
 mod guard;
 mod patch;

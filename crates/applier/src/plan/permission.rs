@@ -10,11 +10,7 @@ use ithaca_api::{SyncStatusCode, project::Gate, without_credentials};
 use jiff::Timestamp;
 
 use super::{Run, comparison::Comparison, decide::View};
-use crate::{
-    bundle::Bundle,
-    object::ObjectKey,
-    projects::{Project, cluster_of},
-};
+use crate::{bundle::Bundle, object::ObjectKey, projects::Project};
 
 /// Something that the project does not permit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +54,7 @@ pub(super) fn refusal(view: View<'_>) -> Option<String> {
         ));
     }
     reasons.extend(spec.sources().iter().filter_map(|source| forbidden_source(project, &source.repo_url)));
-    let (destination, cluster) = (&spec.destination, cluster_of(&spec.destination));
+    let (destination, cluster) = (&spec.destination, view.reference());
     if !project.permissions.permits_destination(cluster, &destination.namespace) {
         reasons.push(format!(
             "application destination server '{}' and namespace '{}' do not match any of the allowed destinations in \
@@ -76,7 +72,7 @@ pub(super) fn missing(view: View<'_>) -> String {
 
 /// Whether an object is the application's to delete.
 pub(super) fn may_delete(view: View<'_>, key: &ObjectKey) -> bool {
-    view.project.is_some_and(|project| project.permits(&view.application.spec.destination, key))
+    view.project.is_some_and(|project| project.permits(view.reference(), key))
 }
 
 /// Takes what the project does not permit out of a comparison: what is wanted cannot be applied, and what is there and
@@ -136,7 +132,7 @@ fn forbidden_object(view: View<'_>, project: &Project, key: &ObjectKey) -> Optio
             key.group, key.kind
         ));
     }
-    let permitted = project.permits(&view.application.spec.destination, key);
+    let permitted = project.permits(view.reference(), key);
     (!permitted).then(|| {
         format!("namespace {namespace} is not permitted in project '{name}': its spec.destinations has to allow it")
     })
@@ -155,14 +151,14 @@ fn forbidden_source(project: &Project, url: &str) -> Option<String> {
 /// Why automation may not start a sync now.
 pub(super) fn holds_automation(view: View<'_>) -> Option<Hold> {
     let project = view.project?;
-    hold(project.windows.may_start(Project::target(view.application), false, view.now))
+    hold(project.windows.may_start(Project::target(view.application, view.reference()), false, view.now))
 }
 
 /// Why an operation may not go on now.
 pub(super) fn holds(view: View<'_>, run: &Run) -> Option<Hold> {
     let project = view.project?;
     let manual = !run.operation.initiated_by.automated;
-    let target = Project::target(view.application);
+    let target = Project::target(view.application, view.reference());
     hold(project.windows.may_go_on(target, manual, run.started_at, view.now))
 }
 
@@ -175,7 +171,7 @@ fn hold(gate: Gate) -> Option<Hold> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use ithaca_api::{Application, ResultCode, SyncOptions};
     use ithaca_proto::v1::BundleRendered;
@@ -183,6 +179,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        clusters::Known,
         desired::{self, Owner},
         live::{Record, Records},
         orphans::Orphaned,
@@ -222,7 +219,9 @@ mod tests {
         project: Option<&'a Project>,
         records: &'a Records,
     ) -> View<'a> {
+        static HOME: LazyLock<Known> = LazyLock::new(Known::home);
         View {
+            cluster: Ok(&HOME),
             guard: Guard::default(),
             others: &Nobody,
             application,

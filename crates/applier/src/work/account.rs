@@ -41,5 +41,7 @@ pub async fn delete(
 /// The account that the project names; None where the applier acts itself.
 fn user(shared: &Site, uid: &Uid) -> Result<Option<String>, String> {
     let state = shared.state();
-    state.apps.get(uid).map_or(Ok(None), |app| state.projects.user(&app.application))
+    let there = state.clusters.get(shared.cluster.id());
+    let (Some(app), Some(there)) = (state.apps.get(uid), there) else { return Ok(None) };
+    state.projects.user(&app.application, there.spec.reference())
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{orphans::Orphaned, plan::dependencies::Nobody, projects::Project};
+use crate::{clusters::Known, orphans::Orphaned, plan::dependencies::Nobody, projects::Project};
 
 /// An Application at revision b with an operation for it or for another, in a project with these windows.
 struct Case {
@@ -48,7 +48,9 @@ impl Case {
     }
 
     fn decide(&self, run: Option<&Run>) -> Action {
+        let known = Known::home();
         decide(View {
+            cluster: Ok(&known),
             application: &self.application,
             owner: &self.owner,
             tracked: Some(&self.bundle),

@@ -1,0 +1,228 @@
+//! Applications that go to other clusters: each is reached as its Secret says, and one that is down concerns nobody but
+//! those that go there.
+
+use anyhow::{Context, ensure};
+use ithaca_tests::{Cluster, ControlPlane, Stack, wait_until};
+use kube::config::Kubeconfig;
+use serde_json::{Value, json};
+
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
+
+const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
+
+/// A second cluster.
+struct Remote {
+    plane: ControlPlane,
+    cluster: Cluster,
+    server: String,
+    authority: String,
+}
+
+impl Remote {
+    async fn start(stack: &Stack, name: &str) -> anyhow::Result<Self> {
+        let plane = ControlPlane::start(&stack.dir.join(name), &stack.tools, 0).await?;
+        let kubeconfig = Kubeconfig::read_from(&plane.kubeconfig)?;
+        let cluster = kubeconfig.clusters.first().and_then(|named| named.cluster.clone());
+        let cluster = cluster.context("the kubeconfig names no cluster")?;
+        Ok(Self {
+            cluster: Cluster::new(plane.kubeconfig.clone(), stack.tools.clone()),
+            server: cluster.server.unwrap_or_default(),
+            authority: cluster.certificate_authority_data.unwrap_or_default(),
+            plane,
+        })
+    }
+
+    /// Its Secret, with this token.
+    fn secret(&self, name: &str, token: &str) -> Value {
+        secret(name, &self.server, &self.config(&json!({"bearerToken": token})))
+    }
+
+    /// A configuration with these credentials.
+    fn config(&self, credentials: &Value) -> Value {
+        let mut config = credentials.clone();
+        config["tlsClientConfig"] = json!({"caData": self.authority});
+        config
+    }
+
+    /// Waits until a ConfigMap there has this value.
+    async fn holds(&self, path: &str, value: &str) -> anyhow::Result<()> {
+        wait_until(&format!("{path} is {value} there"), DEADLINE, async || {
+            let found = self.cluster.get(path).await?.context("it is not there")?;
+            ensure!(found["data"]["value"] == value, "it is {}", found["data"]);
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn secret(name: &str, server: &str, config: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": name, "labels": {"argocd.argoproj.io/secret-type": "cluster"}},
+        "stringData": {"name": name, "server": server, "config": config.to_string()},
+    })
+}
+
+fn by_name(name: &str) -> Value {
+    let mut spec = automated();
+    spec["destination"] = json!({"server": null, "name": name});
+    spec
+}
+
+fn by_server(server: &str) -> Value {
+    let mut spec = automated();
+    spec["destination"] = json!({"server": server});
+    spec
+}
+
+/// Waits until an Application has a condition that says this, and returns it.
+async fn told(scene: &Scene<'_>, name: &str, type_: &str, words: &str) -> anyhow::Result<Value> {
+    scene
+        .wait(&application(name), &format!("is told {words}"), |application| {
+            let conditions = application["status"]["conditions"].as_array();
+            conditions.into_iter().flatten().any(|condition| {
+                condition["type"] == type_
+                    && condition["message"].as_str().unwrap_or_default().contains(words)
+            })
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_remote_cluster_gets_its_objects_and_keeps_them() -> anyhow::Result<()> {
+    let scene = Scene::new("remote").await?;
+    let remote = Remote::start(scene.stack, "remote").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+
+    scene.create("remote-unknown", "app", by_name("remote")).await?;
+    let unknown = "there are no clusters with this name or server: remote";
+    let app = told(&scene, "remote-unknown", "InvalidSpecError", unknown).await?;
+    ensure!(app["status"]["health"]["status"] == "Unknown", "{}", app["status"]);
+
+    // Somebody mistypes the token: it is told, and mended without a restart.
+    scene.post(SECRETS, &remote.secret("remote", "wr0ng")).await?;
+    let app = told(&scene, "remote-unknown", "ComparisonError", "it refuses the credentials").await?;
+    ensure!(!app["status"].to_string().contains("wr0ng"), "{}", app["status"]);
+    scene.patch(&format!("{SECRETS}/remote"), remote.secret("remote", "admin")).await?;
+    scene.synced("remote-unknown", &commit).await?;
+    remote.holds(&config_map("remote-unknown", "settings"), "1").await?;
+    ensure!(scene.get(&config_map("remote-unknown", "settings")).await?.is_none(), "it is here as well");
+
+    scene.create("remote-server", "app", by_server(&format!("{}/", remote.server))).await?;
+    scene.synced("remote-server", &commit).await?;
+    let path = config_map("remote-server", "settings");
+    remote.holds(&path, "1").await?;
+    let drift = ["-n", "remote-server", "patch", "configmap", "settings", "-p", r#"{"data":{"value":"2"}}"#];
+    remote.cluster.kubectl(&drift).await?;
+    remote.holds(&path, "1").await?;
+
+    scene.delete(&application("remote-server")).await?;
+    scene.gone(&application("remote-server")).await?;
+
+    // Without its cluster an Application goes, and its objects stay.
+    let finalizer = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
+    scene.patch(&application("remote-unknown"), finalizer).await?;
+    scene.delete(&format!("{SECRETS}/remote")).await?;
+    told(&scene, "remote-unknown", "InvalidSpecError", unknown).await?;
+    scene.delete(&application("remote-unknown")).await?;
+    scene.gone(&application("remote-unknown")).await?;
+    remote.holds(&config_map("remote-unknown", "settings"), "1").await
+}
+
+#[tokio::test]
+async fn a_program_may_give_the_credentials_and_a_project_may_own_the_cluster() -> anyhow::Result<()> {
+    let scene = Scene::new("exec").await?;
+    let remote = Remote::start(scene.stack, "exec-remote").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let script = r#"echo '{"kind":"ExecCredential","status":{"token":"'$TOKEN'"}}'"#;
+    let exec = json!({"command": "sh", "args": ["-c", script], "env": {"TOKEN": "admin"}});
+    let config = remote.config(&json!({"execProviderConfig": exec}));
+    scene.post(SECRETS, &secret("exec", &remote.server, &config)).await?;
+    scene.create("exec", "app", by_name("exec")).await?;
+    scene.synced("exec", &commit).await?;
+    remote.holds(&config_map("exec", "settings"), "1").await?;
+
+    let spec = json!({
+        "sourceRepos": ["*"],
+        "destinations": [{"server": "*", "namespace": "*"}],
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        "permitOnlyProjectScopedClusters": true,
+    });
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "spec": spec,
+        "metadata": {"name": "exec", "namespace": "argocd"},
+    });
+    scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects", &project).await?;
+    let mut spec = by_name("exec");
+    spec["project"] = json!("exec");
+    scene.create("exec-scoped", "app", spec).await?;
+    told(&scene, "exec-scoped", "InvalidSpecError", "do not match any of the allowed destinations").await?;
+    scene.patch(&format!("{SECRETS}/exec"), json!({"stringData": {"project": "exec"}})).await?;
+    scene.synced("exec-scoped", &commit).await?;
+
+    // Only the named namespaces are managed from now on.
+    let kept = json!({"stringData": {"namespaces": "exec"}});
+    scene.patch(&format!("{SECRETS}/exec"), kept).await?;
+    told(&scene, "exec-scoped", "ComparisonError", "Namespace \"exec-scoped\" for ConfigMap").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let commit = scene.repository.publish("Change settings").await?;
+    scene.synced("exec", &commit).await?;
+    remote.holds(&config_map("exec", "settings"), "2").await?;
+
+    let skip = json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}});
+    scene.patch(&format!("{SECRETS}/exec"), skip).await?;
+    scene.create("exec-skipped", "app", by_name("exec")).await?;
+    // What is done for another afterwards is the proof that nothing was still to come.
+    scene.create("exec-here", "app", automated()).await?;
+    scene.synced("exec-here", &commit).await?;
+    let skipped = scene.expect(&application("exec-skipped")).await?;
+    ensure!(skipped["status"].is_null(), "{}", skipped["status"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_down_concerns_only_those_that_go_there() -> anyhow::Result<()> {
+    let scene = Scene::new("down").await?;
+    let remote = Remote::start(scene.stack, "down-remote").await?;
+    let api_server = remote.plane.processes.iter().find(|process| process.program().name == "kube-apiserver");
+    let api_server = api_server.context("there is no API server")?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    scene.post(SECRETS, &remote.secret("down", "admin")).await?;
+    // More than there are workers.
+    let all: Vec<_> = (0..10).map(|number| format!("down-{number}")).collect();
+    for name in &all {
+        scene.create(name, "app", by_name("down")).await?;
+    }
+    for name in &all {
+        scene.synced(name, &commit).await?;
+    }
+    // It takes connections and answers nobody.
+    api_server.freeze()?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let commit = scene.repository.publish("Change settings").await?;
+    scene.create("down-here", "app", automated()).await?;
+    scene.synced("down-here", &commit).await?;
+    for name in &all {
+        told(&scene, name, "ComparisonError", "it does not answer").await?;
+    }
+    let app = told(&scene, "down-0", "ComparisonError", &remote.server).await?;
+    ensure!(app["status"]["sync"]["status"] == "Unknown", "{}", app["status"]);
+    api_server.thaw()?;
+    for name in &all {
+        scene.synced(name, &commit).await?;
+        remote.holds(&config_map(name, "settings"), "2").await?;
+    }
+    api_server.kill()?;
+    told(&scene, "down-0", "ComparisonError", "refused").await?;
+    let before = scene.expect(&application("down-0")).await?;
+    scene.create("down-here-too", "app", automated()).await?;
+    scene.synced("down-here-too", &commit).await?;
+    let after = scene.expect(&application("down-0")).await?;
+    ensure!(before == after, "it was written while nothing changed: {after}");
+    api_server.restart().await?;
+    scene.synced("down-0", &commit).await?;
+    Ok(())
+}
