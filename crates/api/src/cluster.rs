@@ -170,9 +170,11 @@ impl ClusterSpec {
         let namespaces = namespaces.split(',').map(str::trim).filter(|name| !name.is_empty());
         let annotations = secret.metadata.annotations.as_ref();
         let skips = annotations.and_then(|annotations| annotations.get(annotation::SKIP_RECONCILE));
-        let access = match is_url(&server) {
-            true => ClusterAccess::read(bytes("config").unwrap_or_default()),
-            false => Err(ClusterError::NoServer),
+        let access = match server.as_str() {
+            // It is reached as the process itself is told to.
+            IN_CLUSTER_SERVER => Ok(ClusterAccess::default()),
+            server if is_url(server) => ClusterAccess::read(bytes("config").unwrap_or_default()),
+            _ => Err(ClusterError::NoServer),
         };
         Self {
             name: text("name"),

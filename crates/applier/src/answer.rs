@@ -149,9 +149,8 @@ fn question(state: &State, asked: &GetDiffRequest) -> Result<Question, Status> {
     };
     let there = state.clusters.of(&app.application);
     let there = there.ok_or_else(|| {
-        Status::failed_precondition(format!(
-            "failed to compare Application {name}: it goes to no known cluster"
-        ))
+        let why = state.clusters.obstacle(&app.application).unwrap_or_default();
+        Status::failed_precondition(format!("failed to compare Application {name}: {why}"))
     })?;
     let is_settled = |desired: &Desired| {
         let record = there.records.get(&desired.key).filter(|record| record.judged_for == desired.hash);

@@ -233,6 +233,20 @@ impl Clusters {
         }
     }
 
+    /// Why an application's cluster cannot be asked, where that is so.
+    pub fn obstacle(&self, application: &Application) -> Option<String> {
+        match self.find(&application.spec.destination) {
+            Err(reason) => Some(reason.to_string()),
+            Ok(known) => match &known.reach {
+                Reach::Connected(_) => None,
+                Reach::Connecting => Some("its cluster is not connected yet".to_owned()),
+                Reach::Down(reason) => {
+                    Some(format!("failed to reach cluster {}: {reason}", known.spec.server))
+                }
+            },
+        }
+    }
+
     /// Whether that is this one.
     pub fn goes_to(&self, application: &Application, id: ClusterId) -> bool {
         self.of(application).is_some_and(|there| there.cluster.id() == id)
@@ -283,22 +297,26 @@ impl Clusters {
         }
     }
 
-    /// A cluster is reached.
-    fn connect(&mut self, secret: &str, cluster: Arc<Cluster>) {
-        let Some(known) = self.known.get_mut(secret) else { return };
+    /// A cluster is reached, if that is how it is still described.
+    fn connect(&mut self, secret: &str, spec: Arc<ClusterSpec>, cluster: Arc<Cluster>) {
+        let Some(known) = self.described(secret, &spec) else { return cluster.end() };
         let before = std::mem::replace(&mut known.reach, Reach::Connected(cluster.id()));
-        let spec = known.spec.clone();
         self.disconnect(&before);
         self.connected.insert(cluster.id(), Holdings::new(cluster, spec, &self.rules));
     }
 
-    /// A cluster is not reached. Returns whether that is news.
-    fn lose(&mut self, secret: &str, reason: &str) -> bool {
-        let Some(known) = self.known.get_mut(secret) else { return false };
+    /// A cluster that is still described so is not reached. Returns whether that is news.
+    fn lose(&mut self, secret: &str, spec: &Arc<ClusterSpec>, reason: &str) -> bool {
+        let Some(known) = self.described(secret, spec) else { return false };
         let before = std::mem::replace(&mut known.reach, Reach::Down(reason.into()));
         let is_news = known.reach != before;
         self.disconnect(&before);
         is_news
+    }
+
+    /// The word of a keeper that was told to end counts no more.
+    fn described(&mut self, secret: &str, spec: &Arc<ClusterSpec>) -> Option<&mut Known> {
+        self.known.get_mut(secret).filter(|known| Arc::ptr_eq(&known.spec, spec))
     }
 
     /// The cluster that Ithaca runs in is known even where no Secret describes it. Returns whether it has to be kept.
@@ -377,9 +395,11 @@ mod tests {
     fn what_is_the_same_is_no_news() {
         let mut known = clusters(&[("edge", "https://edge")]);
         assert!(known.put("secret-0", spec("edge", "https://edge")).is_none());
-        assert!(known.lose("secret-0", "it is off"));
-        assert!(!known.lose("secret-0", "it is off"));
+        let before = known.known["secret-0"].spec.clone();
+        assert!(known.lose("secret-0", &before, "it is off"));
+        assert!(!known.lose("secret-0", &before, "it is off"));
         assert!(known.put("secret-0", spec("edge", "https://other")).is_some());
+        assert!(!known.lose("secret-0", &before, "it is off"), "whoever says so was told to end");
         assert!(known.remove("secret-0") && !known.remove("secret-0"));
     }
 }

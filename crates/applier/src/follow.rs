@@ -27,11 +27,13 @@ use crate::{
 /// How long definitions may keep coming before the kinds are asked for again.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Asks for the cluster's kinds until it answers. Returns whether they are others than before.
+/// Asks for the cluster's kinds until it answers, or until the connection to it is over. Returns whether they are
+/// others than before.
 pub async fn discover_patiently(cluster: &Cluster) -> bool {
     loop {
         match cluster.discover().await {
             Ok(changed) => return changed,
+            Err(_) if cluster.is_over() => return false,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
                 tokio::time::sleep(Duration::from_millis(250)).await;

@@ -81,6 +81,11 @@ impl Cluster {
         }
     }
 
+    /// Whether it is down, or no longer known.
+    pub fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
     /// Nothing waits for this connection any longer.
     pub fn end(&self) {
         self.over.cancel();

@@ -108,7 +108,7 @@ impl Keeper {
         }
         let mut state = self.shared.state();
         let State { clusters, ownership, .. } = &mut *state;
-        clusters.connect(&self.secret, site.cluster.clone());
+        clusters.connect(&self.secret, self.spec.clone(), site.cluster.clone());
         ownership.retain(|id| clusters.get(id).is_some());
         drop(state);
         orphans::settle(&self.shared);
@@ -118,7 +118,7 @@ impl Keeper {
     /// All that go there are told.
     fn lose(&self, reason: &str) {
         let mut state = self.shared.state();
-        if !state.clusters.lose(&self.secret, reason) {
+        if !state.clusters.lose(&self.secret, &self.spec, reason) {
             return;
         }
         let (cluster, server) = (&self.spec.name, &self.spec.server);
