@@ -3,7 +3,12 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{clusters::Known, orphans::Orphaned, plan::dependencies::Nobody, projects::Project};
+use crate::{
+    clusters::{Known, NoCluster, Reach},
+    orphans::Orphaned,
+    plan::dependencies::Nobody,
+    projects::Project,
+};
 
 /// An Application at revision b with an operation for it or for another, in a project with these windows.
 struct Case {
@@ -48,9 +53,12 @@ impl Case {
     }
 
     fn decide(&self, run: Option<&Run>) -> Action {
-        let known = Known::home();
+        self.decide_at(Ok(&Known::home()), run)
+    }
+
+    fn decide_at(&self, cluster: Result<&Known, NoCluster<'_>>, run: Option<&Run>) -> Action {
         decide(View {
-            cluster: Ok(&known),
+            cluster,
             application: &self.application,
             owner: &self.owner,
             tracked: Some(&self.bundle),
@@ -156,4 +164,44 @@ fn what_is_stopped_is_the_operation_that_ran_and_not_the_next() {
     let state = change.status.operation_state.expect("an operation");
     let revision = state.sync_result.map(|result| result.revision.clone());
     assert_eq!((state.phase, revision.as_deref()), (OperationPhase::Failed, Some("b")));
+}
+
+/// A cluster that stays down is told of once.
+#[test]
+fn a_cluster_that_is_down_is_told_of_and_then_nothing_is_written() {
+    let mut case = Case::new(Value::Null, json!([]));
+    let mut known = Known::home();
+    known.reach = Reach::Down("it is off".into());
+    let change = match case.decide_at(Ok(&known), None) {
+        Action::Write(change) => Some(*change),
+        _ => None,
+    };
+    let status = change.expect("a word of it").status;
+    let told = "failed to reach cluster in-cluster (https://kubernetes.default.svc): it is off";
+    assert_eq!(status.conditions[0].message, told);
+    assert_eq!(status.sync.as_ref().map(|sync| sync.status), Some(ithaca_api::SyncStatusCode::Unknown));
+    case.application.status = Some(status);
+    assert!(matches!(case.decide_at(Ok(&known), None), Action::Idle(None)));
+    known.reach = Reach::Connecting;
+    assert!(matches!(case.decide_at(Ok(&known), None), Action::Idle(None)));
+}
+
+#[test]
+fn an_application_that_goes_waits_for_a_cluster_that_is_down_and_for_none_that_is_unknown() {
+    let mut case = Case::new(Value::Null, json!([]));
+    let ours = ["resources-finalizer.argocd.argoproj.io", "post-delete-finalizer.argocd.argoproj.io/cleanup"];
+    let finalizers = ours.into_iter().chain(["example.org/theirs"]).map(str::to_owned);
+    case.application.metadata.finalizers = Some(finalizers.collect());
+    case.application.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").ok();
+    let mut known = Known::home();
+    known.reach = Reach::Down("it is off".into());
+    let waits = case.decide_at(Ok(&known), None);
+    assert!(
+        matches!(&waits, Action::Write(change) if change.status.conditions[0].message.contains("it is off")),
+        "{waits:?}"
+    );
+    let goes = case.decide_at(Err(NoCluster::Unknown("edge")), None);
+    assert!(matches!(&goes, Action::Release(left) if left == &["example.org/theirs"]), "{goes:?}");
+    case.application.metadata.finalizers = Some(vec!["example.org/theirs".to_owned()]);
+    assert!(matches!(case.decide_at(Err(NoCluster::Unknown("edge")), None), Action::Idle(None)));
 }
