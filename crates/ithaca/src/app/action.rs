@@ -62,7 +62,7 @@ struct Subject {
 /// Lists the actions of an Application's objects.
 pub async fn list(cluster: &Cluster, name: &str, target: &Target) -> anyhow::Result<()> {
     let mut table = text::table(&["OBJECT", "ACTION", ""]);
-    for subject in subjects(cluster, name, target).await? {
+    for subject in Box::pin(subjects(cluster, name, target)).await? {
         for offered in offered(&subject)? {
             let now = if offered.disabled { "not now" } else { "" };
             table.add_row([Cell::new(&subject.named), Cell::new(offered.name), Cell::new(now)]);
@@ -78,7 +78,7 @@ pub async fn list(cluster: &Cluster, name: &str, target: &Target) -> anyhow::Res
 /// Does an action to the one object that is meant.
 pub async fn run(cluster: &Cluster, name: &str, action: &str, target: &Target) -> anyhow::Result<()> {
     let mut able = Vec::new();
-    for subject in subjects(cluster, name, target).await? {
+    for subject in Box::pin(subjects(cluster, name, target)).await? {
         let found = offered(&subject)?.into_iter().find(|offered| offered.name == action);
         able.extend(found.map(|offered| (subject, offered)));
     }
