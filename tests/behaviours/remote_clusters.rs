@@ -2,6 +2,7 @@
 //! those that go there.
 
 use anyhow::{Context, ensure};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use ithaca_tests::{Cluster, ControlPlane, Stack, wait_until};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
@@ -40,8 +41,16 @@ impl Remote {
     /// A configuration with these credentials.
     fn config(&self, credentials: &Value) -> Value {
         let mut config = credentials.clone();
-        config["tlsClientConfig"] = json!({"caData": self.authority});
+        config["tlsClientConfig"]["caData"] = json!(self.authority);
         config
+    }
+
+    /// A configuration with a client certificate.
+    fn certificate(&self) -> anyhow::Result<Value> {
+        let encoded = |path| anyhow::Ok(BASE64_STANDARD.encode(std::fs::read(path)?));
+        let certificate = encoded(&self.plane.client_certificate)?;
+        let tls = json!({"certData": certificate, "keyData": encoded(&self.plane.client_key)?});
+        Ok(self.config(&json!({"tlsClientConfig": tls})))
     }
 
     /// Waits until a ConfigMap there has this value.
@@ -114,6 +123,14 @@ async fn a_remote_cluster_gets_its_objects_and_keeps_them() -> anyhow::Result<()
     let path = config_map("remote-server", "settings");
     remote.holds(&path, "1").await?;
     let drift = ["-n", "remote-server", "patch", "configmap", "settings", "-p", r#"{"data":{"value":"2"}}"#];
+    remote.cluster.kubectl(&drift).await?;
+    remote.holds(&path, "1").await?;
+
+    // Other credentials, without a restart: what the token may no longer do, a certificate may.
+    scene.patch(&format!("{SECRETS}/remote"), remote.secret("remote", "0ld")).await?;
+    told(&scene, "remote-server", "ComparisonError", "it refuses the credentials").await?;
+    let certificate = json!({"stringData": {"config": remote.certificate()?.to_string()}});
+    scene.patch(&format!("{SECRETS}/remote"), certificate).await?;
     remote.cluster.kubectl(&drift).await?;
     remote.holds(&path, "1").await?;
 

@@ -11,8 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
 use crate::{Cluster, Process, Program, Ready, Tools, port, wait_until};
 
@@ -29,6 +28,10 @@ pub struct ControlPlane {
     pub kubeconfig: PathBuf,
     /// For Ithaca's services: the user `ithaca`, whose requests can be told from all others.
     pub service_kubeconfig: PathBuf,
+    /// In PEM, for `admin` too.
+    pub client_certificate: PathBuf,
+    /// The key of the certificate.
+    pub client_key: PathBuf,
 }
 
 struct Layout<'a> {
@@ -71,7 +74,9 @@ impl ControlPlane {
             nodes_ready(&cluster, nodes).await
         })
         .await?;
-        Ok(Self { processes, kubeconfig, service_kubeconfig })
+        let (client_certificate, client_key) =
+            (layout.folder.join("admin.crt"), layout.folder.join("admin.key"));
+        Ok(Self { processes, kubeconfig, service_kubeconfig, client_certificate, client_key })
     }
 }
 
@@ -80,9 +85,14 @@ impl Layout<'_> {
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("failed to create {}", self.folder.display()))?;
         std::fs::write(self.folder.join("kwok.yaml"), KWOK)?;
-        let (private, public) = signing_key()?;
-        std::fs::write(self.folder.join("sa.key"), private)?;
-        std::fs::write(self.folder.join("sa.pub"), public)?;
+        // For service account tokens.
+        let keys = KeyPair::generate()?;
+        std::fs::write(self.folder.join("sa.key"), keys.serialize_pem())?;
+        std::fs::write(self.folder.join("sa.pub"), keys.public_key_pem())?;
+        let [authority, certificate, key] = client_certificates()?;
+        std::fs::write(self.folder.join("clients.crt"), authority)?;
+        std::fs::write(self.folder.join("admin.crt"), certificate)?;
+        std::fs::write(self.folder.join("admin.key"), key)?;
         std::fs::write(
             self.folder.join("tokens.csv"),
             "admin,admin,admin,\"system:masters\"\nithaca,ithaca,ithaca,\"ithaca\"\n",
@@ -129,6 +139,7 @@ impl Layout<'_> {
             "--service-cluster-ip-range=10.43.0.0/16".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", self.file("tokens.csv")),
+            format!("--client-ca-file={}", self.file("clients.crt")),
             "--endpoint-reconciler-type=none".to_owned(),
             "--allow-privileged".to_owned(),
         ];
@@ -182,28 +193,19 @@ impl Layout<'_> {
     }
 }
 
-/// A pair of keys for service account tokens, made anew for every control plane.
-fn signing_key() -> anyhow::Result<(String, String)> {
-    /// SubjectPublicKeyInfo of a P-256 key up to its point (RFC 5480).
-    const POINT_FOLLOWS: [u8; 26] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
-        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-    ];
-    let random = SystemRandom::new();
-    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-    let pair = EcdsaKeyPair::generate_pkcs8(algorithm, &random).and_then(|private| {
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm, private.as_ref(), &random)?;
-        Ok((private, pair))
-    });
-    let (private, pair) =
-        pair.map_err(|_| anyhow::anyhow!("failed to make a key for service account tokens"))?;
-    let public = [&POINT_FOLLOWS, pair.public_key().as_ref()].concat();
-    Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &public)))
-}
-
-fn pem(label: &str, content: &[u8]) -> String {
-    let content = STANDARD.encode(content);
-    format!("-----BEGIN {label}-----\n{content}\n-----END {label}-----\n")
+/// An authority for client certificates, and one of its certificates for the user `admin` with its key; all in PEM.
+fn client_certificates() -> Result<[String; 3], rcgen::Error> {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate()?;
+    let authority_certificate = authority.self_signed(&authority_key)?.pem();
+    let mut client = CertificateParams::default();
+    client.distinguished_name.push(DnType::CommonName, "admin");
+    client.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate()?;
+    let certificate = client.signed_by(&key, &Issuer::new(authority, authority_key))?;
+    Ok([authority_certificate, certificate.pem(), key.serialize_pem()])
 }
 
 fn node_documents(nodes: usize) -> String {
