@@ -204,8 +204,12 @@ impl Rim {
             Effect::Publish(publication) => drop(self.orders.send(Order::Say(publication))),
             Effect::Discard(key) => drop(self.orders.send(Order::Discard(key))),
             Effect::Forget(url) => {
-                if let Some(repository) = self.registry.remove(&url) {
-                    tokio::spawn(async move { repository.remove_cache().await });
+                if let Some(folder) = self.registry.remove(&url) {
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = std::fs::remove_dir_all(&folder) {
+                            tracing::warn!(%error, folder = %folder.display(), "failed to remove a cache");
+                        }
+                    });
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use git2::{ErrorCode, ObjectType, Oid, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
@@ -50,11 +51,12 @@ impl Cache {
         }
     }
 
-    /// A handle on the current folder, which is made if need be.
+    /// A handle on the current folder, which is made if need be: anybody may empty a folder of caches at any time.
     pub(super) fn handle(&self) -> Result<Handle<'_>, GitError> {
         let mut current = self.lock();
         let number = current.number;
-        let repository = match current.handles.pop() {
+        let is_there = |repository: &git2::Repository| repository.path().join("HEAD").exists();
+        let repository = match current.handles.pop().filter(is_there) {
             Some(repository) => repository,
             None => open(&self.folder.join(number.to_string())).map_err(|error| self.failed(&error))?,
         };
@@ -90,13 +92,20 @@ impl Cache {
         self.lock().handles.clear();
     }
 
-    /// Removes everything from disk.
-    pub(super) fn remove(&self) {
+    /// Takes everything out of the way at once: whoever opens the repository anew begins with nothing. Returns the
+    /// folder that is left to be deleted.
+    pub(super) fn set_aside(&self) -> Option<PathBuf> {
         self.close();
-        if let Err(error) = std::fs::remove_dir_all(&self.folder)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, repository = self.repository, "failed to remove a cache");
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+        let aside = self.folder.with_extension(nanos.to_string());
+        match std::fs::rename(&self.folder, &aside) {
+            Ok(()) => Some(aside),
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    tracing::warn!(%error, repository = self.repository, "failed to remove a cache");
+                }
+                None
+            }
         }
     }
 

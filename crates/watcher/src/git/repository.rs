@@ -3,7 +3,7 @@
 //! Calls to the remote run one at a time, on threads that may block, and end after a time limit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,15 +77,9 @@ impl Repository {
         self.inner.cache.handle()
     }
 
-    /// Removes the cache from disk, once no call to the remote runs any more.
-    pub async fn remove_cache(&self) {
-        let removed = self.blocking(|inner| {
-            inner.cache.remove();
-            Ok(())
-        });
-        if let Err(error) = removed.await {
-            tracing::warn!(%error, "failed to remove a cache");
-        }
+    /// Takes the cache out of the way, and returns the folder that is left to be deleted. What still runs fails.
+    pub fn set_cache_aside(&self) -> Option<PathBuf> {
+        self.inner.cache.set_aside()
     }
 
     async fn blocking<T: Send + 'static>(
@@ -124,7 +118,8 @@ impl Inner {
         } else {
             self.cache.handle().and_then(|cache| self.list_and_fetch(&cache, revisions))
         };
-        if let Err(GitError::Cache { .. }) = refs {
+        // Whether the remote or the cache is at fault cannot always be told.
+        if refs.is_err() {
             self.cache.close();
         }
         let refs = refs?;

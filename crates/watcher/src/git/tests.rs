@@ -194,6 +194,20 @@ async fn a_cache_that_is_lost_or_damaged_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_cache_that_is_lost_while_it_is_used_is_made_anew() {
+    let world = World::new();
+    world.commit("main", &[("a.yaml", "1")]);
+    let repository = world.open();
+    observe(&repository, "HEAD").await.expect("a commit");
+    std::fs::remove_dir_all(world.cache()).expect("no cache");
+    let commit = world.commit("main", &[("a.yaml", "2")]);
+    assert_eq!(observe(&repository, "HEAD").await, Ok(commit.clone()));
+    std::fs::remove_dir_all(world.cache()).expect("no cache");
+    repository.ensure_commit(commit.clone()).await.expect("it is fetched once more");
+    assert!(repository.handle().expect("a handle").snapshot(&commit).is_ok());
+}
+
+#[tokio::test]
 async fn a_cache_with_many_packs_is_begun_anew() {
     let world = World::new();
     let repository = world.open();
