@@ -27,6 +27,8 @@ configs:
     home: {url: https://git.example.org/home.git, username: me, password: hush}
   credentialTemplates:
     all: {url: https://git.example.org, username: me, password: hush}
+  clusterCredentials:
+    edge: {server: https://edge.example.org, namespaces: "a,b", config: {bearerToken: hush}}
 server:
   extraArgs: [--insecure, --rootpath=/argocd, --basehref=/argocd/, --staticassets=/shared]
   service: {type: ClusterIP}
@@ -69,6 +71,11 @@ fn settings_of_the_argo_cd_chart_become_its_config_maps_and_secrets() -> anyhow:
         ensure!(secret["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == label, "{secret}");
         ensure!(secret["data"]["username"] == "bWU=", "{secret}");
     }
+    let cluster = object(&objects, "Secret", "argocd-cluster-edge")?;
+    ensure!(cluster["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == "cluster", "{cluster}");
+    let expected = json!({"name": "ZWRnZQ==", "server": "aHR0cHM6Ly9lZGdlLmV4YW1wbGUub3Jn", "namespaces": "YSxi",
+        "config": "eyJiZWFyZXJUb2tlbiI6Imh1c2gifQ=="});
+    ensure!(cluster["data"] == expected, "{cluster}");
     for object in &objects {
         let settings = object["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("argocd-cm"));
         ensure!(
