@@ -190,12 +190,12 @@ fn pause(shared: &Shared, uid: &Uid, change: &plan::Change) -> Option<Duration> 
 }
 
 /// Makes bundles of the facts that are new.
-async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
+async fn load(site: &Site, uid: &Uid) -> Result<(), Error> {
     for tracked in [true, false] {
         let (fact, known, owner, rules, ignored, epoch) = {
-            let mut state = shared.state();
+            let mut state = site.state();
             let State { apps, clusters, .. } = &mut *state;
-            let there = clusters.get(shared.cluster.id());
+            let there = clusters.get(site.cluster.id());
             let (Some(app), Some(there)) = (apps.get_mut(uid), there) else { return Ok(()) };
             let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
             if loaded.is_current(&app.owner, app.ignored.as_ref(), there) {
@@ -211,22 +211,22 @@ async fn load(shared: &Site, uid: &Uid) -> Result<(), Error> {
         let assembly = match known.filter(|known| same_content(known, &fact)) {
             Some(known) => known.assembly.clone(),
             None => Arc::new(
-                assemble(shared, uid, &fact, &Owner { rules, ..owner.clone() }, ignored.clone()).await?,
+                assemble(site, uid, &fact, &Owner { rules, ..owner.clone() }, ignored.clone()).await?,
             ),
         };
         let bundle = Arc::new(Bundle::new((*fact).clone(), assembly));
-        let mut state = shared.state();
+        let mut state = site.state();
         let State { apps, clusters, .. } = &mut *state;
         let Some(app) = apps.get_mut(uid) else { return Ok(()) };
         let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
         if tracked {
             clusters.forget(uid, loaded);
-            if let Some(there) = clusters.get_mut(shared.cluster.id()) {
+            if let Some(there) = clusters.get_mut(site.cluster.id()) {
                 there.want(uid, &bundle.assembly.objects);
             }
         }
         (loaded.bundle, loaded.owner, loaded.epoch) = (Some(bundle), Some(owner), epoch);
-        (loaded.ignored, loaded.cluster) = (ignored, Some(shared.cluster.id()));
+        (loaded.ignored, loaded.cluster) = (ignored, Some(site.cluster.id()));
     }
     Ok(())
 }
@@ -243,13 +243,13 @@ fn same_content(known: &Bundle, fact: &BundleRendered) -> bool {
 }
 
 async fn assemble(
-    shared: &Site,
+    site: &Site,
     uid: &str,
     fact: &BundleRendered,
     owner: &Owner,
     ignored: Option<Arc<Ignored>>,
 ) -> Result<Assembly, Error> {
     let Some(content) = &fact.content else { return Ok(Default::default()) };
-    let compressed = shared.bus.get_content(uid, content).await?;
-    bundle::assemble(&compressed, owner, ignored, &|kind| shared.cluster.scope(kind))
+    let compressed = site.bus.get_content(uid, content).await?;
+    bundle::assemble(&compressed, owner, ignored, &|kind| site.cluster.scope(kind))
 }

@@ -37,20 +37,20 @@ impl<'a> Manner<'a> {
 
 /// Applies an object. None where its live form was deleted, to be made anew once it is gone.
 pub async fn apply(
-    shared: &Site,
+    site: &Site,
     desired: &Desired,
     manner: Manner<'_>,
     removed: bool,
 ) -> Result<Option<Outcome>, Error> {
-    if manner.replace && manner.force && !manner.is_dry() && !removed && delete(shared, desired).await? {
+    if manner.replace && manner.force && !manner.is_dry() && !removed && delete(site, desired).await? {
         return Ok(None);
     }
-    let timer = shared.metrics.apply_timer();
-    let applied = write(shared, desired, manner).await;
-    shared.metrics.applied(timer, applied.is_ok());
+    let timer = site.metrics.apply_timer();
+    let applied = write(site, desired, manner).await;
+    site.metrics.applied(timer, applied.is_ok());
     match applied {
         Err(error) if error.is_unchangeable() && manner.force && !manner.is_dry() => {
-            delete(shared, desired).await?;
+            delete(site, desired).await?;
             Ok(None)
         }
         Err(error) => Err(error),
@@ -63,39 +63,39 @@ pub async fn apply(
 }
 
 /// Tries whether an object could be applied as it is.
-pub async fn rehearse(shared: &Site, desired: &Desired, options: &SyncOptions) -> Result<(), Error> {
-    write(shared, desired, Manner::new(options, desired, false, Mode::DryRun)).await.map(drop)
+pub async fn rehearse(site: &Site, desired: &Desired, options: &SyncOptions) -> Result<(), Error> {
+    write(site, desired, Manner::new(options, desired, false, Mode::DryRun)).await.map(drop)
 }
 
 /// Writes an object, and says how in a word.
-async fn write(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Result<&'static str, Error> {
-    let rules = shared.rules();
-    let respected = respected(shared, desired, manner).await?;
+async fn write(site: &Site, desired: &Desired, manner: Manner<'_>) -> Result<&'static str, Error> {
+    let rules = site.rules();
+    let respected = respected(site, desired, manner).await?;
     let wanted = respected.as_ref().unwrap_or(desired);
     let replaced = match manner.replace {
-        true => shared.cluster.replace(wanted, manner.is_dry()).await?,
+        true => site.cluster.replace(wanted, manner.is_dry()).await?,
         false => None,
     };
     let (live, unknown, verb) = match replaced {
         Some(live) => (live, Vec::new(), "replaced"),
         None => {
-            let (live, unknown) = shared.cluster.apply_known(wanted, manner.mode).await?;
+            let (live, unknown) = site.cluster.apply_known(wanted, manner.mode).await?;
             (live, unknown, "serverside-applied")
         }
     };
     if !manner.is_dry() {
         let mut record = Record::applied(&desired.key, &live, desired, &rules.tracking).with_unknown(unknown);
-        record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
-        shared.records(|records| records.put_answer(desired.key.clone(), record, &rules));
+        record.overrule_health(site.settings.scripted_health(&desired.key, &live).await);
+        site.records(|records| records.put_answer(desired.key.clone(), record, &rules));
     }
     Ok(verb)
 }
 
 /// The object with the live values where differences do not count, where it is to respect them and is there.
-async fn respected(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Result<Option<Desired>, Error> {
+async fn respected(site: &Site, desired: &Desired, manner: Manner<'_>) -> Result<Option<Desired>, Error> {
     let ignored = desired.ignored.as_deref().filter(|_| manner.respects_ignored);
     let Some(ignored) = ignored else { return Ok(None) };
-    let Some(live) = shared.cluster.get(desired).await? else { return Ok(None) };
+    let Some(live) = site.cluster.get(desired).await? else { return Ok(None) };
     let wanted = serde_json::from_str(desired.json.get()).unwrap_or_default();
     let rejected = |message: String| Error::Rejected { message, code: 422 };
     let Some(respected) = ignored.respected(&desired.key, &wanted, &live) else {
@@ -106,13 +106,13 @@ async fn respected(shared: &Site, desired: &Desired, manner: Manner<'_>) -> Resu
 }
 
 /// Deletes what is to be made anew. Returns whether there was anything.
-async fn delete(shared: &Site, desired: &Desired) -> Result<bool, Error> {
-    let rules = shared.rules();
-    let Some(live) = shared.cluster.get(desired).await? else { return Ok(false) };
+async fn delete(site: &Site, desired: &Desired) -> Result<bool, Error> {
+    let rules = site.rules();
+    let Some(live) = site.cluster.get(desired).await? else { return Ok(false) };
     let key = &desired.key;
     let record = Record::of(key, &live, None, None, &rules.tracking);
-    shared.records(|records| records.put_answer(key.clone(), record, &rules));
-    shared.cluster.delete(key, Propagation::Background, false).await?;
-    shared.records(|records| records.set_deleting(key));
+    site.records(|records| records.put_answer(key.clone(), record, &rules));
+    site.cluster.delete(key, Propagation::Background, false).await?;
+    site.records(|records| records.set_deleting(key));
     Ok(true)
 }

@@ -17,17 +17,17 @@ use crate::{
 };
 
 /// Creates a hook's object, unless that was done before.
-pub async fn start(shared: &Site, hook: &Instance) -> Result<Outcome, Error> {
+pub async fn start(site: &Site, hook: &Instance) -> Result<Outcome, Error> {
     let key = &hook.object.key;
-    let live = match shared.cluster.create(&hook.object).await? {
+    let live = match site.cluster.create(&hook.object).await? {
         Some(created) => created,
-        None => match shared.cluster.get(&hook.object).await? {
+        None => match site.cluster.get(&hook.object).await? {
             Some(found) => found,
             None => return Err(Error::InTheWay { key: key.clone() }),
         },
     };
     let is_own = Mark::of(&live).is_some_and(|mark| *mark.attempt == *hook.mark);
-    remember(shared, key, &live).await;
+    remember(site, key, &live).await;
     match is_own {
         true => Ok(Outcome::running(format!("{} created", key.resource_name()))),
         false => Err(Error::InTheWay { key: key.clone() }),
@@ -35,23 +35,23 @@ pub async fn start(shared: &Site, hook: &Instance) -> Result<Outcome, Error> {
 }
 
 /// Takes the finalizer off hooks.
-pub async fn let_go(shared: &Site, uid: &Uid, hooks: &[ObjectKey]) -> Result<(), Error> {
+pub async fn let_go(site: &Site, uid: &Uid, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
-        shared.expect_own(uid)?;
-        match shared.cluster.remove_finalizer(key, HOOK_FINALIZER).await? {
-            Some(live) if !is_gone(&live) => remember(shared, key, &live).await,
-            _ => drop(shared.records(|records| records.remove(key))),
+        site.expect_own(uid)?;
+        match site.cluster.remove_finalizer(key, HOOK_FINALIZER).await? {
+            Some(live) if !is_gone(&live) => remember(site, key, &live).await,
+            _ => drop(site.records(|records| records.remove(key))),
         }
     }
     Ok(())
 }
 
 /// Deletes hooks with what they made.
-pub async fn discard(shared: &Site, uid: &Uid, hooks: &[ObjectKey]) -> Result<(), Error> {
+pub async fn discard(site: &Site, uid: &Uid, hooks: &[ObjectKey]) -> Result<(), Error> {
     for key in hooks {
-        shared.expect_own(uid)?;
-        shared.cluster.delete(key, Propagation::Background, false).await?;
-        shared.records(|records| records.set_deleting(key));
+        site.expect_own(uid)?;
+        site.cluster.delete(key, Propagation::Background, false).await?;
+        site.records(|records| records.set_deleting(key));
     }
     Ok(())
 }
@@ -62,9 +62,9 @@ fn is_gone(live: &Value) -> bool {
     live["metadata"].get("deletionTimestamp").is_some() && finalizers.is_none_or(Vec::is_empty)
 }
 
-async fn remember(shared: &Site, key: &ObjectKey, live: &Value) {
-    let rules = shared.rules();
+async fn remember(site: &Site, key: &ObjectKey, live: &Value) {
+    let rules = site.rules();
     let mut record = Record::of(key, live, None, None, &rules.tracking);
-    record.overrule_health(shared.settings.scripted_health(key, live).await);
-    shared.records(|records| records.put_answer(key.clone(), record, &rules));
+    record.overrule_health(site.settings.scripted_health(key, live).await);
+    site.records(|records| records.put_answer(key.clone(), record, &rules));
 }

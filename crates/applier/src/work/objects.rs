@@ -37,42 +37,42 @@ const LASTING: u32 = 3;
 const PATIENT: u32 = 8;
 
 /// Has the API server judge objects that the cheap comparison could not.
-pub async fn inspect(shared: &Site, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
-    let inspections = stream::iter(objects).map(|desired| inspect_one(shared, desired).boxed());
-    let mut inspections = inspections.buffer_unordered(shared.writes);
+pub async fn inspect(site: &Site, objects: Vec<Arc<Desired>>) -> Result<(), Error> {
+    let inspections = stream::iter(objects).map(|desired| inspect_one(site, desired).boxed());
+    let mut inspections = inspections.buffer_unordered(site.writes);
     while let Some(outcome) = inspections.next().await {
         outcome?;
     }
     Ok(())
 }
 
-async fn inspect_one(shared: &Site, desired: Arc<Desired>) -> Result<(), Error> {
+async fn inspect_one(site: &Site, desired: Arc<Desired>) -> Result<(), Error> {
     let desired = &*desired;
-    let rules = shared.rules();
-    let Some(live) = shared.cluster.get(desired).await? else {
-        shared.records(|records| records.remove(&desired.key));
+    let rules = site.rules();
+    let Some(live) = site.cluster.get(desired).await? else {
+        site.records(|records| records.remove(&desired.key));
         return Ok(());
     };
     let mut record = Record::of(&desired.key, &live, Some(desired), None, &rules.tracking);
     if record.verdict == Verdict::Undecided {
         let unknown;
-        (record.verdict, unknown) = convict(shared, desired, &live, &rules.tracking).await?;
+        (record.verdict, unknown) = convict(site, desired, &live, &rules.tracking).await?;
         record = record.with_unknown(unknown);
     }
-    record.overrule_health(shared.settings.scripted_health(&desired.key, &live).await);
-    shared.records(|records| records.put_answer(desired.key.clone(), record, &rules));
+    record.overrule_health(site.settings.scripted_health(&desired.key, &live).await);
+    site.records(|records| records.put_answer(desired.key.clone(), record, &rules));
     Ok(())
 }
 
 /// The API server's verdict: what a server-side dry run would change, and which fields it does not know.
 async fn convict(
-    shared: &Site,
+    site: &Site,
     desired: &Desired,
     live: &Value,
     tracking: &Tracking,
 ) -> Result<(Verdict, Vec<String>), Error> {
-    let _timer = shared.metrics.dry_run();
-    match shared.cluster.apply_known(desired, Mode::DryRun).await {
+    let _timer = site.metrics.dry_run();
+    match site.cluster.apply_known(desired, Mode::DryRun).await {
         Ok((applied, unknown)) => {
             let applied = tracked::as_before(&applied, live, tracking).unwrap_or(applied);
             Ok((verdict(desired, live, &applied), unknown))
@@ -102,60 +102,59 @@ fn differences(desired: &Desired, live: &Value, applied: &Value) -> Option<Vec<S
 }
 
 /// Does these tasks of the operation under way. What the API server did not answer is left to be done again.
-pub async fn perform(shared: &Site, uid: &Uid, places: &[usize]) -> Result<(), Error> {
-    let Some(how) = plan(shared, uid, places) else { return Ok(()) };
-    set_begun(shared, uid);
+pub async fn perform(site: &Site, uid: &Uid, places: &[usize]) -> Result<(), Error> {
+    let Some(how) = plan(site, uid, places) else { return Ok(()) };
+    set_begun(site, uid);
     let tasks = &how.tasks;
-    learn_kinds(shared, tasks).await;
-    match make_namespace(shared, &how).await {
+    learn_kinds(site, tasks).await;
+    match make_namespace(site, &how).await {
         Err(error) if !error.is_passing() => {
             let message = format!("failed to create namespace {}: {error}", how.namespace);
-            refuse(shared, uid, places, &message);
+            refuse(site, uid, places, &message);
             return Ok(());
         }
         other => other?,
     }
     let one = async |index: usize| {
         let (place, task) = &tasks[index];
-        match shared.expect_own(uid) {
-            Ok(()) => (*place, do_task(shared, task, &how).await),
+        match site.expect_own(uid) {
+            Ok(()) => (*place, do_task(site, task, &how).await),
             Err(error) => (*place, Err(error)),
         }
     };
-    let mut jobs =
-        stream::iter(0..tasks.len()).map(|index| one(index).boxed()).buffer_unordered(shared.writes);
+    let mut jobs = stream::iter(0..tasks.len()).map(|index| one(index).boxed()).buffer_unordered(site.writes);
     let span = tracing::info_span!("apply", objects = tasks.len(), dry_run = how.dry_run);
     let mut unanswered = None;
     while let Some((place, outcome)) = jobs.next().instrument(span.clone()).await {
         match outcome {
-            Ok(Some(outcome)) => conclude(shared, uid, place, outcome),
-            Ok(None) => set_removed(shared, uid, place),
+            Ok(Some(outcome)) => conclude(site, uid, place, outcome),
+            Ok(None) => set_removed(site, uid, place),
             Err(error) if error.is_passing() => unanswered = Some(error),
             Err(error @ Error::UnknownKind { .. }) if how.attempts < PATIENT => unanswered = Some(error),
             Err(error) => {
-                conclude(shared, uid, place, Outcome::failed(error.to_string()));
+                conclude(site, uid, place, Outcome::failed(error.to_string()));
             }
         }
     }
-    note_trouble(shared, uid, unanswered.as_ref());
+    note_trouble(site, uid, unanswered.as_ref());
     unanswered.map_or(Ok(()), Err)
 }
 
 /// Makes the destination's namespace, where something is to be applied and the options say so.
-pub(super) async fn make_namespace(shared: &Site, how: &Plan) -> Result<(), Error> {
+pub(super) async fn make_namespace(site: &Site, how: &Plan) -> Result<(), Error> {
     let applies = how.tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune));
     if !applies || how.dry_run || !how.options.create_namespace() || how.namespace.is_empty() {
         return Ok(());
     }
     match &how.may_create {
-        Ok(()) => shared.cluster.ensure_namespace(&how.namespace).await,
-        Err(reason) => shared.cluster.expect_namespace(&how.namespace, reason).await,
+        Ok(()) => site.cluster.ensure_namespace(&how.namespace).await,
+        Err(reason) => site.cluster.expect_namespace(&how.namespace, reason).await,
     }
 }
 
 /// What got no answer is told where it lasts, and forgotten once there is one.
-fn note_trouble(shared: &Site, uid: &Uid, error: Option<&Error>) {
-    let mut state = shared.state();
+fn note_trouble(site: &Site, uid: &Uid, error: Option<&Error>) {
+    let mut state = site.state();
     let Some(app) = state.apps.get_mut(uid) else { return };
     let lasting = error.filter(|_| app.failures >= LASTING);
     if let Some(run) = &mut app.run {
@@ -206,8 +205,8 @@ struct Pruning {
     again: bool,
 }
 
-pub(super) fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
-    let state = shared.state();
+pub(super) fn plan(site: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
+    let state = site.state();
     let app = state.apps.get(uid)?;
     let run = app.run.as_ref()?;
     let tasks = places.iter().filter_map(|place| Some((*place, run.tasks.get(*place)?.clone()))).collect();
@@ -233,27 +232,27 @@ pub(super) fn plan(shared: &Site, uid: &Uid, places: &[usize]) -> Option<Plan> {
 
 /// Asks the cluster again what it serves where objects are of a kind that was not there before: its definition may
 /// have been applied a moment ago.
-async fn learn_kinds(shared: &Site, tasks: &[(usize, Task)]) {
+async fn learn_kinds(site: &Site, tasks: &[(usize, Task)]) {
     let unknown = tasks.iter().any(|(_, task)| match &task.effect {
-        Effect::Apply(desired) => shared.cluster.served(&desired.kind()).is_none(),
-        Effect::Hook(hook) => shared.cluster.served(&hook.object.kind()).is_none(),
+        Effect::Apply(desired) => site.cluster.served(&desired.kind()).is_none(),
+        Effect::Hook(hook) => site.cluster.served(&hook.object.kind()).is_none(),
         Effect::Prune => false,
     });
     if unknown {
-        follow::rediscover(shared).await;
+        follow::rediscover(site).await;
     }
 }
 
 /// What became of a task; None where it has to be done again once its object is gone.
-async fn do_task(shared: &Site, task: &Task, how: &Plan) -> Result<Option<Outcome>, Error> {
+async fn do_task(site: &Site, task: &Task, how: &Plan) -> Result<Option<Outcome>, Error> {
     match &task.effect {
         Effect::Apply(desired) => {
             let manner = Manner::new(&how.options, desired, how.forces, how.mode());
-            apply::apply(shared, desired, manner, task.removed).await
+            apply::apply(site, desired, manner, task.removed).await
         }
-        Effect::Hook(hook) => hooks::start(shared, hook).await.map(Some),
+        Effect::Hook(hook) => hooks::start(site, hook).await.map(Some),
         Effect::Prune
-            if !shared.records(|records| records.may_be_of(&task.key, &how.instance)).unwrap_or(false) =>
+            if !site.records(|records| records.may_be_of(&task.key, &how.instance)).unwrap_or(false) =>
         {
             let message = "ignored (no longer an object of this application)";
             Ok(Some(Outcome::done(ResultCode::PruneSkipped, message)))
@@ -261,8 +260,8 @@ async fn do_task(shared: &Site, task: &Task, how: &Plan) -> Result<Option<Outcom
         Effect::Prune => {
             let propagation = how.options.prune_propagation();
             let pruning = Pruning { propagation, dry_run: how.dry_run, again: how.attempts > 0 };
-            delete_once(shared, &task.key, pruning).await?;
-            shared.metrics.pruned();
+            delete_once(site, &task.key, pruning).await?;
+            site.metrics.pruned();
             let suffix = if how.dry_run { " (dry run)" } else { "" };
             Ok(Some(Outcome::done(ResultCode::Pruned, format!("pruned{suffix}"))))
         }
@@ -270,13 +269,13 @@ async fn do_task(shared: &Site, task: &Task, how: &Plan) -> Result<Option<Outcom
 }
 
 /// Ends these tasks for a reason that is none of their objects'.
-pub(super) fn refuse(shared: &Site, uid: &Uid, places: &[usize], reason: &str) {
-    places.iter().for_each(|place| conclude(shared, uid, *place, Outcome::failed(reason)));
+pub(super) fn refuse(site: &Site, uid: &Uid, places: &[usize], reason: &str) {
+    places.iter().for_each(|place| conclude(site, uid, *place, Outcome::failed(reason)));
 }
 
 /// Notes what became of a task.
-pub fn conclude(shared: &Site, uid: &Uid, place: usize, outcome: Outcome) {
-    let mut state = shared.state();
+pub fn conclude(site: &Site, uid: &Uid, place: usize, outcome: Outcome) {
+    let mut state = site.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
     if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
         task.outcome = Some(outcome);
@@ -284,15 +283,15 @@ pub fn conclude(shared: &Site, uid: &Uid, place: usize, outcome: Outcome) {
 }
 
 /// Notes that something is about to be done.
-fn set_begun(shared: &Site, uid: &Uid) {
-    if let Some(run) = shared.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
+fn set_begun(site: &Site, uid: &Uid) {
+    if let Some(run) = site.state().apps.get_mut(uid).and_then(|app| app.run.as_mut()) {
         run.begun = true;
     }
 }
 
 /// Notes that a task's object was deleted to be made anew.
-fn set_removed(shared: &Site, uid: &Uid, place: usize) {
-    let mut state = shared.state();
+fn set_removed(site: &Site, uid: &Uid, place: usize) {
+    let mut state = site.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
     if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
         task.removed = true;
@@ -301,35 +300,35 @@ fn set_removed(shared: &Site, uid: &Uid, place: usize) {
 
 /// Deletes the objects of an application that goes.
 pub async fn delete(
-    shared: &Site,
+    site: &Site,
     uid: &Uid,
     objects: &[ObjectKey],
     propagation: Propagation,
 ) -> Result<(), Error> {
-    let again = shared.state().apps.get(uid).is_some_and(|app| app.failures > 0);
+    let again = site.state().apps.get(uid).is_some_and(|app| app.failures > 0);
     let pruning = Pruning { propagation, dry_run: false, again };
     let one = async |index: usize| {
-        shared.expect_own(uid)?;
-        delete_once(shared, &objects[index], pruning).await
+        site.expect_own(uid)?;
+        delete_once(site, &objects[index], pruning).await
     };
     let jobs = stream::iter(0..objects.len()).map(|index| one(index).boxed());
-    let mut jobs = jobs.buffer_unordered(shared.writes);
+    let mut jobs = jobs.buffer_unordered(site.writes);
     while let Some(outcome) = jobs.next().await {
         outcome?;
-        shared.state().take_along(uid, 1);
+        site.state().take_along(uid, 1);
     }
     Ok(())
 }
 
 /// Deletes an object unless it is being deleted: a second request puts back the finalizer that the garbage collector
 /// took away, and a collector that missed one of the two changes never takes it away again.
-async fn delete_once(shared: &Site, key: &ObjectKey, pruning: Pruning) -> Result<(), Error> {
-    if pruning.again && shared.cluster.is_going(key).await? {
+async fn delete_once(site: &Site, key: &ObjectKey, pruning: Pruning) -> Result<(), Error> {
+    if pruning.again && site.cluster.is_going(key).await? {
         return Ok(());
     }
-    shared.cluster.delete(key, pruning.propagation, pruning.dry_run).await?;
+    site.cluster.delete(key, pruning.propagation, pruning.dry_run).await?;
     if !pruning.dry_run {
-        shared.records(|records| records.set_deleting(key));
+        site.records(|records| records.set_deleting(key));
     }
     Ok(())
 }
