@@ -1,6 +1,7 @@
 //! Which application is looked at next: each by one worker at a time, as soon as something about it changed.
 //!
-//! What comes in: uids that became dirty, now or later. What goes out: uids to workers, a bounded number at once.
+//! What comes in: uids that became dirty, now or later. What goes out: uids to workers, a bounded number at once. A worker
+//! that is slow, for what it asks takes its time to answer, holds nobody else up: another takes its place.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -11,6 +12,12 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::state::Uid;
+
+/// How long a worker may be at an application before another takes its place.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// How many workers there are at most for each that there may be, however slow they are.
+const MOST: usize = 8;
 
 enum Word {
     Dirty(Uid),
@@ -30,7 +37,8 @@ pub struct Dispatcher {
     back: mpsc::WeakUnboundedSender<Word>,
     waiting: VecDeque<Uid>,
     queued: HashSet<Uid>,
-    running: HashSet<Uid>,
+    /// Since when.
+    running: HashMap<Uid, Instant>,
     dirtied_while_running: HashSet<Uid>,
     timers: BTreeSet<(Instant, Uid)>,
     /// The one timer of each: whoever is looked at says anew when it has to be looked at again.
@@ -45,7 +53,7 @@ pub fn queue() -> (Queue, Dispatcher) {
         back: tx.downgrade(),
         waiting: VecDeque::new(),
         queued: HashSet::new(),
-        running: HashSet::new(),
+        running: HashMap::new(),
         dirtied_while_running: HashSet::new(),
         timers: BTreeSet::new(),
         due: HashMap::new(),
@@ -82,11 +90,11 @@ impl Dispatcher {
         let mut stop = std::pin::pin!(stop);
         let mut tasks = tokio::task::JoinSet::new();
         loop {
-            while self.running.len() < workers
+            while self.has_room(workers)
                 && let Some(uid) = self.waiting.pop_front()
             {
                 self.queued.remove(&uid);
-                self.running.insert(uid.clone());
+                self.running.insert(uid.clone(), Instant::now());
                 let done = DoneGuard { uid: uid.clone(), back: self.back.clone() };
                 let job = work(uid);
                 tasks.spawn(async move {
@@ -96,6 +104,7 @@ impl Dispatcher {
             }
             tell(self.waiting.len() + self.running.len());
             let due = self.timers.first().map(|(at, _)| *at);
+            let due = due.into_iter().chain(self.next_slow()).min();
             tokio::select! {
                 () = &mut stop => break,
                 word = self.words.recv() => match word {
@@ -107,6 +116,20 @@ impl Dispatcher {
             }
         }
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Whether one more may be looked at.
+    fn has_room(&self, workers: usize) -> bool {
+        let now = Instant::now();
+        let at_speed = self.running.values().filter(|since| now < **since + SLOW).count();
+        at_speed < workers && self.running.len() < workers.saturating_mul(MOST)
+    }
+
+    /// When the next worker becomes slow, where somebody waits for that.
+    fn next_slow(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let slow = self.running.values().map(|since| *since + SLOW).filter(|slow| now < *slow);
+        slow.min().filter(|_| !self.waiting.is_empty())
     }
 
     fn take(&mut self, word: Word) {
@@ -144,7 +167,7 @@ impl Dispatcher {
     }
 
     fn enqueue(&mut self, uid: Uid) {
-        if self.running.contains(&uid) {
+        if self.running.contains_key(&uid) {
             self.dirtied_while_running.insert(uid);
         } else if self.queued.insert(uid.clone()) {
             self.waiting.push_back(uid);
@@ -208,5 +231,32 @@ mod tests {
         end.add_permits(2);
         drop(stop_tx);
         dispatch.await.expect("no panic");
+    }
+
+    /// Eight applications behind a webhook that hangs would hold up all others.
+    #[tokio::test(start_paused = true)]
+    async fn workers_that_are_slow_hold_up_nobody_else() {
+        let (queue, dispatcher) = queue();
+        let (begun_tx, mut begun) = mpsc::unbounded_channel();
+        let work = move |uid: Uid| {
+            let begun = begun_tx.clone();
+            async move {
+                assert!(begun.send(uid).is_ok());
+                std::future::pending().await
+            }
+        };
+        let dispatch = tokio::spawn(dispatcher.run(2, std::future::pending(), |_| {}, work));
+        let started = Instant::now();
+        (0..20).for_each(|number| queue.dirty(&format!("{number}").into()));
+        for number in 0..2 * MOST {
+            let next = tokio::time::timeout(SLOW * 10, begun.recv()).await;
+            assert!(next.is_ok(), "number {number} waits for ever");
+            let turns = u32::try_from(number / 2).expect("few");
+            assert!(started.elapsed() >= SLOW * turns, "more than two at once");
+            assert!(started.elapsed() < SLOW * (turns + 1), "number {number} waited for those before");
+        }
+        let more = tokio::time::timeout(SLOW * 10, begun.recv()).await;
+        assert!(more.is_err(), "there is a limit");
+        dispatch.abort();
     }
 }

@@ -50,7 +50,7 @@ pub struct Args {
     /// Where the bus is.
     #[command(flatten)]
     pub bus: ithaca_bus::Args,
-    /// Applications that are worked on at the same time
+    /// Applications that are worked on at the same time, not counting those that wait long for an answer
     #[arg(long, env = "ITHACA_APPLIER_WORKERS", default_value_t = 8)]
     pub workers: usize,
     /// Objects of one application that are written at the same time
