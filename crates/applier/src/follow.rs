@@ -258,7 +258,7 @@ pub fn watch_kind(site: &Site, kind: &Kind) {
 }
 
 /// Where objects of a kind are looked for: everywhere, or in the namespaces that the cluster's Secret names.
-fn places(spec: &ClusterSpec, served: &Served) -> Vec<Option<String>> {
+pub fn places(spec: &ClusterSpec, served: &Served) -> Vec<Option<String>> {
     match (spec.namespaces.is_empty(), served.namespaced) {
         (true, _) => vec![None],
         (false, true) => spec.namespaces.iter().cloned().map(Some).collect(),

@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 use crate::{
     cluster::{self, Served},
     clusters::Holdings,
+    follow,
     object::{GroupKind, ObjectKey},
     projects::Project,
     service::{Shared, Site},
@@ -61,9 +62,24 @@ pub enum Orphaned {
 /// The objects that nobody manages.
 #[derive(Debug, Default)]
 pub struct Orphans {
-    watches: HashMap<GroupKind, Watch>,
+    watches: HashMap<Place, Watch>,
     /// By namespace.
     unmanaged: HashMap<Box<str>, HashSet<ObjectKey>>,
+}
+
+/// Where objects are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    kind: GroupKind,
+    /// None: in all.
+    namespace: Option<String>,
+}
+
+impl Place {
+    fn holds(&self, key: &ObjectKey) -> bool {
+        let same = *key.kind == self.kind.kind && *key.group == self.kind.group;
+        same && self.namespace.as_ref().is_none_or(|namespace| *namespace == *key.namespace)
+    }
 }
 
 #[derive(Debug)]
@@ -113,11 +129,10 @@ impl Orphans {
         removed
     }
 
-    /// Forgets what is of a kind and was not seen. Returns whether there was any.
-    fn retain(&mut self, kind: &GroupKind, seen: &HashSet<ObjectKey>) -> bool {
+    /// Forgets what was looked for in a place and not seen. Returns whether there was any.
+    fn retain(&mut self, place: &Place, seen: &HashSet<ObjectKey>) -> bool {
         let keys = self.unmanaged.values().flatten();
-        let gone =
-            keys.filter(|key| *key.kind == kind.kind && *key.group == kind.group && !seen.contains(*key));
+        let gone = keys.filter(|key| place.holds(key) && !seen.contains(*key));
         let gone: Vec<_> = gone.cloned().collect();
         gone.iter().filter(|key| self.remove(key)).count() > 0
     }
@@ -148,15 +163,21 @@ fn settle_at(site: &Site) {
         *orphans = Orphans::default();
         return;
     }
+    let spec = &there.spec;
+    let places = kinds.into_iter().flat_map(|(kind, served)| {
+        let namespaces = follow::places(spec, &served);
+        namespaces.into_iter().map(move |namespace| (Place { kind: kind.clone(), namespace }, served.clone()))
+    });
+    let places: HashMap<Place, Served> = places.collect();
     let known: Vec<_> = orphans.watches.keys().cloned().collect();
-    for kind in known.iter().filter(|kind| !kinds.contains_key(*kind)) {
-        orphans.watches.remove(kind);
-        orphans.retain(kind, &HashSet::new());
+    for place in known.iter().filter(|place| !places.contains_key(*place)) {
+        orphans.watches.remove(place);
+        orphans.retain(place, &HashSet::new());
     }
-    for (kind, served) in kinds {
-        orphans.watches.entry(kind.clone()).or_insert_with(|| Watch {
+    for (place, served) in places {
+        orphans.watches.entry(place.clone()).or_insert_with(|| Watch {
             complete: false,
-            task: tokio::spawn(follow(site.clone(), kind, served)).abort_handle(),
+            task: tokio::spawn(look(site.clone(), place, served)).abort_handle(),
         });
     }
 }
@@ -167,9 +188,13 @@ fn is_of_the_cluster(kind: &GroupKind) -> bool {
     OF_THE_CLUSTER.iter().any(same)
 }
 
-/// Follows the objects of one kind, by their metadata alone.
-async fn follow(site: Site, kind: GroupKind, served: Served) {
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(site.cluster.client(), &served.resource);
+/// Follows the objects of one place, by their metadata alone.
+async fn look(site: Site, place: Place, served: Served) {
+    let (client, kind) = (site.cluster.client(), &place.kind);
+    let api: Api<PartialObjectMeta<DynamicObject>> = match &place.namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &served.resource),
+        None => Api::all_with(client, &served.resource),
+    };
     let mut events =
         pin!(watcher(api, watcher::Config::default().page_size(PAGE)).backoff(cluster::patience()));
     // Whoever changes the rules ends this watch.
@@ -179,23 +204,25 @@ async fn follow(site: Site, kind: GroupKind, served: Served) {
         match event {
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(object)) => {
-                let key = key_of(&kind, &object);
-                take(&site, key.clone(), is_managed(&object, &tracking));
+                let key = key_of(kind, &object);
+                take(&site, &place, key.clone(), is_managed(&object, &tracking));
                 seen.insert(key);
             }
-            Ok(Event::Apply(object)) => take(&site, key_of(&kind, &object), is_managed(&object, &tracking)),
-            Ok(Event::Delete(object)) => take(&site, key_of(&kind, &object), true),
+            Ok(Event::Apply(object)) => {
+                take(&site, &place, key_of(kind, &object), is_managed(&object, &tracking))
+            }
+            Ok(Event::Delete(object)) => take(&site, &place, key_of(kind, &object), true),
             Ok(Event::InitDone) => {
-                site.holdings(|there| there.orphans.retain(&kind, &seen));
+                site.holdings(|there| there.orphans.retain(&place, &seen));
                 seen = HashSet::new();
-                complete(&site, &kind);
+                complete(&site, &place);
             }
             Err(error) => {
-                tracing::debug!(%error, ?kind, "failed to watch for orphaned objects, trying again");
+                tracing::debug!(%error, ?place, "failed to watch for orphaned objects, trying again");
                 // What may not be listed does not keep the rest from being counted.
                 if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code < 429)
                 {
-                    complete(&site, &kind);
+                    complete(&site, &place);
                 }
             }
         }
@@ -216,11 +243,11 @@ fn is_managed(object: &PartialObjectMeta<DynamicObject>, tracking: &Tracking) ->
     tracked || !object.owner_references().is_empty()
 }
 
-fn take(site: &Site, key: ObjectKey, managed: bool) {
+fn take(site: &Site, place: &Place, key: ObjectKey, managed: bool) {
     let namespace = key.namespace.clone();
     let is_news = site.holdings(|Holdings { orphans, .. }| {
         // Nobody may ask any more since this watch was told to end.
-        let asked = orphans.watches.contains_key(&key.group_kind());
+        let asked = orphans.watches.contains_key(place);
         asked && orphans.put(key, managed) && orphans.is_complete()
     });
     if is_news == Some(true) {
@@ -228,9 +255,9 @@ fn take(site: &Site, key: ObjectKey, managed: bool) {
     }
 }
 
-fn complete(site: &Site, kind: &GroupKind) {
+fn complete(site: &Site, place: &Place) {
     let complete = site.holdings(|Holdings { orphans, .. }| {
-        if let Some(watch) = orphans.watches.get_mut(kind) {
+        if let Some(watch) = orphans.watches.get_mut(place) {
             watch.complete = true;
         }
         orphans.is_complete()
@@ -276,8 +303,16 @@ mod tests {
         for key in [key("stays"), key("gone"), other.clone()] {
             orphans.put(key, false);
         }
-        assert!(orphans.retain(&key("").group_kind(), &HashSet::from([key("stays")])));
-        assert_eq!(orphans.unmanaged["web"], HashSet::from([key("stays"), other]));
+        let place = |namespace: Option<&str>| Place {
+            kind: key("").group_kind(),
+            namespace: namespace.map(str::to_owned),
+        };
+        assert!(!orphans.retain(&place(Some("shop")), &HashSet::new()), "it was looked for elsewhere");
+        for namespace in [None, Some("web")] {
+            orphans.put(key("gone"), false);
+            assert!(orphans.retain(&place(namespace), &HashSet::from([key("stays")])));
+            assert_eq!(orphans.unmanaged["web"], HashSet::from([key("stays"), other.clone()]));
+        }
     }
 
     #[test]
