@@ -82,6 +82,7 @@ mod tests {
     #[case::running(json!({}), json!({"lastScheduleTime": LATE, "lastSuccessfulTime": EARLY, "active": [{}]}), Healthy, "running")]
     #[case::failed(json!({}), json!({"lastScheduleTime": LATE, "lastSuccessfulTime": EARLY}), Degraded, "not completed its last execution")]
     #[case::done(json!({}), json!({"lastScheduleTime": EARLY, "lastSuccessfulTime": LATE}), Healthy, "has completed its last execution")]
+    #[case::done_at_once(json!({}), json!({"lastScheduleTime": LATE, "lastSuccessfulTime": LATE}), Healthy, "has completed its last execution")]
     fn cron_jobs_tell_of_their_last_run(
         #[case] spec: Value,
         #[case] status: Value,
