@@ -4,20 +4,9 @@ use anyhow::{Context, ensure};
 use ithaca_tests::Stack;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, hook, job, manifest};
-
-fn job_path(namespace: &str, name: &str) -> String {
-    format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
-}
-
-fn state(app: &Value) -> &Value {
-    &app["status"]["operationState"]
-}
-
-fn waits_for(app: &Value, name: &str) -> bool {
-    state(app)["phase"] == "Running"
-        && state(app)["message"] == format!("waiting for completion of hook batch/Job/{name}")
-}
+use crate::scene::{
+    Scene, application, automated, config_map, hook, job, job_path, manifest, state, waits_for,
+};
 
 /// What the operation says of an object.
 fn result<'a>(app: &'a Value, name: &str) -> anyhow::Result<&'a Value> {

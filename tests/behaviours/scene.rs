@@ -238,6 +238,22 @@ pub fn manifest(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value:?}\n")
 }
 
+/// The path of a Job.
+pub fn job_path(namespace: &str, name: &str) -> String {
+    format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
+}
+
+/// How far an Application's operation is.
+pub fn state(app: &Value) -> &Value {
+    &app["status"]["operationState"]
+}
+
+/// Whether an Application's operation waits for this hook.
+pub fn waits_for(app: &Value, name: &str) -> bool {
+    state(app)["phase"] == "Running"
+        && state(app)["message"] == format!("waiting for completion of hook batch/Job/{name}")
+}
+
 /// A manifest of a Deployment of one pod, which behaves as kwok is told (`crashes`, `hangs`) or well without.
 pub fn deployment(name: &str, plays: Option<&str>) -> String {
     let labels = json!({"app": name});

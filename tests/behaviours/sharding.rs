@@ -7,7 +7,10 @@ use anyhow::{Context, ensure};
 use ithaca_tests::{Process, Stack, wait_until};
 use serde_json::{Value, json};
 
-use crate::scene::{DEADLINE, Scene, application, automated, config_map, deployment, hook, job, manifest};
+use crate::scene::{
+    DEADLINE, Scene, application, automated, config_map, deployment, hook, job, job_path, manifest, state,
+    waits_for,
+};
 
 const APPLIERS: [&str; 2] = ["applier", "applier-2"];
 
@@ -44,19 +47,6 @@ async fn divided<'a>(stack: &Stack, names: &[String], appliers: &[&'a str]) -> a
         names.iter().map(of).collect()
     })
     .await
-}
-
-fn job_path(namespace: &str, name: &str) -> String {
-    format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
-}
-
-fn state(app: &Value) -> &Value {
-    &app["status"]["operationState"]
-}
-
-fn waits_for(app: &Value, name: &str) -> bool {
-    state(app)["phase"] == "Running"
-        && state(app)["message"] == format!("waiting for completion of hook batch/Job/{name}")
 }
 
 /// How often an Application was deployed.

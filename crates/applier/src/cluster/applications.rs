@@ -48,7 +48,10 @@ impl<'de> Deserialize<'de> for Told {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         let application = match serde_json::from_str::<Application>(text.get()) {
-            Ok(application) => Ok(application),
+            Ok(mut application) => {
+                application.metadata.managed_fields = None;
+                Ok(application)
+            }
             Err(error) => Err(error.to_string()),
         };
         let meta = match &application {
