@@ -36,7 +36,7 @@ pub enum ContentError {
     Watcher {
         /// The repository.
         repository: String,
-        /// The commit.
+        /// The revision.
         revision: String,
         /// What it said.
         status: Box<Status>,
@@ -46,7 +46,7 @@ pub enum ContentError {
     Tree {
         /// The repository.
         repository: String,
-        /// The commit.
+        /// The revision.
         revision: String,
         /// Why.
         cause: TreeError,
@@ -58,7 +58,7 @@ pub enum ContentError {
     TooLarge {
         /// The repository.
         repository: String,
-        /// The commit.
+        /// The revision.
         revision: String,
         /// Bytes.
         limit: u64,
@@ -106,7 +106,7 @@ impl Watcher {
 
     async fn fetch(
         &self,
-        (repository, revision): Place<'_>,
+        Place { repository, chart, revision }: Place<'_>,
         reads: Vec<PathRead>,
     ) -> Result<Tree, ContentError> {
         if reads.is_empty() {
@@ -117,9 +117,12 @@ impl Watcher {
             revision: revision.to_owned(),
             status: Box::new(status),
         };
-        let request =
-            GetContentRequest { repository: repository.to_owned(), revision: revision.to_owned(), reads };
-        let mut request = tonic::Request::new(request);
+        let mut request = tonic::Request::new(GetContentRequest {
+            repository: repository.to_owned(),
+            chart: chart.to_owned(),
+            revision: revision.to_owned(),
+            reads,
+        });
         inject(request.metadata_mut());
         let mut client = self.client.clone();
         let reading = async {
@@ -169,10 +172,15 @@ impl ContentError {
 }
 
 /// A repository at a revision.
-type Place<'a> = (&'a str, &'a str);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a> {
+    repository: &'a str,
+    chart: &'a str,
+    revision: &'a str,
+}
 
 fn place(source: &SourceRequest) -> Place<'_> {
-    (&source.repository, &source.revision)
+    Place { repository: &source.repository, chart: &source.chart, revision: &source.revision }
 }
 
 /// All reads by place, without those that lie below others and those where nothing is.

@@ -16,7 +16,9 @@ pub struct SourceRequest {
     pub json: String,
     /// What the watcher calls the repository.
     pub repository: String,
-    /// The full commit id.
+    /// The chart's name in a Helm repository; else empty.
+    pub chart: String,
+    /// The commit, version or digest.
     pub revision: String,
     /// All that may be read.
     pub reads: Vec<PathRead>,
@@ -92,6 +94,7 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         spec,
         json: source.source,
         repository: source.repository,
+        chart: source.chart,
         revision: source.revision,
         reads: source.reads,
         commit: source.commit,

@@ -18,10 +18,11 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::git::{Handle, Repository, RepositoryUrl};
+use crate::cache::Handle;
 use crate::metrics::Metrics;
 use crate::reads::{Entry, Kind};
-use crate::registry::Registry;
+use crate::registry::{Registry, Repository};
+use crate::repository::{RepositoryError, RepositoryKey};
 
 const MIB: u64 = 1 << 20;
 const PART: usize = 1 << 20;
@@ -82,17 +83,14 @@ impl SourceService for Content {
 
 impl Content {
     async fn get(&self, request: GetContentRequest) -> Result<Response<Parts>, Status> {
-        let GetContentRequest { repository, revision, reads } = request;
-        let url = RepositoryUrl::parse(&repository, self.allow_files)
+        let GetContentRequest { repository, revision, reads, chart } = request;
+        let key = RepositoryKey::new(&repository, &chart, self.allow_files)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let repository = self
             .registry
-            .get(&url)
-            .ok_or_else(|| Status::not_found(format!("repository {url} is used by no application")))?;
-        repository
-            .ensure_commit(revision.clone())
-            .await
-            .map_err(|error| Status::not_found(error.to_string()))?;
+            .get(&key)
+            .ok_or_else(|| Status::not_found(format!("repository {key} is used by no application")))?;
+        repository.ensure(revision.clone()).await.map_err(|error| Status::not_found(error.to_string()))?;
         let permit = self.permits.clone().acquire_owned().await;
         let (parts, stream) = mpsc::channel(WAITING);
         let (limits, metrics) = (self.limits, self.metrics.clone());
@@ -102,7 +100,7 @@ impl Content {
             if let Err(Stop::Failed(status)) = send_all(&repository, &revision, reads, &mut sender) {
                 let _ = sender.parts.blocking_send(Err(status));
             }
-            metrics.served.add(sender.bytes, &[KeyValue::new("repository", url.to_string())]);
+            metrics.served.add(sender.bytes, &[KeyValue::new("repository", key.to_string())]);
         });
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -145,7 +143,7 @@ fn send_all(
     reads: Vec<PathRead>,
     sender: &mut Sender,
 ) -> Result<(), Stop> {
-    let cache_failed = |error: crate::git::GitError| Stop::Failed(Status::unavailable(error.to_string()));
+    let cache_failed = |error: RepositoryError| Stop::Failed(Status::unavailable(error.to_string()));
     let handle = repository.handle().map_err(cache_failed)?;
     let snapshot = handle.snapshot(commit).map_err(cache_failed)?;
     let found = reads.into_iter().filter_map(|read| {

@@ -8,8 +8,8 @@ use ithaca_proto::v1::Capabilities;
 use tokio::sync::oneshot;
 
 use crate::application::Watched;
-use crate::git::{GitError, Observation, RepositoryUrl};
 use crate::observe::Evaluated;
+use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::Policy;
 
 /// Something that happened.
@@ -23,13 +23,13 @@ pub enum Event {
     /// A remote answered, or failed to.
     Observed {
         /// Which.
-        url: RepositoryUrl,
+        repository: RepositoryKey,
         /// When the call was decided on.
         started: Instant,
         /// The trace of the call.
         context: opentelemetry::Context,
         /// The answer.
-        answer: Result<Observation, GitError>,
+        answer: Result<Observation, RepositoryError>,
     },
     /// What some applications read was found.
     Evaluated(Vec<Evaluated>),

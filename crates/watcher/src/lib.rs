@@ -3,8 +3,8 @@
 //! What comes in: Applications as they change, Git remotes, webhooks. What goes out: `RevisionObserved` on
 //! the bus, and the content of sources over gRPC. What it does not do: render, or write to a cluster.
 //!
-//! Where to start: `observe` decides, `reads` says what an application is concerned by, `git` has the
-//! commits; `run` ties them to the world.
+//! Where to start: `observe` decides, `reads` says what an application is concerned by, `git` fetches
+//! commits into a `cache`; `run` ties them to the world.
 
 mod applications;
 mod args;
@@ -12,16 +12,18 @@ mod capabilities;
 mod content;
 mod event;
 mod publish;
-mod registry;
 mod run;
 mod settings;
 mod webhook;
 
 pub mod application;
+pub mod cache;
 pub mod git;
 pub mod metrics;
 pub mod observe;
 pub mod reads;
+pub mod registry;
+pub mod repository;
 pub mod schedule;
 
 pub use args::Args;

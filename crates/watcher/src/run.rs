@@ -158,12 +158,12 @@ impl Rim {
             Event::Application(watched) => observer.application(now, *watched),
             Event::Removed(uid) => observer.removed(&uid),
             Event::Only(uids) => observer.only(&uids),
-            Event::Observed { url, started, context, answer } => {
+            Event::Observed { repository, started, context, answer } => {
                 if let Err(error) = &answer {
                     self.metrics.failures.add(1, &[]);
-                    tracing::warn!(%error, repository = %url, "failed to observe a repository");
+                    tracing::warn!(%error, %repository, "failed to observe a repository");
                 }
-                observer.observed(now, &url, (started, context), answer, chance());
+                observer.observed(now, &repository, (started, context), answer, chance());
             }
             Event::Evaluated(outcomes) => {
                 for (key, epoch, outcome) in outcomes {
@@ -181,21 +181,21 @@ impl Rim {
 
     fn carry_out(&self, effect: Effect) {
         match effect {
-            Effect::Observe { url, revisions, started, context } => {
-                let (repository, events) = (self.registry.open(&url), self.events.clone());
-                let span = tracing::info_span!("observe repository", repository = %url);
+            Effect::Observe { repository, revisions, started, context } => {
+                let (opened, events) = (self.registry.open(&repository), self.events.clone());
+                let span = tracing::info_span!("observe repository", %repository);
                 let _ = span.set_parent(context);
                 let context = span.context();
                 let call = async move {
-                    let answer = repository.observe(revisions).await;
-                    let _ = events.send(Event::Observed { url, started, context, answer });
+                    let answer = opened.observe(revisions).await;
+                    let _ = events.send(Event::Observed { repository, started, context, answer });
                 };
                 tokio::spawn(call.instrument(span));
             }
             Effect::Evaluate(jobs) => {
-                let urls = jobs.iter().flat_map(|job| &job.sources).map(|source| &source.url);
+                let used = jobs.iter().flat_map(|job| &job.sources).map(|source| &source.repository);
                 let repositories: HashMap<_, _> =
-                    urls.filter_map(|url| Some((url.clone(), self.registry.get(url)?))).collect();
+                    used.filter_map(|key| Some((key.clone(), self.registry.get(key)?))).collect();
                 let events = self.events.clone();
                 tokio::task::spawn_blocking(move || {
                     evaluate(&jobs, &repositories, |outcomes| drop(events.send(Event::Evaluated(outcomes))));
@@ -203,8 +203,8 @@ impl Rim {
             }
             Effect::Publish(publication) => drop(self.orders.send(Order::Say(publication))),
             Effect::Discard(key) => drop(self.orders.send(Order::Discard(key))),
-            Effect::Forget(url) => {
-                if let Some(folder) = self.registry.remove(&url) {
+            Effect::Forget(repository) => {
+                if let Some(folder) = self.registry.remove(&repository) {
                     tokio::task::spawn_blocking(move || {
                         if let Err(error) = std::fs::remove_dir_all(&folder) {
                             tracing::warn!(%error, folder = %folder.display(), "failed to remove a cache");

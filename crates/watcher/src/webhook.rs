@@ -20,8 +20,8 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::event::{Event, Events};
-use crate::git::match_key;
 use crate::metrics::Metrics;
+use crate::repository::match_key;
 use crate::settings::WebhookSecret;
 
 /// How many payloads are read at once: each may be large.

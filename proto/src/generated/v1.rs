@@ -43,14 +43,18 @@ pub struct SourceRevision {
     pub source: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub repository: ::prost::alloc::string::String,
-    /// The full commit id.
+    /// What never changes its content: the full commit id, a chart's version, an artifact's digest.
     #[prost(string, tag = "3")]
     pub revision: ::prost::alloc::string::String,
     /// All that rendering may read of this source, sorted by path.
     #[prost(message, repeated, tag = "4")]
     pub reads: ::prost::alloc::vec::Vec<PathRead>,
+    /// Who made it; absent where that is not known, as for charts.
     #[prost(message, optional, tag = "5")]
     pub commit: ::core::option::Option<Commit>,
+    /// The chart's name in a Helm repository; else empty.
+    #[prost(string, tag = "6")]
+    pub chart: ::prost::alloc::string::String,
 }
 /// What the destination's API server offers; given only where a source may ask for it (Helm).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -749,11 +753,14 @@ pub struct Member {
 pub struct GetContentRequest {
     #[prost(string, tag = "1")]
     pub repository: ::prost::alloc::string::String,
-    /// The full commit id.
+    /// As in RevisionObserved: a full commit id, a chart's version, or an artifact's digest.
     #[prost(string, tag = "2")]
     pub revision: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "3")]
     pub reads: ::prost::alloc::vec::Vec<PathRead>,
+    /// The chart's name in a Helm repository; else empty.
+    #[prost(string, tag = "4")]
+    pub chart: ::prost::alloc::string::String,
 }
 /// A part of one file. Files larger than 1 MiB come in several parts, one after the other.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

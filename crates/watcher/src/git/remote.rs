@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, RemoteCallbacks, RemoteUpdateFlags};
 
-use super::error::GitError;
+use super::failure::explain;
 use super::limits::Limits;
 use super::refs::Refs;
-use super::url::RepositoryUrl;
+use crate::repository::{RepositoryError, RepositoryKey};
 
 /// Where fetched references are kept, so that later fetches transfer only what is new.
 const KEPT: &str = "refs/ithaca/";
@@ -30,16 +30,16 @@ pub(super) enum Fetch {
 /// `listed` is called between the two with the time that listing took.
 pub(super) fn exchange(
     cache: &git2::Repository,
-    url: &RepositoryUrl,
+    repository: &RepositoryKey,
     limits: Limits,
     plan: impl FnOnce(&Refs) -> Option<Fetch>,
-) -> Result<Refs, GitError> {
+) -> Result<Refs, RepositoryError> {
     let started = Instant::now();
-    let failed = |error: git2::Error| {
-        GitError::of_remote(&url.to_string(), started.elapsed().min(limits.call), &error)
-    };
-    let cache_failed = |error: git2::Error| GitError::of_cache(&url.to_string(), error.message());
-    let mut remote = cache.remote_anonymous(url.as_str()).map_err(cache_failed)?;
+    let failed =
+        |error: git2::Error| explain(&repository.to_string(), started.elapsed().min(limits.call), &error);
+    let cache_failed =
+        |error: git2::Error| RepositoryError::of_cache(&repository.to_string(), error.message());
+    let mut remote = cache.remote_anonymous(repository.url()).map_err(cache_failed)?;
     let refs = {
         let callbacks = callbacks(started, limits);
         let mut connection = remote.connect_auth(Direction::Fetch, Some(callbacks), None).map_err(failed)?;
@@ -48,7 +48,7 @@ pub(super) fn exchange(
         let Some(fetch) = plan(&refs) else {
             return Ok(refs);
         };
-        let mut options = options(&fetch, url.is_local(), cache.is_shallow(), started, limits);
+        let mut options = options(&fetch, repository.is_local(), cache.is_shallow(), started, limits);
         let fetched = connection.remote().download(&refspecs(&fetch), Some(&mut options));
         fetched.map_err(failed)?;
         refs

@@ -2,7 +2,7 @@
 //!
 //! Calls to the remote run one at a time, on threads that may block, and end after a time limit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,55 +10,46 @@ use std::time::Duration;
 use git2::{ErrorCode, ObjectType, Oid};
 use ithaca_chassis::Timer;
 
-use super::cache::{Cache, Handle, has_commit};
-use super::error::GitError;
 use super::limits::Limits;
 use super::refs::{Named, Refs};
 use super::remote::{Fetch, exchange, kept};
-use super::url::RepositoryUrl;
+use crate::cache::{Cache, Handle, has_commit};
 use crate::metrics::Metrics;
+use crate::repository::{Observation, RepositoryError, RepositoryKey};
 
 /// How much longer than its limit a call is waited for before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A remote repository and its cache; cheap to clone.
 #[derive(Clone)]
-pub struct Repository {
+pub struct GitRepository {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    url: RepositoryUrl,
+    key: RepositoryKey,
     cache: Cache,
     limits: Limits,
     metrics: Metrics,
     remote: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// What each asked revision was found to be: a full commit id, or why it is none.
-pub type Observation = BTreeMap<String, Result<String, GitError>>;
-
-impl Repository {
+impl GitRepository {
     /// A repository whose cache lies below `cache_folder`. Touches neither disk nor network yet.
-    pub fn new(url: RepositoryUrl, cache_folder: &Path, limits: Limits, metrics: Metrics) -> Self {
-        let cache = Cache::new(cache_folder, &url);
+    pub fn new(key: RepositoryKey, cache_folder: &Path, limits: Limits, metrics: Metrics) -> Self {
+        let cache = Cache::new(cache_folder, &key);
         let remote = Arc::new(tokio::sync::Mutex::new(()));
-        Self { inner: Arc::new(Inner { url, cache, limits, metrics, remote }) }
-    }
-
-    /// The repository's URL.
-    pub fn url(&self) -> &RepositoryUrl {
-        &self.inner.url
+        Self { inner: Arc::new(Inner { key, cache, limits, metrics, remote }) }
     }
 
     /// Asks the remote once what the revisions are, and fetches the commits that are not here yet.
     /// An error concerns the repository as a whole.
-    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, GitError> {
+    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
         self.blocking(move |inner| inner.observe(&revisions)).await
     }
 
     /// Makes sure that a commit is here. One that is waits for no call to the remote.
-    pub async fn ensure_commit(&self, commit: String) -> Result<(), GitError> {
+    pub async fn ensure(&self, commit: String) -> Result<(), RepositoryError> {
         let (inner, wanted) = (self.inner.clone(), commit.clone());
         let here = tokio::task::spawn_blocking(move || inner.has(&wanted)).await;
         if here.is_ok_and(|here| here.unwrap_or(false)) {
@@ -73,7 +64,7 @@ impl Repository {
     }
 
     /// A view on all that is here. Blocks, as do all uses of it.
-    pub fn handle(&self) -> Result<Handle<'_>, GitError> {
+    pub fn handle(&self) -> Result<Handle<'_>, RepositoryError> {
         self.inner.cache.handle()
     }
 
@@ -84,11 +75,11 @@ impl Repository {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> Result<T, GitError> + Send + 'static,
-    ) -> Result<T, GitError> {
+        work: impl FnOnce(&Inner) -> Result<T, RepositoryError> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
         let inner = self.inner.clone();
         let limit = inner.limits.call + inner.limits.silence + GRACE;
-        let url = inner.url.to_string();
+        let name = inner.key.to_string();
         let done = tokio::time::timeout(limit, async move {
             // The lock goes with the work, which may outlive this call when the remote hangs.
             let lock = inner.remote.clone().lock_owned().await;
@@ -100,19 +91,19 @@ impl Repository {
         });
         match done.await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => Err(GitError::of_cache(&url, error)),
-            Err(_) => Err(GitError::Timeout { repository: url, limit }),
+            Ok(Err(error)) => Err(RepositoryError::of_cache(&name, error)),
+            Err(_) => Err(RepositoryError::Timeout { repository: name, limit }),
         }
     }
 }
 
 impl Inner {
-    fn has(&self, commit: &str) -> Result<bool, GitError> {
+    fn has(&self, commit: &str) -> Result<bool, RepositoryError> {
         let id = self.parse(commit)?;
         Ok(has_commit(&*self.cache.handle()?, id))
     }
 
-    fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, GitError> {
+    fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
         let refs = if self.cache.is_old() {
             self.cache.renew(|cache| self.list_and_fetch(cache, revisions))
         } else {
@@ -132,10 +123,10 @@ impl Inner {
         &self,
         cache: &git2::Repository,
         revisions: &BTreeSet<String>,
-    ) -> Result<Refs, GitError> {
+    ) -> Result<Refs, RepositoryError> {
         let timer = Timer::start(&self.metrics.ls_remote);
         let mut fetch_timer = None;
-        let refs = exchange(cache, &self.url, self.limits, |refs| {
+        let refs = exchange(cache, &self.key, self.limits, |refs| {
             self.metrics.listed(timer);
             let missing: BTreeSet<String> = revisions
                 .iter()
@@ -154,7 +145,7 @@ impl Inner {
     }
 
     /// The commit that a revision names, after the tips were fetched.
-    fn settle(&self, refs: &Refs, revision: &str) -> Result<String, GitError> {
+    fn settle(&self, refs: &Refs, revision: &str) -> Result<String, RepositoryError> {
         match refs.resolve(revision) {
             Named::Reference(name, id) => self.tip(&name, id),
             Named::Commit(id) => {
@@ -172,7 +163,7 @@ impl Inner {
 
     /// The commit of a reference. Someone may have pushed between listing and fetching: then it is the
     /// commit that was fetched.
-    fn tip(&self, name: &str, listed: Oid) -> Result<String, GitError> {
+    fn tip(&self, name: &str, listed: Oid) -> Result<String, RepositoryError> {
         let cache = self.cache.handle()?;
         if has_commit(&cache, listed) {
             return Ok(listed.to_string());
@@ -182,14 +173,14 @@ impl Inner {
             .and_then(|reference| reference.peel_to_commit())
             .map_err(|error| match error.code() {
                 ErrorCode::NotFound | ErrorCode::Peel | ErrorCode::InvalidSpec => self.unknown(name),
-                _ => GitError::of_cache(&self.url.to_string(), error.message()),
+                _ => RepositoryError::of_cache(&self.key.to_string(), error.message()),
             })?;
         Ok(peeled.id().to_string())
     }
 
     /// Fetches a commit that no listed reference points at: alone where the server allows that, else with
     /// all history.
-    fn fetch_commit(&self, id: Oid) -> Result<(), GitError> {
+    fn fetch_commit(&self, id: Oid) -> Result<(), RepositoryError> {
         let mut last = None;
         for fetch in [Fetch::Commit(id), Fetch::Everything] {
             let outcome = self.fetch(fetch);
@@ -201,15 +192,15 @@ impl Inner {
         Err(last.unwrap_or_else(|| self.unknown(&id.to_string())))
     }
 
-    fn fetch(&self, fetch: Fetch) -> Result<(), GitError> {
+    fn fetch(&self, fetch: Fetch) -> Result<(), RepositoryError> {
         let cache = self.cache.handle()?;
         let timer = Timer::start(&self.metrics.fetch);
-        let outcome = exchange(&cache, &self.url, self.limits, |_| Some(fetch));
+        let outcome = exchange(&cache, &self.key, self.limits, |_| Some(fetch));
         self.metrics.fetched(timer, outcome.is_ok());
         outcome.map(drop)
     }
 
-    fn find_prefix(&self, revision: &str, prefix: &str) -> Result<String, GitError> {
+    fn find_prefix(&self, revision: &str, prefix: &str) -> Result<String, RepositoryError> {
         if let Some(found) = self.search(revision, prefix)? {
             return Ok(found);
         }
@@ -218,7 +209,7 @@ impl Inner {
     }
 
     /// Searches the cache for the only commit that begins so.
-    fn search(&self, revision: &str, prefix: &str) -> Result<Option<String>, GitError> {
+    fn search(&self, revision: &str, prefix: &str) -> Result<Option<String>, RepositoryError> {
         let cache = self.cache.handle()?;
         match cache.find_object_by_prefix(prefix, Some(ObjectType::Commit)) {
             Ok(object) => Ok(Some(object.id().to_string())),
@@ -227,23 +218,25 @@ impl Inner {
         }
     }
 
-    fn parse(&self, commit: &str) -> Result<Oid, GitError> {
+    fn parse(&self, commit: &str) -> Result<Oid, RepositoryError> {
         Oid::from_str(commit).map_err(|_| self.unknown(commit))
     }
 
     /// A server that will not give a commit by its id says so in many ways; all mean that it has none.
-    fn as_unknown(&self, revision: &str, error: GitError) -> GitError {
+    fn as_unknown(&self, revision: &str, error: RepositoryError) -> RepositoryError {
         match error {
-            GitError::Remote { .. } | GitError::UnknownRevision { .. } => self.unknown(revision),
+            RepositoryError::Remote { .. } | RepositoryError::UnknownRevision { .. } => {
+                self.unknown(revision)
+            }
             other => other,
         }
     }
 
-    fn unknown(&self, revision: &str) -> GitError {
-        GitError::UnknownRevision { repository: self.url.to_string(), revision: revision.to_owned() }
+    fn unknown(&self, revision: &str) -> RepositoryError {
+        RepositoryError::UnknownRevision { repository: self.key.to_string(), revision: revision.to_owned() }
     }
 
-    fn ambiguous(&self, revision: &str) -> GitError {
-        GitError::AmbiguousRevision { repository: self.url.to_string(), revision: revision.to_owned() }
+    fn ambiguous(&self, revision: &str) -> RepositoryError {
+        RepositoryError::AmbiguousRevision { repository: self.key.to_string(), revision: revision.to_owned() }
     }
 }

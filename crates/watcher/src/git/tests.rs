@@ -11,6 +11,7 @@ use git2::{Oid, Signature};
 use super::*;
 use crate::metrics::Metrics;
 use crate::reads::Kind;
+use crate::repository::RepositoryKey;
 
 /// An upstream repository and a watcher's view of it.
 struct World {
@@ -76,17 +77,17 @@ impl World {
         self.folder.path().join("cache")
     }
 
-    fn open(&self) -> Repository {
+    fn open(&self) -> GitRepository {
         open(&self.url(), &self.cache())
     }
 }
 
-fn open(url: &str, cache: &Path) -> Repository {
+fn open(url: &str, cache: &Path) -> GitRepository {
     let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
-    Repository::new(RepositoryUrl::parse(url, true).expect("a URL"), cache, limits, Metrics::new())
+    GitRepository::new(RepositoryKey::new(url, "", true).expect("a URL"), cache, limits, Metrics::new())
 }
 
-async fn observe(repository: &Repository, revision: &str) -> Result<String, String> {
+async fn observe(repository: &GitRepository, revision: &str) -> Result<String, String> {
     let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
     let mut observed = observed.map_err(|error| error.to_string())?;
     observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
@@ -203,7 +204,7 @@ async fn a_cache_that_is_lost_while_it_is_used_is_made_anew() {
     let commit = world.commit("main", &[("a.yaml", "2")]);
     assert_eq!(observe(&repository, "HEAD").await, Ok(commit.clone()));
     std::fs::remove_dir_all(world.cache()).expect("no cache");
-    repository.ensure_commit(commit.clone()).await.expect("it is fetched once more");
+    repository.ensure(commit.clone()).await.expect("it is fetched once more");
     assert!(repository.handle().expect("a handle").snapshot(&commit).is_ok());
 }
 

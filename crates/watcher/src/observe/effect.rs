@@ -8,7 +8,7 @@ use ithaca_api::ApplicationSource;
 use ithaca_proto::v1::{Purpose, RevisionObserved};
 
 use super::fact::Outcome;
-use crate::git::RepositoryUrl;
+use crate::repository::RepositoryKey;
 
 /// One subject on the bus: an application and why its revision is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ pub enum Effect {
     /// Ask a remote what these revisions are, and fetch them; then call `Observer::observed`.
     Observe {
         /// Which remote.
-        url: RepositoryUrl,
+        repository: RepositoryKey,
         /// The revisions as applications name them.
         revisions: BTreeSet<String>,
         /// When the call was decided on.
@@ -40,10 +40,10 @@ pub enum Effect {
     /// Do not say what still waits to be said.
     Discard(Key),
     /// No application uses the repository any more: its cache may go.
-    Forget(RepositoryUrl),
+    Forget(RepositoryKey),
 }
 
-/// Sources at their commits, to find out what they read.
+/// Sources at their revisions, to find out what they read.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// For what.
@@ -52,22 +52,22 @@ pub struct Job {
     pub epoch: u64,
     /// In the order of the request.
     pub sources: Vec<JobSource>,
-    /// What was found for the same sources at other commits.
+    /// What was found for the same sources at other revisions.
     pub previous: Option<Arc<Outcome>>,
 }
 
 /// What was found for a job: its key, its version of the request, the outcome.
 pub type Evaluated = (Key, u64, Outcome);
 
-/// One source at its commit.
+/// One source at its revision.
 #[derive(Clone, Debug)]
 pub struct JobSource {
     /// The source as written.
     pub source: ApplicationSource,
     /// Its repository.
-    pub url: RepositoryUrl,
-    /// The full commit id.
-    pub commit: String,
+    pub repository: RepositoryKey,
+    /// The full commit id, version or digest.
+    pub revision: String,
 }
 
 /// A fact and what is to be told about it besides.

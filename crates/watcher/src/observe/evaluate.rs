@@ -7,11 +7,13 @@ use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Evaluated, Job, JobSource};
 use super::fact::{ObservedSource, Outcome};
-use crate::git::{CommitInfo, GitError, Handle, Repository, RepositoryUrl, Snapshot};
+use crate::cache::{CommitInfo, Handle, Snapshot};
 use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles};
+use crate::registry::Repository;
+use crate::repository::{RepositoryError, RepositoryKey};
 
 /// Commits that are open, each once for the whole batch.
-type Snapshots<'a> = HashMap<(&'a RepositoryUrl, &'a str), Result<Open<'a>, GitError>>;
+type Snapshots<'a> = HashMap<(&'a RepositoryKey, &'a str), Result<Open<'a>, RepositoryError>>;
 
 struct Open<'a> {
     snapshot: Snapshot<'a>,
@@ -19,24 +21,24 @@ struct Open<'a> {
 }
 
 /// Evaluates a batch. Outcomes that say something new are handed out one by one as they are found, those
-/// in which only commits moved together at the end.
+/// in which only revisions moved together at the end.
 pub fn evaluate(
     jobs: &[Job],
-    repositories: &HashMap<RepositoryUrl, Repository>,
+    repositories: &HashMap<RepositoryKey, Repository>,
     found: impl Fn(Vec<Evaluated>),
 ) {
-    let handles: HashMap<&RepositoryUrl, Result<Handle<'_>, GitError>> =
-        repositories.iter().map(|(url, repository)| (url, repository.handle())).collect();
+    let handles: HashMap<&RepositoryKey, Result<Handle<'_>, RepositoryError>> =
+        repositories.iter().map(|(key, repository)| (key, repository.handle())).collect();
     let mut snapshots = Snapshots::new();
     for source in jobs.iter().flat_map(|job| &job.sources) {
-        let key = (&source.url, source.commit.as_str());
-        snapshots.entry(key).or_insert_with(|| match handles.get(&source.url) {
-            Some(Ok(handle)) => handle.snapshot(&source.commit).map(|snapshot| {
+        let key = (&source.repository, source.revision.as_str());
+        snapshots.entry(key).or_insert_with(|| match handles.get(&source.repository) {
+            Some(Ok(handle)) => handle.snapshot(&source.revision).map(|snapshot| {
                 let info = Arc::new(snapshot.commit());
                 Open { snapshot, info }
             }),
             Some(Err(error)) => Err(error.clone()),
-            None => Err(GitError::of_cache(&source.url.to_string(), "it is not open")),
+            None => Err(RepositoryError::of_cache(&source.repository.to_string(), "it is not open")),
         });
     }
     let mut moved = Vec::new();
@@ -58,17 +60,18 @@ pub fn evaluate(
     found(moved);
 }
 
-/// The commits of a job.
+/// The revisions of a job.
 fn open<'a, 's>(job: &'a Job, snapshots: &'s Snapshots<'a>) -> Result<Vec<&'s Open<'a>>, Outcome> {
-    let commit = |source: &'a JobSource| match snapshots.get(&(&source.url, source.commit.as_str())) {
-        Some(Ok(open)) => Ok(open),
-        Some(Err(error)) => Err(Outcome::failed(Reason::Source, error.to_string(), true)),
-        None => Err(Outcome::default()),
-    };
-    job.sources.iter().map(commit).collect()
+    let revision =
+        |source: &'a JobSource| match snapshots.get(&(&source.repository, source.revision.as_str())) {
+            Some(Ok(open)) => Ok(open),
+            Some(Err(error)) => Err(Outcome::failed(Reason::Source, error.to_string(), true)),
+            None => Err(Outcome::default()),
+        };
+    job.sources.iter().map(revision).collect()
 }
 
-/// The previous outcome at the new commits, where they changed nothing that it was decided by.
+/// The previous outcome at the new revisions, where they changed nothing that it was decided by.
 fn unchanged(job: &Job, opened: &[&Open<'_>]) -> Option<Outcome> {
     let previous = job.previous.as_ref().filter(|previous| previous.failure.is_none())?;
     let mut pairs = previous.sources.iter().zip(opened);
@@ -82,7 +85,7 @@ fn unchanged(job: &Job, opened: &[&Open<'_>]) -> Option<Outcome> {
     })
 }
 
-/// What a job reads at its commits.
+/// What a job reads at its revisions.
 fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
     let answers: Vec<_> = opened
         .iter()
@@ -121,7 +124,7 @@ fn observed(job: &Job, opened: &[&Open<'_>], reads: impl Iterator<Item = Arc<Rea
     let parts = job.sources.iter().zip(opened).zip(reads);
     parts
         .map(|((source, open), reads)| ObservedSource {
-            commit: source.commit.clone(),
+            revision: source.revision.clone(),
             reads,
             info: open.info.clone(),
         })
@@ -139,7 +142,7 @@ fn explain(job: &Job, error: &ReadError) -> String {
             }
             _ => true,
         })
-        .map(|source| format!("{} at revision {}", source.url, source.commit))
+        .map(|source| format!("{} at revision {}", source.repository, source.revision))
         .collect();
     match places.first() {
         Some(place) => format!("{error} in {place}"),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::track::Track;
 use crate::application::Watched;
-use crate::git::CommitInfo;
+use crate::cache::CommitInfo;
 use crate::reads::Reads;
 
 /// What was found for a request.
@@ -23,11 +23,11 @@ pub struct Outcome {
     pub failure: Option<FactFailure>,
 }
 
-/// One source at its commit, and what it reads there.
+/// One source at its revision, and what it reads there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedSource {
-    /// The full commit id.
-    pub commit: String,
+    /// The full commit id, version or digest.
+    pub revision: String,
     /// What it reads.
     pub reads: Arc<Reads>,
     /// Who made the commit, and when.
@@ -52,7 +52,7 @@ impl Outcome {
         Self { failure, ..Self::default() }
     }
 
-    /// True where both found the very same reads, and no failure: only the commits may differ.
+    /// True where both found the very same reads, and no failure: only the revisions may differ.
     pub(super) fn same_reads(&self, other: &Self) -> bool {
         let pairs = self.sources.iter().zip(&other.sources);
         self.failure.is_none()
@@ -66,9 +66,9 @@ impl Outcome {
         self.sources.iter().map(|source| source.reads.paths.len()).sum()
     }
 
-    /// The commits, in order.
-    pub(super) fn commits(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|source| source.commit.as_str())
+    /// The revisions, in order.
+    pub(super) fn revisions(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.revision.as_str())
     }
 }
 
@@ -126,10 +126,11 @@ pub(super) fn fact(
     let sources = track
         .sources()
         .zip(&outcome.sources)
-        .map(|((requested, url), found)| v1::SourceRevision {
+        .map(|((requested, repository), found)| v1::SourceRevision {
             source: serde_json::to_value(&requested.source).map(|json| json.to_string()).unwrap_or_default(),
-            repository: url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
-            revision: found.commit.clone(),
+            repository: repository.as_ref().map(|repository| repository.url().to_owned()).unwrap_or_default(),
+            chart: repository.as_ref().map(|repository| repository.chart().to_owned()).unwrap_or_default(),
+            revision: found.revision.clone(),
             reads: found
                 .reads
                 .paths

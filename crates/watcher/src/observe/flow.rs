@@ -1,4 +1,4 @@
-//! How a request becomes a fact: its commits are located, what they read is evaluated, and what comes of
+//! How a request becomes a fact: its revisions are located, what they read is evaluated, and what comes of
 //! it is said at once, calmly, or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,11 +14,11 @@ use super::observer::Observer;
 use super::remote::Remote;
 use super::track::{FRESH, Track};
 use crate::application::Watched;
-use crate::git::{GitError, RepositoryUrl};
+use crate::repository::{RepositoryError, RepositoryKey};
 
-type Remotes = BTreeMap<RepositoryUrl, Remote>;
+type Remotes = BTreeMap<RepositoryKey, Remote>;
 
-/// How far the commits of a request are known.
+/// How far the revisions of a request are known.
 enum Located {
     /// A remote has to be asked, and will be.
     Waits,
@@ -41,11 +41,10 @@ impl Observer {
             }
             Located::At(sources) => sources,
         };
-        let commits = sources.iter().map(|source| source.commit.as_str());
-        let is_known = track
-            .outcome
-            .as_ref()
-            .is_some_and(|outcome| outcome.sources.len() == sources.len() && outcome.commits().eq(commits));
+        let revisions = sources.iter().map(|source| source.revision.as_str());
+        let is_known = track.outcome.as_ref().is_some_and(|outcome| {
+            outcome.sources.len() == sources.len() && outcome.revisions().eq(revisions)
+        });
         if is_known {
             self.settle(now, key);
         } else if track.is_evaluating {
@@ -102,7 +101,7 @@ impl Observer {
 
     /// Starts the calls to remotes that are due.
     pub(super) fn start_calls(&mut self, now: Instant) {
-        for (url, remote) in &mut self.remotes {
+        for (repository, remote) in &mut self.remotes {
             if !remote.schedule.start(now) {
                 continue;
             }
@@ -111,12 +110,17 @@ impl Observer {
                 .values()
                 .flat_map(|observed| observed.tracks())
                 .flat_map(|(_, track)| track.sources())
-                .filter(|(_, used)| used.as_ref() == Ok(url))
+                .filter(|(_, used)| used.as_ref() == Ok(repository))
                 .map(|(request, _)| request.revision.clone())
                 .collect();
             remote.asked = revisions.clone();
             let context = remote.reason.as_ref().map(|(_, context)| context.clone()).unwrap_or_default();
-            self.effects.push(Effect::Observe { url: url.clone(), revisions, started: now, context });
+            self.effects.push(Effect::Observe {
+                repository: repository.clone(),
+                revisions,
+                started: now,
+                context,
+            });
         }
     }
 }
@@ -127,22 +131,26 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
         return Located::Fails(Outcome::failed(Reason::InvalidSpec, reason.clone(), false));
     }
     let mut found = Vec::new();
-    let mut failure: Option<GitError> = None;
+    let mut failure: Option<RepositoryError> = None;
     let mut waits = false;
-    for (request, url) in track.sources() {
-        let url = match url {
-            Ok(url) => url,
+    for (request, repository) in track.sources() {
+        let repository = match repository {
+            Ok(repository) => repository,
             Err(error) => return Located::Fails(failed(error)),
         };
-        let Some(remote) = remotes.get_mut(url) else {
+        let Some(remote) = remotes.get_mut(repository) else {
             waits = true;
             continue;
         };
-        match commit(now, track, &request.revision, remote) {
+        match resolved(now, track, &request.revision, remote) {
             None => waits = true,
             Some(Err(error)) => failure = failure.or(Some(error)),
-            Some(Ok(commit)) => {
-                found.push(JobSource { source: request.source.clone(), url: url.clone(), commit });
+            Some(Ok(revision)) => {
+                found.push(JobSource {
+                    source: request.source.clone(),
+                    repository: repository.clone(),
+                    revision,
+                });
             }
         }
     }
@@ -154,16 +162,16 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
 }
 
 /// What a revision is by the remote's answer; None where it has to be asked.
-fn commit(
+fn resolved(
     now: Instant,
     track: &Track,
     revision: &str,
     remote: &mut Remote,
-) -> Option<Result<String, GitError>> {
+) -> Option<Result<String, RepositoryError>> {
     let was_asked = remote.schedule.last_started().is_some_and(|started| started >= track.fresh_from);
     let is_failing = remote.is_failing() && (was_asked || !track.is_forced) && !remote.schedule.is_running();
     let (started, answer) = match remote.standing(now) {
-        Some(Ok(answer)) => (Some(answer.started), answer.commits.get(revision).cloned()),
+        Some(Ok(answer)) => (Some(answer.started), answer.revisions.get(revision).cloned()),
         Some(Err(error)) if is_failing => return Some(Err(error.clone())),
         _ => (None, None),
     };
@@ -193,8 +201,10 @@ fn looks_again(now: Instant, track: &mut Track, remotes: &mut Remotes) -> bool {
     }
     track.fresh_from = track.seen;
     let mut looks = false;
-    for url in track.urls.iter().flatten() {
-        let Some(remote) = remotes.get_mut(url).filter(|remote| !remote.is_failing()) else { continue };
+    for repository in track.repositories.iter().flatten() {
+        let Some(remote) = remotes.get_mut(repository).filter(|remote| !remote.is_failing()) else {
+            continue;
+        };
         if remote.schedule.last_started().is_none_or(|started| started < track.seen) {
             remote.schedule.request(now);
             looks = true;
@@ -219,7 +229,7 @@ fn publication(
     let print = fingerprint(&fact);
     let newest = track
         .remotes()
-        .filter_map(|url| remotes.get(url)?.answer())
+        .filter_map(|repository| remotes.get(repository)?.answer())
         .filter(|answer| answer.since >= track.seen)
         .max_by_key(|answer| answer.since);
     let (since, context) = match newest {
@@ -253,7 +263,8 @@ fn say(
     effects.push(Effect::Publish(Box::new(publication)));
 }
 
-fn failed(error: &GitError) -> Outcome {
-    let may_heal = matches!(error, GitError::UnknownRevision { .. } | GitError::UnknownRepository { .. });
+fn failed(error: &RepositoryError) -> Outcome {
+    let may_heal =
+        matches!(error, RepositoryError::UnknownRevision { .. } | RepositoryError::UnknownRepository { .. });
     Outcome::failed(Reason::Source, error.to_string(), may_heal)
 }

@@ -13,7 +13,7 @@ use super::fact::Outcome;
 use super::remote::{Answer, Remote};
 use super::track::Track;
 use crate::application::Watched;
-use crate::git::{GitError, Observation, RepositoryUrl, match_key};
+use crate::repository::{Observation, RepositoryError, RepositoryKey, match_key};
 use crate::schedule::Policy;
 
 /// What the observer is told once, or when settings change.
@@ -31,7 +31,7 @@ pub struct Settings {
 pub struct Observer {
     pub(super) settings: Settings,
     pub(super) applications: HashMap<Arc<str>, Observed>,
-    pub(super) remotes: BTreeMap<RepositoryUrl, Remote>,
+    pub(super) remotes: BTreeMap<RepositoryKey, Remote>,
     pub(super) capabilities: Option<Arc<Capabilities>>,
     /// Counts the changes of `capabilities`.
     pub(super) offer: u64,
@@ -164,16 +164,16 @@ impl Observer {
     pub fn observed(
         &mut self,
         now: Instant,
-        url: &RepositoryUrl,
+        repository: &RepositoryKey,
         (started, context): (Instant, opentelemetry::Context),
-        answer: Result<Observation, GitError>,
+        answer: Result<Observation, RepositoryError>,
         chance: f64,
     ) {
-        let Some(remote) = self.remotes.get_mut(url) else { return };
+        let Some(remote) = self.remotes.get_mut(repository) else { return };
         remote.schedule.finish(now, answer.is_ok(), &self.settings.policy, chance);
         let since = remote.reason.take().map_or(started, |(since, _)| since);
-        remote.take(now, answer.map(|commits| Answer { started, since, context, commits }));
-        let users = self.keys(|track| track.remotes().any(|used| used == url));
+        remote.take(now, answer.map(|revisions| Answer { started, since, context, revisions }));
+        let users = self.keys(|track| track.remotes().any(|used| used == repository));
         users.iter().for_each(|key| self.advance(now, key));
     }
 
@@ -194,8 +194,8 @@ impl Observer {
     /// Someone pushed to a repository that goes by one of these keys. Says how many repositories that is.
     pub fn pushed(&mut self, now: Instant, keys: &[String], context: &opentelemetry::Context) -> usize {
         let mut matched = 0;
-        for (url, remote) in &mut self.remotes {
-            if match_key(url.as_str()).is_some_and(|key| keys.contains(&key)) {
+        for (repository, remote) in &mut self.remotes {
+            if match_key(repository.url()).is_some_and(|key| keys.contains(&key)) {
                 remote.schedule.request(now);
                 remote.reason = Some((now, context.clone()));
                 matched += 1;
@@ -252,15 +252,18 @@ impl Observer {
     }
 
     fn count_users(&mut self, observed: &Observed, change: isize) {
-        for url in observed.tracks().flat_map(|(_, track)| track.remotes()) {
-            let remote = self.remotes.entry(url.clone()).or_default();
+        for repository in observed.tracks().flat_map(|(_, track)| track.remotes()) {
+            let remote = self.remotes.entry(repository.clone()).or_default();
             remote.users = remote.users.saturating_add_signed(change);
         }
     }
 
     fn forget_unused(&mut self) {
-        let unused: Vec<_> =
-            self.remotes.extract_if(.., |_, remote| remote.users == 0).map(|(url, _)| url).collect();
+        let unused: Vec<_> = self
+            .remotes
+            .extract_if(.., |_, remote| remote.users == 0)
+            .map(|(repository, _)| repository)
+            .collect();
         self.effects.extend(unused.into_iter().map(Effect::Forget));
     }
 

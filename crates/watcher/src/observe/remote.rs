@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::git::{GitError, Observation};
+use crate::repository::{Observation, RepositoryError};
 use crate::schedule::Schedule;
 
 /// As long as a remote that once answered fails for less than this, its last answer holds.
@@ -16,7 +16,7 @@ pub(super) struct Remote {
     /// How many requests use it.
     pub(super) users: usize,
     answer: Option<Answer>,
-    failure: Option<(GitError, Instant)>,
+    failure: Option<(RepositoryError, Instant)>,
     /// The revisions that the running call asks for.
     pub(super) asked: BTreeSet<String>,
     /// Why it is asked, where that is not just the time.
@@ -32,13 +32,13 @@ pub(super) struct Answer {
     pub(super) since: Instant,
     /// The trace of the call.
     pub(super) context: opentelemetry::Context,
-    /// The commits.
-    pub(super) commits: Observation,
+    /// The revisions.
+    pub(super) revisions: Observation,
 }
 
 impl Remote {
     /// Takes an answer or a failure.
-    pub(super) fn take(&mut self, now: Instant, answer: Result<Answer, GitError>) {
+    pub(super) fn take(&mut self, now: Instant, answer: Result<Answer, RepositoryError>) {
         match answer {
             Ok(answer) => {
                 self.answer = Some(answer);
@@ -52,7 +52,7 @@ impl Remote {
     }
 
     /// The answer or the failure that holds now; None where the remote was not asked yet.
-    pub(super) fn standing(&self, now: Instant) -> Option<Result<&Answer, &GitError>> {
+    pub(super) fn standing(&self, now: Instant) -> Option<Result<&Answer, &RepositoryError>> {
         match (&self.answer, &self.failure) {
             (Some(answer), Some((_, since))) if now.duration_since(*since) < GRACE => Some(Ok(answer)),
             (_, Some((error, _))) => Some(Err(error)),
@@ -67,7 +67,7 @@ impl Remote {
     }
 
     /// Why the last call failed, if it did.
-    pub(super) fn failure(&self) -> Option<&GitError> {
+    pub(super) fn failure(&self) -> Option<&RepositoryError> {
         self.failure.as_ref().map(|(error, _)| error)
     }
 

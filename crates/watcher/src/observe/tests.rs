@@ -25,12 +25,12 @@ fn many_applications_of_a_repository_cost_one_call() {
 fn applications_that_come_during_a_call_are_served_by_its_answer() {
     let mut world = World::new().with(&["a"]);
     let effects = world.observer.effects(world.now);
-    let (url, revisions, begun) = call(&effects).expect("one call");
+    let (repository, revisions, begun) = call(&effects).expect("one call");
     world.now += SECOND;
     world = world.with(&["b"]);
     assert!(world.observer.effects(world.now).is_empty());
-    let answer = world.answer(url, revisions);
-    world.observer.observed(world.now, url, begun, answer, 0.0);
+    let answer = world.answer(repository, revisions);
+    world.observer.observed(world.now, repository, begun, answer, 0.0);
     assert_eq!(texts(&world.settle()), ["a c1", "b c1"]);
     assert_eq!(world.calls, 0);
     // What was pushed between the call and the application is found a little later.
@@ -218,9 +218,9 @@ fn a_late_outcome_of_an_older_spec_is_not_told() {
     world.commit("c2", &["a"]);
     world.push();
     let effects = world.observer.effects(world.now);
-    let (url, revisions, begun) = call(&effects).expect("one call");
-    let answer = world.answer(url, revisions);
-    world.observer.observed(world.now, url, begun, answer, 0.0);
+    let (repository, revisions, begun) = call(&effects).expect("one call");
+    let answer = world.answer(repository, revisions);
+    world.observer.observed(world.now, repository, begun, answer, 0.0);
     let effects = world.observer.effects(world.now);
     let jobs = evaluation(&effects).expect("an evaluation");
     let source = json!({"repoURL": URL, "path": "apps/b"});

@@ -1,4 +1,4 @@
-//! One request on its way to a fact: which commits it has, what they read, what was said.
+//! One request on its way to a fact: which revisions it has, what they read, what was said.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::calm::Wait;
 use super::fact::{News, Outcome, Said};
 use crate::application::{Request, SourceRequest};
-use crate::git::{GitError, RepositoryUrl};
+use crate::repository::{RepositoryError, RepositoryKey};
 
 /// An answer that was asked for this long before an application appeared is new enough to begin with.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ pub(super) struct Track {
     /// The operation's key; empty for what the spec tracks.
     pub(super) request_key: String,
     /// The repositories of the sources.
-    pub(super) urls: Vec<Result<RepositoryUrl, GitError>>,
+    pub(super) repositories: Vec<Result<RepositoryKey, RepositoryError>>,
     /// Counts the requests, so that late results can be told.
     pub(super) epoch: u64,
     /// When the request came.
@@ -42,7 +42,7 @@ impl Track {
         let mut track = Self {
             request: Request { destination_namespace: String::new(), sources: Err(String::new()) },
             request_key,
-            urls: Vec::new(),
+            repositories: Vec::new(),
             epoch: 0,
             seen: now,
             fresh_from: now,
@@ -60,8 +60,10 @@ impl Track {
 
     /// Takes another request in place of the one before; what was said stays known.
     pub(super) fn replace(&mut self, now: Instant, request: Request, allow_files: bool) {
-        self.urls = match &request.sources {
-            Ok(sources) => sources.iter().map(|source| url(source, allow_files)).collect(),
+        self.repositories = match &request.sources {
+            Ok(sources) => {
+                sources.iter().map(|request| RepositoryKey::of(&request.source, allow_files)).collect()
+            }
             Err(_) => Vec::new(),
         };
         self.request = request;
@@ -90,27 +92,19 @@ impl Track {
         if said.epoch != self.epoch || !same_offer || !outcome.same_reads(&said.outcome) {
             return None;
         }
-        let same_commits = outcome.commits().eq(said.outcome.commits());
+        let same_commits = outcome.revisions().eq(said.outcome.revisions());
         Some(if same_commits { News::None } else { News::Calm })
     }
 
     /// The repositories that can be asked.
-    pub(super) fn remotes(&self) -> impl Iterator<Item = &RepositoryUrl> {
-        self.urls.iter().filter_map(|url| url.as_ref().ok())
+    pub(super) fn remotes(&self) -> impl Iterator<Item = &RepositoryKey> {
+        self.repositories.iter().filter_map(|repository| repository.as_ref().ok())
     }
 
     /// The sources with their repositories; empty where the request is none.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (&SourceRequest, &Result<RepositoryUrl, GitError>)> {
-        self.request.sources.iter().flat_map(|sources| sources.iter()).zip(&self.urls)
+    pub(super) fn sources(
+        &self,
+    ) -> impl Iterator<Item = (&SourceRequest, &Result<RepositoryKey, RepositoryError>)> {
+        self.request.sources.iter().flat_map(|sources| sources.iter()).zip(&self.repositories)
     }
-}
-
-fn url(request: &SourceRequest, allow_files: bool) -> Result<RepositoryUrl, GitError> {
-    if request.source.chart.is_empty() {
-        return RepositoryUrl::parse(&request.source.repo_url, allow_files);
-    }
-    Err(GitError::Unsupported {
-        repository: request.source.repo_url.clone(),
-        reason: "Helm repositories are not supported yet",
-    })
 }

@@ -64,7 +64,7 @@ async fn backend(State(folder): State<PathBuf>, request: Request) -> Response<Bo
 }
 
 /// How many commits a cache holds of the history of a revision.
-fn depth(repository: &Repository, commit: &str) -> usize {
+fn depth(repository: &GitRepository, commit: &str) -> usize {
     let handle = repository.handle().expect("a handle");
     let mut walk = handle.revwalk().expect("a walk");
     walk.push(Oid::from_str(commit).expect("an id")).expect("a start");

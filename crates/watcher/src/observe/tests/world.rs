@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::super::fact::ObservedSource;
 use super::super::*;
 use crate::application::{Watched, WatchedObject};
-use crate::git::{GitError, RepositoryUrl};
 use crate::reads::Reads;
+use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::Policy;
 
 pub(super) const URL: &str = "https://example.org/repo";
@@ -85,10 +85,10 @@ impl World {
             }
             for effect in effects {
                 match effect {
-                    Effect::Observe { url, revisions, started, context } => {
+                    Effect::Observe { repository, revisions, started, context } => {
                         self.calls += 1;
-                        let answer = self.answer(&url, &revisions);
-                        self.observer.observed(self.now, &url, (started, context), answer, 0.0);
+                        let answer = self.answer(&repository, &revisions);
+                        self.observer.observed(self.now, &repository, (started, context), answer, 0.0);
                     }
                     Effect::Evaluate(jobs) => {
                         for job in jobs {
@@ -117,14 +117,14 @@ impl World {
 
     pub(super) fn answer(
         &self,
-        url: &RepositoryUrl,
+        repository: &RepositoryKey,
         revisions: &BTreeSet<String>,
-    ) -> Result<crate::git::Observation, GitError> {
+    ) -> Result<Observation, RepositoryError> {
         if self.is_down {
-            return Err(GitError::Timeout { repository: url.to_string(), limit: 15 * SECOND });
+            return Err(RepositoryError::Timeout { repository: repository.to_string(), limit: 15 * SECOND });
         }
-        let unknown = |revision: &String| GitError::UnknownRevision {
-            repository: url.to_string(),
+        let unknown = |revision: &String| RepositoryError::UnknownRevision {
+            repository: repository.to_string(),
             revision: revision.clone(),
         };
         let commit = |revision: &String| {
@@ -138,16 +138,16 @@ impl World {
         let mut outcome = Outcome { has_chart: self.has_chart, ..Outcome::default() };
         for source in &job.sources {
             let Some(id) = self.files.get(&source.source.path) else {
-                let message = format!("path {} does not exist at {}", source.source.path, source.commit);
+                let message = format!("path {} does not exist at {}", source.source.path, source.revision);
                 outcome = Outcome::failed(Reason::Source, message, true);
-                let found = ObservedSource { commit: source.commit.clone(), ..Default::default() };
+                let found = ObservedSource { revision: source.revision.clone(), ..Default::default() };
                 outcome.sources.push(found);
                 return outcome;
             };
             let paths = BTreeMap::from([(source.source.path.clone(), id.clone())]);
             let reads = Arc::new(Reads { decided_by: paths.clone(), paths });
             outcome.sources.push(ObservedSource {
-                commit: source.commit.clone(),
+                revision: source.revision.clone(),
                 reads,
                 ..Default::default()
             });
@@ -191,10 +191,10 @@ pub(super) fn texts(said: &[Publication]) -> Vec<String> {
 /// The only effect, where it is a call: whom it asks for what, and when it was begun.
 pub(super) fn call(
     effects: &[Effect],
-) -> Option<(&RepositoryUrl, &BTreeSet<String>, (Instant, opentelemetry::Context))> {
+) -> Option<(&RepositoryKey, &BTreeSet<String>, (Instant, opentelemetry::Context))> {
     match effects {
-        [Effect::Observe { url, revisions, started, context }] => {
-            Some((url, revisions, (*started, context.clone())))
+        [Effect::Observe { repository, revisions, started, context }] => {
+            Some((repository, revisions, (*started, context.clone())))
         }
         _ => None,
     }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use git2::{ErrorClass, ErrorCode};
-
 /// A failure of one repository. Repositories are shown without credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GitError {
+pub enum RepositoryError {
     /// A URL of a kind that is not served.
     #[error("failed to use repository {repository}: {reason}")]
     Unsupported {
@@ -71,25 +69,7 @@ pub enum GitError {
     },
 }
 
-impl GitError {
-    /// What a failed call to a remote means.
-    pub(super) fn of_remote(repository: &str, limit: Duration, error: &git2::Error) -> Self {
-        let repository = repository.to_owned();
-        let message = error.message();
-        let http_status = message.rsplit_once("status code: ").map(|(_, status)| status.trim());
-        match (error.code(), error.class(), http_status) {
-            (ErrorCode::Timeout | ErrorCode::User, ..) => Self::Timeout { repository, limit },
-            (ErrorCode::Auth, ..) | (_, _, Some("401" | "403")) => Self::Authentication { repository },
-            _ if message.contains("authentication required") => Self::Authentication { repository },
-            _ if message.contains("timed out") => Self::Timeout { repository, limit },
-            (_, _, Some("404")) | (ErrorCode::NotFound, ..) => Self::UnknownRepository { repository },
-            (_, ErrorClass::Os, _) if message.contains("No such file") => {
-                Self::UnknownRepository { repository }
-            }
-            _ => Self::Remote { repository, reason: message.to_owned() },
-        }
-    }
-
+impl RepositoryError {
     /// What a failed use of the cache means.
     pub(crate) fn of_cache(repository: &str, reason: impl ToString) -> Self {
         Self::Cache { repository: repository.to_owned(), reason: reason.to_string() }

@@ -1,30 +1,51 @@
-//! Repository URLs: which are served, when two mean the same repository, and how they are shown.
+//! What tells one repository from another: which are served, when two spellings mean the same, and how they are shown.
 
 use std::fmt;
 
-use ithaca_api::without_credentials;
+use ithaca_api::{ApplicationSource, without_credentials};
 
-use super::GitError;
+use super::RepositoryError;
 
-/// A URL that may be fetched from. Two that differ in case of the host or in trailing slashes are one.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RepositoryUrl {
-    text: String,
+/// How a repository is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Git, over HTTP or on a local path.
+    Git,
+    /// One chart of a Helm repository with an index.
+    Helm,
+    /// An OCI repository, which holds a chart or other content.
+    Oci,
 }
 
-impl RepositoryUrl {
-    /// Checks a URL as a spec gives it. Local paths pass only where files are allowed.
-    pub fn parse(text: &str, allow_files: bool) -> Result<Self, GitError> {
+/// A repository that may be fetched from. Two that differ in case of the host or in trailing slashes are one.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryKey {
+    protocol: Protocol,
+    url: String,
+    chart: String,
+}
+
+impl RepositoryKey {
+    /// The repository of a source. Local paths pass only where files are allowed.
+    pub fn of(source: &ApplicationSource, allow_files: bool) -> Result<Self, RepositoryError> {
+        Self::new(&source.repo_url, &source.chart, allow_files)
+    }
+
+    /// From a URL as a spec gives it, and the name of a chart in it, which is empty where none is meant.
+    pub fn new(url: &str, chart: &str, allow_files: bool) -> Result<Self, RepositoryError> {
         let refuse = |reason: &'static str| {
-            Err(GitError::Unsupported { repository: without_credentials(text.trim()), reason })
+            Err(RepositoryError::Unsupported { repository: without_credentials(url.trim()), reason })
         };
-        let text = text.trim().trim_end_matches('/');
+        let text = url.trim().trim_end_matches('/');
         if text.is_empty() {
             return refuse("the URL is empty");
         }
+        let git = |url: String| Ok(Self { protocol: Protocol::Git, url, chart: String::new() });
         let Some((scheme, rest)) = text.split_once("://") else {
             return match text {
-                path if path.starts_with('/') && allow_files => Ok(Self { text: path.to_owned() }),
+                // Argo CD's way to name a registry: without a scheme, with a chart.
+                _ if !chart.is_empty() => refuse("OCI registries are not supported yet"),
+                path if path.starts_with('/') && allow_files => git(path.to_owned()),
                 path if path.starts_with('/') => refuse("local repositories are not allowed here"),
                 scp if scp.contains('@') || scp.contains(':') => {
                     refuse("SSH needs a key, and keys are not supported yet")
@@ -34,40 +55,55 @@ impl RepositoryUrl {
         };
         let scheme = scheme.to_ascii_lowercase();
         match scheme.as_str() {
-            "http" | "https" => {
-                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-                let (user, host) = host.rsplit_once('@').map_or(("", host), |(user, host)| (user, host));
-                let user = if user.is_empty() { String::new() } else { format!("{user}@") };
-                let host = host.to_ascii_lowercase();
-                Ok(Self { text: format!("{scheme}://{user}{host}/{path}") })
-            }
-            "file" if allow_files => Ok(Self { text: format!("file://{rest}") }),
+            "oci" => refuse("OCI registries are not supported yet"),
+            "http" | "https" if !chart.is_empty() => refuse("Helm repositories are not supported yet"),
+            "http" | "https" => git(format!("{scheme}://{}", with_lower_host(rest))),
+            _ if !chart.is_empty() => refuse("charts are had by https, http and oci URLs only"),
+            "file" if allow_files => git(format!("file://{rest}")),
             "file" => refuse("file:// repositories are not allowed here"),
             "ssh" => refuse("SSH needs a key, and keys are not supported yet"),
-            "oci" => refuse("OCI registries are not supported yet"),
             _ => refuse("only https, http and file URLs are supported"),
         }
     }
 
+    /// How it is spoken to.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// The URL to connect to; it may hold credentials.
-    pub fn as_str(&self) -> &str {
-        &self.text
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The chart's name in a Helm repository; else empty.
+    pub fn chart(&self) -> &str {
+        &self.chart
     }
 
     /// True where objects are copied from disk and depths mean nothing.
     pub fn is_local(&self) -> bool {
-        self.text.starts_with('/') || self.text.starts_with("file://")
+        self.url.starts_with('/') || self.url.starts_with("file://")
     }
+}
+
+/// What follows a scheme, with its host in lower case.
+fn with_lower_host(rest: &str) -> String {
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, host) = host.rsplit_once('@').map_or(("", host), |(user, host)| (user, host));
+    let user = if user.is_empty() { String::new() } else { format!("{user}@") };
+    format!("{user}{}/{path}", host.to_ascii_lowercase())
 }
 
 /// Shown without credentials.
-impl fmt::Display for RepositoryUrl {
+impl fmt::Display for RepositoryKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&without_credentials(&self.text))
+        formatter.write_str(&without_credentials(&self.url))?;
+        if self.chart.is_empty() { Ok(()) } else { write!(formatter, " (chart {})", self.chart) }
     }
 }
 
-impl fmt::Debug for RepositoryUrl {
+impl fmt::Debug for RepositoryKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)
     }
@@ -95,7 +131,7 @@ mod tests {
 
     #[test]
     fn spellings_of_one_url_are_one() {
-        let parse = |text| RepositoryUrl::parse(text, true).map(|url| url.text).map_err(|e| e.to_string());
+        let parse = |text| RepositoryKey::new(text, "", true).map(|key| key.url).map_err(|e| e.to_string());
         assert_eq!(parse("HTTPS://Example.org/a/B.git/"), Ok("https://example.org/a/B.git".into()));
         assert_eq!(parse(" file:///srv/a "), Ok("file:///srv/a".into()));
         assert_eq!(parse("/srv/a"), Ok("/srv/a".into()));
@@ -114,17 +150,30 @@ mod tests {
             ("", "empty"),
             ("guestbook", "not a URL"),
         ] {
-            let error = RepositoryUrl::parse(url, false).expect_err(url).to_string();
+            let error = RepositoryKey::new(url, "", false).expect_err(url).to_string();
+            assert!(error.contains(reason), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn charts_are_told_from_git() {
+        for (url, reason) in [
+            ("https://example.org/charts", "Helm repositories"),
+            ("registry.example.org/charts", "OCI registries"),
+            ("oci://registry.example.org/charts", "OCI registries"),
+            ("ssh://git@example.org/a", "charts are had by"),
+        ] {
+            let error = RepositoryKey::new(url, "web", false).expect_err(url).to_string();
             assert!(error.contains(reason), "{url}: {error}");
         }
     }
 
     #[test]
     fn credentials_are_never_shown() {
-        let url = RepositoryUrl::parse("https://me:secret@example.org/a@b", false).expect("a URL");
+        let url = RepositoryKey::new("https://me:secret@example.org/a@b", "", false).expect("a URL");
         assert_eq!(url.to_string(), "https://example.org/a@b");
         assert_eq!(format!("{url:?}"), "https://example.org/a@b");
-        assert_eq!(url.as_str(), "https://me:secret@example.org/a@b");
+        assert_eq!(url.url(), "https://me:secret@example.org/a@b");
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! The bare repository on disk that holds what was fetched of one remote. Everything here blocks.
+//! The bare Git repository on disk that holds what was fetched of one remote, whatever protocol that speaks.
 //!
-//! It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder
+//! What comes in: objects, written by whoever fetches. What goes out: the files of revisions. What it does not do:
+//! reach a network. Everything here blocks. It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder
 //! is begun from what is current; whoever still reads the old one is not disturbed.
+
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use git2::{ErrorCode, ObjectType, Oid, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
+pub use snapshot::{CommitInfo, Snapshot, kind};
 
-use super::error::GitError;
-use super::snapshot::Snapshot;
-use super::url::RepositoryUrl;
+use crate::repository::{RepositoryError, RepositoryKey};
 
 /// How many packs a cache may have before it is begun anew.
 const PACKS: usize = 64;
@@ -20,7 +22,7 @@ const PACKS: usize = 64;
 const HANDLES: usize = 4;
 
 /// The cache of one repository.
-pub(super) struct Cache {
+pub struct Cache {
     folder: PathBuf,
     repository: String,
     current: Mutex<Current>,
@@ -40,19 +42,19 @@ pub struct Handle<'a> {
 
 impl Cache {
     /// The cache of a repository, below the folder of all caches. Touches nothing yet.
-    pub(super) fn new(folder: &Path, url: &RepositoryUrl) -> Self {
-        let name = hex::encode(&Sha256::digest(url.as_str())[..16]);
+    pub fn new(folder: &Path, key: &RepositoryKey) -> Self {
+        let name = hex::encode(&Sha256::digest(format!("{}\n{}", key.url(), key.chart()))[..16]);
         let folder = folder.join(name);
         let number = numbers(&folder).into_iter().max().unwrap_or(0);
         Self {
             folder,
-            repository: url.to_string(),
+            repository: key.to_string(),
             current: Mutex::new(Current { number, handles: Vec::new() }),
         }
     }
 
     /// A handle on the current folder, which is made if need be: anybody may empty a folder of caches at any time.
-    pub(super) fn handle(&self) -> Result<Handle<'_>, GitError> {
+    pub fn handle(&self) -> Result<Handle<'_>, RepositoryError> {
         let mut current = self.lock();
         let number = current.number;
         let is_there = |repository: &git2::Repository| repository.path().join("HEAD").exists();
@@ -64,7 +66,7 @@ impl Cache {
     }
 
     /// True when the cache has grown so much that it is better begun anew.
-    pub(super) fn is_old(&self) -> bool {
+    pub fn is_old(&self) -> bool {
         let packs = self.folder.join(self.lock().number.to_string()).join("objects/pack");
         let Ok(entries) = std::fs::read_dir(packs) else { return false };
         entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "pack")).count()
@@ -72,10 +74,10 @@ impl Cache {
     }
 
     /// Begins a new folder, has `fill` fetch into it, and makes it the current one if that works.
-    pub(super) fn renew<T>(
+    pub fn renew<T>(
         &self,
-        fill: impl FnOnce(&git2::Repository) -> Result<T, GitError>,
-    ) -> Result<T, GitError> {
+        fill: impl FnOnce(&git2::Repository) -> Result<T, RepositoryError>,
+    ) -> Result<T, RepositoryError> {
         let number = self.lock().number + 1;
         let folder = self.folder.join(number.to_string());
         // What an earlier attempt left behind is of no use.
@@ -88,13 +90,13 @@ impl Cache {
     }
 
     /// Closes what is open: after a failure the next handle looks at the disk anew.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.lock().handles.clear();
     }
 
     /// Takes everything out of the way at once: whoever opens the repository anew begins with nothing. Returns the
     /// folder that is left to be deleted.
-    pub(super) fn set_aside(&self) -> Option<PathBuf> {
+    pub fn set_aside(&self) -> Option<PathBuf> {
         self.close();
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
         let aside = self.folder.with_extension(nanos.to_string());
@@ -119,14 +121,14 @@ impl Cache {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, error: &git2::Error) -> GitError {
-        GitError::of_cache(&self.repository, error.message())
+    fn failed(&self, error: &git2::Error) -> RepositoryError {
+        RepositoryError::of_cache(&self.repository, error.message())
     }
 }
 
 impl Handle<'_> {
     /// The files of a commit that is here.
-    pub fn snapshot(&self, commit: &str) -> Result<Snapshot<'_>, GitError> {
+    pub fn snapshot(&self, commit: &str) -> Result<Snapshot<'_>, RepositoryError> {
         let opened = Oid::from_str(commit).and_then(|id| Snapshot::open(self, id));
         opened.map_err(|error| self.cache.failed(&error))
     }
@@ -168,7 +170,7 @@ fn numbers(folder: &Path) -> Vec<u64> {
 }
 
 /// True where the commit and its files are in the cache.
-pub(super) fn has_commit(cache: &git2::Repository, id: Oid) -> bool {
+pub fn has_commit(cache: &git2::Repository, id: Oid) -> bool {
     cache.find_object(id, Some(ObjectType::Commit)).is_ok_and(|object| {
         object.as_commit().is_some_and(|commit| cache.find_tree(commit.tree_id()).is_ok())
     })
