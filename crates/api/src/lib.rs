@@ -26,6 +26,7 @@ pub mod sync_options;
 pub mod sync_policy;
 pub mod time;
 pub mod tracking;
+pub mod version_constraint;
 
 mod object;
 mod schema;
@@ -48,6 +49,7 @@ pub use status::{
 };
 pub use sync_options::SyncOptions;
 pub use time::Time;
+pub use version_constraint::{Version, VersionConstraint};
 
 /// The API group of all resources here.
 pub const GROUP: &str = "argoproj.io";
