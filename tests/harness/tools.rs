@@ -42,6 +42,14 @@ impl Tools {
         Self::of("tests/tools/checks", "Prometheus, kubeconform and the compose parser", progress)
     }
 
+    /// The programs that hold and make what sources are: built, or found built.
+    ///
+    /// # Errors
+    /// As [`Tools::build`].
+    pub fn sources(progress: &Progress) -> anyhow::Result<Self> {
+        Self::of("tests/tools/sources", "the OCI registry, sops, age and cosign", progress)
+    }
+
     fn of(module: &str, programs: &str, progress: &Progress) -> anyhow::Result<Self> {
         let module = repository_root().join(module);
         let folder = target_folder().join("tools").join(key(&module)?);

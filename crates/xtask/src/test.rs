@@ -21,6 +21,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::shown();
     let tools = Tools::build(&progress)?;
     Tools::checks(&progress)?;
+    Tools::sources(&progress)?;
     Ansible::build(&progress)?;
     let binary = build::development(&progress)?;
     progress.step("running the tests");
