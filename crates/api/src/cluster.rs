@@ -3,7 +3,7 @@
 //! In: a Secret. Out: what the cluster is called, who may use it and how to reach it, or why that cannot be read. No
 //! credential shows in an error or in what is printed for people.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use crate::{
     annotation,
     destination::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER},
     project::ClusterRef,
+    sensitive::Sensitive,
 };
 
 /// A cluster that Applications may go to.
@@ -85,31 +86,6 @@ pub struct Exec {
     pub api_version: String,
     /// For people, where it is not there.
     pub install_hint: String,
-}
-
-/// A text that is never shown.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Sensitive(String);
-
-impl Sensitive {
-    /// The text, for whom it is meant for.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Sensitive {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if self.is_empty() { "none" } else { "hidden" })
-    }
 }
 
 /// Why a Secret does not say how to reach a cluster.

@@ -18,6 +18,7 @@ mod glob;
 pub mod kind_pattern;
 pub mod operation;
 pub mod project;
+pub mod repository;
 pub mod request;
 pub mod source;
 pub mod source_type;
@@ -30,6 +31,7 @@ pub mod version_constraint;
 
 mod object;
 mod schema;
+mod sensitive;
 
 pub use access::unreadable;
 pub use application::{Application, ApplicationSpec};
@@ -41,7 +43,9 @@ pub use exclusions::Exclusions;
 pub use kind_pattern::KindPattern;
 pub use operation::Operation;
 pub use project::AppProject;
+pub use repository::RepositorySpec;
 pub use request::operation_request_key;
+pub use sensitive::Sensitive;
 pub use source::{ApplicationSource, without_credentials};
 pub use source_type::SourceType;
 pub use status::{
