@@ -1,6 +1,6 @@
 //! The `argoproj.io/v1alpha1` resources as plain data: Application and AppProject with their exact
-//! JSON names, their defaults, and the small languages inside them (sync options, durations,
-//! tracking ids, annotations). Everything here is pure: no I/O, no clock, no runtime.
+//! JSON names, their defaults, the small languages inside them (sync options, durations, tracking ids,
+//! annotations), and the YAML that they are written in. Everything here is pure: no I/O, no clock, no runtime.
 //!
 //! Absent is omitted when writing; unknown fields are ignored when reading. Where Kubernetes has
 //! no difference between an absent and an empty string or list, neither have these types.
@@ -28,6 +28,7 @@ pub mod sync_policy;
 pub mod time;
 pub mod tracking;
 pub mod version_constraint;
+pub mod yaml;
 
 mod object;
 mod schema;

@@ -7,13 +7,13 @@ mod overrides;
 
 use std::path::Path;
 
+use ithaca_api::yaml::{self, YamlError};
 use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::manifest::{self, ManifestError};
 use crate::sandbox::{Sandbox, SandboxError, arguments};
 use crate::source::Source;
-use crate::yaml::YamlError;
 
 pub use overrides::OverrideError;
 
@@ -83,7 +83,7 @@ fn override_copy(
     let Some(options) = source.request.spec.kustomize.as_ref() else { return Ok(()) };
     // Without a kustomization the tool has the best words for what it looked for.
     let Some((file, text)) = source.kustomization() else { return Ok(()) };
-    let kustomization = match crate::yaml::documents(&text).next() {
+    let kustomization = match yaml::documents(&text).next() {
         None => Value::Null,
         Some(Ok(kustomization)) => kustomization,
         Some(Err(error)) => return Err(KustomizeError::Yaml { file, cause: error }),

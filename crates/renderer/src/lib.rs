@@ -5,7 +5,7 @@
 //! What it does not do: hold credentials, reach Kubernetes or any network beyond bus and watcher.
 //!
 //! Where to start reading: `service` is the loop, `worker` does one revision, `render` turns sources into objects,
-//! `directory`, `helm` and `kustomize` each do one kind of source, `sandbox` runs programs, `yaml` reads what they print.
+//! `directory`, `helm` and `kustomize` each do one kind of source, `sandbox` runs programs, `ithaca_api::yaml` reads what they print.
 
 mod args;
 mod cache;
@@ -28,7 +28,6 @@ pub mod request;
 pub mod sandbox;
 pub mod source;
 pub mod tree;
-pub mod yaml;
 
 pub use args::Args;
 pub use service::run;

@@ -1,9 +1,8 @@
 //! From documents to the objects of a bundle: lists are expanded, empty documents dropped, and every object has what the
 //! API server needs to know where it belongs. It does not judge fields: that is the API server's work.
 
+use ithaca_api::yaml::{self, YamlError};
 use serde_json::{Map, Value};
-
-use crate::yaml::{self, YamlError};
 
 /// Why a file's documents are no manifests.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

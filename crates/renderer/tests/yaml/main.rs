@@ -6,7 +6,7 @@ mod tools;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use ithaca_renderer::yaml::documents;
+use ithaca_api::yaml::documents;
 use serde_json::Value;
 
 /// One YAML map per case, between lines of `=`.

@@ -177,7 +177,7 @@ impl Scalar {
 }
 
 /// A double as a JSON number; whole numbers become integers, as they do for every reader of Kubernetes JSON.
-pub(crate) fn number(value: f64) -> Option<Number> {
+pub fn number(value: f64) -> Option<Number> {
     // 2^63 itself does not fit any more.
     if value.fract() == 0.0 && (i64::MIN as f64..i64::MAX as f64).contains(&value) {
         return Some(Number::from(value as i64));

@@ -11,10 +11,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
 use scalar::Scalar;
-pub(crate) use scalar::number;
+pub use scalar::number;
 
 /// How deeply values may be nested. Readers of the bundle stop at 128 levels, and a list of objects adds some.
-pub(crate) const MAX_DEPTH: usize = 120;
+pub const MAX_DEPTH: usize = 120;
 
 /// What the aliases of one text may add to it, in bytes of text and sixteen for each value.
 const MAX_ALIASED: usize = 8 * 1024 * 1024;
@@ -219,7 +219,7 @@ fn unprintable(text: &str) -> Option<YamlError> {
 }
 
 /// How many levels of maps and lists `value` has.
-pub(crate) fn depth(value: &Value) -> usize {
+pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
