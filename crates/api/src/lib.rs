@@ -8,6 +8,7 @@
 mod access;
 pub mod annotation;
 pub mod application;
+pub mod build_environment;
 pub mod cluster;
 pub mod crd;
 pub mod customizations;
@@ -21,6 +22,7 @@ pub mod project;
 pub mod repository;
 pub mod request;
 pub mod source;
+pub mod source_override;
 pub mod source_type;
 pub mod status;
 pub mod sync_options;
