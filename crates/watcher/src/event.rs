@@ -8,6 +8,7 @@ use ithaca_proto::v1::Capabilities;
 use tokio::sync::oneshot;
 
 use crate::application::Watched;
+use crate::build_options::BuildOptions;
 use crate::observe::Evaluated;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::Policy;
@@ -44,6 +45,8 @@ pub enum Event {
     },
     /// Settings changed.
     Policy(Policy),
+    /// What overlays are built with.
+    BuildOptions(BuildOptions),
     /// The destination offers something else.
     Capabilities(Capabilities),
     /// The bus has lost everything.

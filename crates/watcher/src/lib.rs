@@ -8,6 +8,7 @@
 
 mod applications;
 mod args;
+mod build_options;
 mod capabilities;
 mod content;
 mod event;

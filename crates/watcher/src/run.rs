@@ -174,6 +174,7 @@ impl Rim {
                 let _ = matched.send(observer.pushed(now, &keys, &context));
             }
             Event::Policy(policy) => observer.policy(now, policy),
+            Event::BuildOptions(options) => observer.build_options(now, options),
             Event::Capabilities(capabilities) => observer.capabilities(now, capabilities),
             Event::BusIsNew => observer.say_all_again(now),
         }

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 
 use crate::applications::patience;
+use crate::build_options::BuildOptions;
 use crate::event::{Event, Events};
 use crate::schedule::Policy;
 
@@ -36,7 +37,8 @@ pub async fn watch_config_map(client: Client, namespace: &str, events: Events) {
     while let Some(event) = stream.next().await {
         let Ok(config_map) = event else { continue };
         let data = config_map.and_then(|config_map| config_map.data).unwrap_or_default();
-        if events.send(Event::Policy(policy(&data))).is_err() {
+        let told = [Event::Policy(policy(&data)), Event::BuildOptions(BuildOptions::of(&data))];
+        if told.into_iter().any(|event| events.send(event).is_err()) {
             return;
         }
     }

@@ -55,6 +55,9 @@ pub struct SourceRevision {
     /// The chart's name in a Helm repository; else empty.
     #[prost(string, tag = "6")]
     pub chart: ::prost::alloc::string::String,
+    /// What the installation says on kustomize's command line; empty where the source is no overlay.
+    #[prost(string, tag = "8")]
+    pub kustomize_build_options: ::prost::alloc::string::String,
 }
 /// What the destination's API server offers; given only where a source may ask for it (Helm).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::track::Track;
 use crate::application::Watched;
+use crate::build_options::BuildOptions;
 use crate::cache::CommitInfo;
 use crate::reads::Reads;
 
@@ -61,6 +62,11 @@ impl Outcome {
             && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(&one.reads, &other.reads))
     }
 
+    /// Whether a source is an overlay.
+    pub(super) fn has_overlay(&self) -> bool {
+        self.sources.iter().any(|source| source.reads.is_overlay)
+    }
+
     /// How many paths are read.
     pub(super) fn size(&self) -> usize {
         self.sources.iter().map(|source| source.reads.paths.len()).sum()
@@ -88,7 +94,7 @@ pub(super) struct Said {
     pub(super) outcome: Arc<Outcome>,
     /// The version of the request.
     pub(super) epoch: u64,
-    /// The version of what the destination offers.
+    /// The version of what the destination offers and overlays are built with.
     pub(super) offer: u64,
 }
 
@@ -122,6 +128,7 @@ pub(super) fn fact(
     track: &Track,
     outcome: &Outcome,
     capabilities: Option<&v1::Capabilities>,
+    build_options: Option<&BuildOptions>,
 ) -> v1::RevisionObserved {
     let sources = track
         .sources()
@@ -142,6 +149,10 @@ pub(super) fn fact(
                 subject: found.info.subject.clone(),
                 committed_at: found.info.committed_at,
             }),
+            kustomize_build_options: build_options
+                .filter(|_| found.reads.is_overlay)
+                .map(|options| options.of_source(&requested.source).to_owned())
+                .unwrap_or_default(),
         })
         .collect();
     v1::RevisionObserved {

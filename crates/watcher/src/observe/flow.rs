@@ -14,9 +14,13 @@ use super::observer::Observer;
 use super::remote::Remote;
 use super::track::{FRESH, Track};
 use crate::application::Watched;
+use crate::build_options::BuildOptions;
 use crate::repository::{RepositoryError, RepositoryKey};
 
 type Remotes = BTreeMap<RepositoryKey, Remote>;
+
+/// What the destination offers, and what overlays are built with.
+type Offer<'a> = (Option<&'a Capabilities>, Option<&'a BuildOptions>);
 
 /// How far the revisions of a request are known.
 enum Located {
@@ -63,9 +67,10 @@ impl Observer {
         if looks_again(now, track, &mut self.remotes) {
             return;
         }
+        let offer = (self.capabilities.as_deref(), self.build_options.as_deref());
         let made = match track.news_by_grounds(self.offer) {
             Some(news) if !track.owes_refresh => Err(news),
-            _ => Ok(publication(key, watched, track, &self.remotes, self.capabilities.as_deref())),
+            _ => Ok(publication(key, watched, track, &self.remotes, offer)),
         };
         let news = match &made {
             Ok(None) => return,
@@ -91,7 +96,8 @@ impl Observer {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
         track.wait = None;
-        let found = publication(key, watched, track, &self.remotes, self.capabilities.as_deref());
+        let offer = (self.capabilities.as_deref(), self.build_options.as_deref());
+        let found = publication(key, watched, track, &self.remotes, offer);
         if let Some((publication, print)) = found {
             let publication = Publication { is_calm: true, ..publication };
             let stamp = stamp(&mut self.last_stamp);
@@ -219,13 +225,13 @@ fn publication(
     watched: &Watched,
     track: &Track,
     remotes: &Remotes,
-    capabilities: Option<&Capabilities>,
+    (capabilities, build_options): Offer<'_>,
 ) -> Option<(Publication, Fingerprint)> {
     let outcome = track.outcome.as_ref()?;
-    if outcome.has_chart && capabilities.is_none() {
+    if outcome.has_chart && capabilities.is_none() || outcome.has_overlay() && build_options.is_none() {
         return None;
     }
-    let fact = fact(watched, key.purpose, track, outcome, capabilities);
+    let fact = fact(watched, key.purpose, track, outcome, capabilities, build_options);
     let print = fingerprint(&fact);
     let newest = track
         .remotes()

@@ -13,6 +13,7 @@ use super::fact::Outcome;
 use super::remote::{Answer, Remote};
 use super::track::Track;
 use crate::application::Watched;
+use crate::build_options::BuildOptions;
 use crate::repository::{Observation, RepositoryError, RepositoryKey, match_key};
 use crate::schedule::Policy;
 
@@ -33,7 +34,9 @@ pub struct Observer {
     pub(super) applications: HashMap<Arc<str>, Observed>,
     pub(super) remotes: BTreeMap<RepositoryKey, Remote>,
     pub(super) capabilities: Option<Arc<Capabilities>>,
-    /// Counts the changes of `capabilities`.
+    /// None until the settings were read: an overlay must not be built without them.
+    pub(super) build_options: Option<Arc<BuildOptions>>,
+    /// Counts the changes of `capabilities` and `build_options`.
     pub(super) offer: u64,
     pub(super) calm: Calm,
     pub(super) effects: Vec<Effect>,
@@ -83,6 +86,7 @@ impl Observer {
             applications: HashMap::new(),
             remotes: BTreeMap::new(),
             capabilities: None,
+            build_options: None,
             offer: 0,
             calm: Calm::default(),
             effects: Vec::new(),
@@ -223,6 +227,16 @@ impl Observer {
         self.capabilities = Some(Arc::new(capabilities));
         self.offer += 1;
         self.settle_where(now, |outcome| outcome.has_chart);
+    }
+
+    /// Overlays are built with other options.
+    pub fn build_options(&mut self, now: Instant, options: BuildOptions) {
+        if self.build_options.as_deref() == Some(&options) {
+            return;
+        }
+        self.build_options = Some(Arc::new(options));
+        self.offer += 1;
+        self.settle_where(now, Outcome::has_overlay);
     }
 
     /// The bus has lost everything: say it all again.

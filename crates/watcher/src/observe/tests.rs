@@ -10,6 +10,7 @@ use serde_json::json;
 
 use self::world::*;
 use super::*;
+use crate::build_options::BuildOptions;
 
 #[test]
 fn many_applications_of_a_repository_cost_one_call() {
@@ -278,4 +279,27 @@ fn a_chart_waits_for_what_the_destination_offers_and_hears_calmly_of_more() {
     world.observer.capabilities(world.now, offer("Two"));
     assert!(world.settle().is_empty());
     assert_eq!(world.wait(QUIET)[0].fact.capabilities, Some(offer("Two")));
+}
+
+#[test]
+fn an_overlay_waits_for_the_build_options_and_hears_at_once_of_others() {
+    let options =
+        |text: &str| BuildOptions::of(&[("kustomize.buildOptions".to_owned(), text.to_owned())].into());
+    let mut world = World::new().with(&["a"]);
+    world.is_overlay = true;
+    assert!(world.settle().is_empty());
+    world.observer.build_options(world.now, options("--enable-helm"));
+    assert_eq!(world.settle()[0].fact.sources[0].kustomize_build_options, "--enable-helm");
+    world.observer.build_options(world.now, options("--enable-helm"));
+    assert!(world.settle().is_empty());
+    world.observer.build_options(world.now, options(""));
+    assert_eq!(world.settle()[0].fact.sources[0].kustomize_build_options, "");
+}
+
+#[test]
+fn build_options_concern_overlays_alone() {
+    let mut world = World::new().with(&["a"]);
+    assert_eq!(world.settle().len(), 1);
+    world.observer.build_options(world.now, BuildOptions::default());
+    assert!(world.settle().is_empty());
 }

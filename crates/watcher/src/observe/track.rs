@@ -88,7 +88,7 @@ impl Track {
     /// None where a fact has to be made to see it.
     pub(super) fn news_by_grounds(&self, offer: u64) -> Option<News> {
         let (said, outcome) = (self.said.as_ref()?, self.outcome.as_ref()?);
-        let same_offer = !outcome.has_chart || said.offer == offer;
+        let same_offer = !(outcome.has_chart || outcome.has_overlay()) || said.offer == offer;
         if said.epoch != self.epoch || !same_offer || !outcome.same_reads(&said.outcome) {
             return None;
         }

@@ -8,6 +8,7 @@
 mod directory;
 mod error;
 mod helm;
+mod kustomization;
 mod kustomize;
 mod path;
 mod reader;
@@ -28,6 +29,8 @@ pub struct Reads {
     pub paths: BTreeMap<String, String>,
     /// All that decided on `paths`: while these are the same, so are those.
     pub decided_by: BTreeMap<String, String>,
+    /// Whether the source is an overlay, which the installation's build options concern.
+    pub is_overlay: bool,
 }
 
 /// What all sources of an application read.
@@ -35,7 +38,7 @@ pub struct Reads {
 pub struct Derived {
     /// In the order of the sources.
     pub reads: Vec<Reads>,
-    /// Whether one of the sources is a chart.
+    /// Whether one of the sources is a chart or inflates one.
     pub has_chart: bool,
 }
 
@@ -64,7 +67,7 @@ pub fn derive(sources: &[SourceFiles<'_>]) -> Result<Derived, ReadError> {
                 has_chart = true;
                 helm::read(&mut reader, index, &path)?;
             }
-            SourceType::Kustomize => kustomize::read(&mut reader, index, &path)?,
+            SourceType::Kustomize => has_chart |= kustomize::read(&mut reader, index, &path)?,
             SourceType::Directory => directory::read(&mut reader, index, &path)?,
             SourceType::Plugin => return Err(ReadError::Plugin),
         }

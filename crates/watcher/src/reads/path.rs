@@ -15,6 +15,11 @@ pub(super) fn join(base: &str, relative: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// What leads from the folder `base` to the path `to`.
+pub(super) fn relative(base: &str, to: &str) -> String {
+    "../".repeat(base.split('/').filter(|part| !part.is_empty()).count()) + to
+}
+
 /// The folder that a path lies in.
 pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
@@ -59,6 +64,13 @@ mod tests {
             ("", "a/../../b", None),
         ] {
             assert_eq!(join(base, relative).as_deref(), joined, "{base} + {relative}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_leads_to_where_it_should() {
+        for (base, to) in [("", "a/b"), ("a", "a/b"), ("a/b", "c"), ("a/b", "")] {
+            assert_eq!(join(base, &relative(base, to)).as_deref(), Some(to), "{base} to {to}");
         }
     }
 

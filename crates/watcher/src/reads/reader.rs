@@ -31,6 +31,11 @@ impl<'a> Reader<'a> {
         self.sources[index].files
     }
 
+    /// Notes that a source is an overlay.
+    pub(super) fn is_overlay(&mut self, index: usize) {
+        self.reads[index].is_overlay = true;
+    }
+
     /// The source that goes by a `ref`.
     pub(super) fn referenced(&self, reference: &str) -> Option<usize> {
         self.sources.iter().position(|other| other.source.reference == reference)

@@ -184,6 +184,58 @@ fn an_overlay_reads_its_bases_and_what_they_refer_to() {
 }
 
 #[test]
+fn an_overlay_reads_what_configurations_of_plugins_name() {
+    let repo = Repo::new(&[
+        (
+            "app/kustomization.yaml",
+            "generators: [../gen/one.yaml, ../many]\ntransformers: ['kind: X\n\npath: ../p.yaml']",
+        ),
+        ("gen/one.yaml", "kind: ConfigMapGenerator\nfiles: [../files/a.txt]"),
+        ("many/kustomization.yaml", "resources: [two.yaml]"),
+        ("many/two.yaml", "kind: SecretGenerator\nenvs: [../files/b.env]"),
+        ("files/a.txt", ""),
+        ("files/b.env", ""),
+        ("p.yaml", ""),
+    ]);
+    let derived = derive_from(&repo, json!([{"repoURL": "r", "path": "app"}])).expect("reads");
+    assert!(derived.reads[0].is_overlay && !derived.has_chart);
+    let paths: Vec<_> = derived.reads[0].paths.keys().collect();
+    assert_eq!(paths, ["app", "files/a.txt", "files/b.env", "gen/one.yaml", "many", "p.yaml"]);
+}
+
+#[test]
+fn an_overlay_that_inflates_a_chart_may_ask_what_the_destination_offers() {
+    let repo = Repo::new(&[
+        ("app/kustomization.yaml", "resources: [../base]"),
+        (
+            "base/kustomization.yaml",
+            "helmGlobals: {chartHome: ../charts}\nhelmCharts: [{name: web, valuesFile: ../v.yaml}]",
+        ),
+        ("charts/web/Chart.yaml", ""),
+        ("charts/other/Chart.yaml", ""),
+        ("v.yaml", ""),
+    ]);
+    let derived = derive_from(&repo, json!([{"repoURL": "r", "path": "app"}])).expect("reads");
+    assert!(derived.has_chart);
+    assert_eq!(derived.reads[0].paths.keys().collect::<Vec<_>>(), ["app", "base", "charts/web", "v.yaml"]);
+}
+
+#[test]
+fn an_overlay_is_followed_through_links() {
+    let repo = Repo::new(&[
+        ("app/kustomization.yaml", "-> ../real.yaml"),
+        ("real.yaml", "resources: [../base]"),
+        ("base", "-> versions/v2/base"),
+        ("versions/v2/base/kustomization.yaml", "resources: [../common]"),
+        ("versions/v2/common/kustomization.yaml", ""),
+    ]);
+    assert_eq!(
+        reads(&repo, json!([{"repoURL": "r", "path": "app"}])),
+        [["app", "base", "real.yaml", "versions/v2/base", "versions/v2/common"]]
+    );
+}
+
+#[test]
 fn links_are_read_with_what_they_lead_to() {
     let repo = Repo::new(&[
         ("apps/current", "-> v2"),
@@ -206,6 +258,7 @@ fn what_leads_out_of_the_repository_is_refused() {
         ("d/Chart.yaml", ""),
         ("f/kustomization.yaml", "resources: ['http://127.0.0.1:8222/varz']"),
         ("g/kustomization.yaml", "components: ['github.com/a/b//c?ref=v1']"),
+        ("h/kustomization.yaml", "configMapGenerator: [{name: a, files: [k=/proc/self/environ]}]"),
         ("e/one.yaml", "-> two.yaml"),
         ("e/two.yaml", "-> one.yaml"),
     ]);
@@ -217,6 +270,7 @@ fn what_leads_out_of_the_repository_is_refused() {
         (json!({"repoURL": "r", "path": "d", "helm": {"valueFiles": ["../../x.yaml"]}}), "leads out"),
         (json!({"repoURL": "r", "path": "e"}), "leads to too many others"),
         (json!({"repoURL": "r", "path": "f"}), "\"http://127.0.0.1:8222/varz\" is not in the repository"),
+        (json!({"repoURL": "r", "path": "h"}), "\"/proc/self/environ\" is not in the repository"),
         (json!({"repoURL": "r", "path": "g"}), "\"github.com/a/b//c?ref=v1\" is not in the repository"),
     ] {
         let message = refusal(&repo, source);

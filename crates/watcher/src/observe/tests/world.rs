@@ -27,6 +27,7 @@ pub(super) struct World {
     /// What is at each path; absent paths do not exist.
     pub(super) files: BTreeMap<String, String>,
     pub(super) has_chart: bool,
+    pub(super) is_overlay: bool,
     pub(super) is_down: bool,
     pub(super) calls: usize,
 }
@@ -44,6 +45,7 @@ impl World {
             revisions: BTreeMap::from([("HEAD", "c1")]),
             files: BTreeMap::new(),
             has_chart: false,
+            is_overlay: false,
             is_down: false,
             calls: 0,
         }
@@ -145,7 +147,7 @@ impl World {
                 return outcome;
             };
             let paths = BTreeMap::from([(source.source.path.clone(), id.clone())]);
-            let reads = Arc::new(Reads { decided_by: paths.clone(), paths });
+            let reads = Arc::new(Reads { decided_by: paths.clone(), paths, is_overlay: self.is_overlay });
             outcome.sources.push(ObservedSource {
                 revision: source.revision.clone(),
                 reads,

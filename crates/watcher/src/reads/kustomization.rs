@@ -1,0 +1,215 @@
+//! What a kustomization, or the configuration of a built-in plugin, names: its content comes in, paths as they are
+//! written go out. Nothing is looked up here.
+
+use serde_json::Value;
+
+/// Fields that hold a list of paths, or of inline texts that no path looks like.
+const PATHS: [&str; 5] = ["resources", "bases", "components", "crds", "configurations"];
+/// Fields whose entries are texts that may be paths or patches.
+const PATCHES: [&str; 2] = ["patchesStrategicMerge", "patches"];
+/// Fields that hold a list of plugins' configurations: inline, files, or folders of such.
+const PLUGINS: [&str; 3] = ["generators", "transformers", "validators"];
+/// Fields that hold entries which name paths.
+const ENTRIES: [&str; 7] = [
+    "patches",
+    "patchesJson6902",
+    "replacements",
+    "configMapGenerator",
+    "secretGenerator",
+    "helmCharts",
+    "helmChartInflationGenerator",
+];
+/// Fields of such entries, and of plugins' configurations, that hold a path or a list of them.
+const ENTRY_PATHS: [&str; 10] = [
+    "path",
+    "paths",
+    "files",
+    "envs",
+    "env",
+    "values",
+    "valuesFile",
+    "additionalValuesFiles",
+    "configHome",
+    "targetFilePath",
+];
+/// The plugin that inflates a chart.
+const INFLATES: &str = "HelmChartInflationGenerator";
+/// Where charts lie unless something else is said.
+const CHART_HOME: &str = "charts";
+
+/// What is named, as it is written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Folders and files.
+    pub(super) paths: Vec<String>,
+    /// Plugins' configurations, which name more.
+    pub(super) plugins: Vec<String>,
+    /// Whether a chart is inflated.
+    pub(super) has_chart: bool,
+}
+
+impl Named {
+    /// What a kustomization names.
+    pub(super) fn in_kustomization(kustomization: &Value) -> Self {
+        let mut named = Self::default();
+        for field in PATHS.iter().chain(&PATCHES) {
+            named.paths.extend(texts(&kustomization[field]));
+        }
+        for field in PLUGINS {
+            named.plugins.extend(texts(&kustomization[field]));
+        }
+        for entry in ENTRIES.iter().flat_map(|field| list(&kustomization[field])) {
+            named.add_entry(entry);
+        }
+        named.add_text(&kustomization["openapi"]["path"]);
+        let globals = &kustomization["helmGlobals"];
+        named.add_text(&globals["configHome"]);
+        for chart in list(&kustomization["helmCharts"]) {
+            named.add_chart(chart, globals["chartHome"].as_str());
+        }
+        for chart in list(&kustomization["helmChartInflationGenerator"]) {
+            named.has_chart = true;
+            named
+                .paths
+                .extend(chart["chartName"].as_str().map(|name| in_home(chart["chartHome"].as_str(), name)));
+        }
+        named
+    }
+
+    /// What configurations of built-in plugins name, a text of one or more documents.
+    pub(super) fn in_plugins(text: &str) -> Self {
+        let mut named = Self::default();
+        for document in documents(text) {
+            named.add_entry(&document);
+            list(&document["replacements"]).for_each(|entry| named.add_entry(entry));
+            if document["kind"] == INFLATES {
+                named.add_chart(&document, document["chartHome"].as_str());
+            }
+        }
+        named
+    }
+
+    fn add_entry(&mut self, entry: &Value) {
+        for value in ENTRY_PATHS.iter().map(|field| &entry[field]) {
+            self.add_text(value);
+            self.paths.extend(texts(value).map(|text| file_of(&text)));
+        }
+    }
+
+    fn add_text(&mut self, value: &Value) {
+        self.paths.extend(value.as_str().map(file_of));
+    }
+
+    /// A chart lies under its name; one that could be fetched in a folder of its version.
+    fn add_chart(&mut self, chart: &Value, home: Option<&str>) {
+        self.has_chart = true;
+        let text = |field: &str| chart[field].as_str().filter(|text| !text.is_empty());
+        let Some(name) = text("name") else { return };
+        let folder = match (text("version"), text("repo")) {
+            (Some(version), Some(_)) => format!("{name}-{version}"),
+            _ => name.to_owned(),
+        };
+        self.paths.push(in_home(home, &folder));
+    }
+}
+
+/// The documents of a text. What does not parse names nothing: it is the renderer that reports it.
+pub(super) fn documents(text: &str) -> Vec<Value> {
+    // To kustomize a file may be called `n`.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_multiple_with_options(text, options).unwrap_or_default()
+}
+
+/// The resources of a kustomization.
+pub(super) fn resources(kustomization: &Value) -> Vec<String> {
+    texts(&kustomization["resources"]).collect()
+}
+
+/// Whether a text is content and no path.
+pub(super) fn is_inline(text: &str) -> bool {
+    text.contains('\n') || text.trim_start().starts_with(['{', '['])
+}
+
+fn in_home(home: Option<&str>, folder: &str) -> String {
+    format!("{}/{folder}", home.filter(|home| !home.is_empty()).unwrap_or(CHART_HOME))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = String> + use<'_> {
+    list(value).filter_map(Value::as_str).map(str::to_owned)
+}
+
+/// Generators may write `key=file`.
+fn file_of(entry: &str) -> String {
+    entry.split_once('=').map_or(entry, |(_, file)| file).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::resources(json!({"resources": ["a", "../b"]}), &["a", "../b"])]
+    #[case::bases(json!({"bases": ["a"]}), &["a"])]
+    #[case::components(json!({"components": ["a"]}), &["a"])]
+    #[case::crds(json!({"crds": ["a"]}), &["a"])]
+    #[case::configurations(json!({"configurations": ["a"]}), &["a"])]
+    #[case::openapi(json!({"openapi": {"path": "a"}}), &["a"])]
+    #[case::strategic_patches(json!({"patchesStrategicMerge": ["a"]}), &["a"])]
+    #[case::json_patches(json!({"patchesJson6902": [{"path": "a", "target": {"name": "x"}}]}), &["a"])]
+    #[case::patches(json!({"patches": [{"path": "a"}, {"patch": "b: c"}]}), &["a"])]
+    #[case::replacements(json!({"replacements": [{"path": "a"}, {"source": {"name": "x"}}]}), &["a"])]
+    #[case::config_maps(
+        json!({"configMapGenerator": [{"files": ["k=a", "b"], "envs": ["c"], "env": "d", "literals": ["x=y"]}]}),
+        &["a", "b", "c", "d"]
+    )]
+    #[case::secrets(json!({"secretGenerator": [{"files": ["a"], "envs": ["b"]}]}), &["a", "b"])]
+    #[case::charts(
+        json!({"helmCharts": [{"name": "n", "valuesFile": "a", "additionalValuesFiles": ["b"]}]}),
+        &["a", "b", "charts/n"]
+    )]
+    #[case::charts_elsewhere(
+        json!({"helmGlobals": {"chartHome": "../h"}, "helmCharts": [{"name": "n", "version": "1"}]}),
+        &["../h/n"]
+    )]
+    #[case::fetched_charts(
+        json!({"helmCharts": [{"name": "n", "version": "1", "repo": "https://r"}]}),
+        &["charts/n-1"]
+    )]
+    #[case::old_charts(
+        json!({"helmChartInflationGenerator": [{"chartName": "n", "chartHome": "h", "values": "v"}]}),
+        &["v", "h/n"]
+    )]
+    fn every_field_that_names_a_file_is_known(#[case] kustomization: Value, #[case] paths: &[&str]) {
+        assert_eq!(Named::in_kustomization(&kustomization).paths, paths);
+    }
+
+    #[rstest]
+    #[case::generator("kind: ConfigMapGenerator\nfiles: [k=a]\nenvs: [b]\n", &["a", "b"], false)]
+    #[case::patch("kind: PatchTransformer\npath: a\n---\nkind: X\npath: b\n", &["a", "b"], false)]
+    #[case::patches("kind: PatchStrategicMergeTransformer\npaths: [a]\n", &["a"], false)]
+    #[case::replacements("kind: ReplacementTransformer\nreplacements: [{path: a}]\n", &["a"], false)]
+    #[case::chart(
+        "kind: HelmChartInflationGenerator\nname: n\nchartHome: h\nvaluesFile: v\n",
+        &["v", "h/n"],
+        true
+    )]
+    #[case::fields_of_objects("kind: LabelTransformer\nfieldSpecs: [{path: metadata/labels}]\n", &[], false)]
+    #[case::no_yaml("{", &[], false)]
+    fn configurations_of_plugins_name_files(
+        #[case] text: &str,
+        #[case] paths: &[&str],
+        #[case] has_chart: bool,
+    ) {
+        let named = Named::in_plugins(text);
+        assert_eq!(
+            (named.paths, named.has_chart),
+            (paths.iter().map(ToString::to_string).collect(), has_chart)
+        );
+    }
+}
