@@ -1,5 +1,6 @@
 //! The renderer's arguments, and the tools that they name.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub struct Args {
     /// The kustomize program: a path, or a name to be found in PATH
     #[arg(long, env = "ITHACA_KUSTOMIZE", default_value = "kustomize", help_heading = "Renderer")]
     pub kustomize: PathBuf,
+    /// Other versions of kustomize for Applications that ask for one, as `v5.4.3=/programs/kustomize`
+    #[arg(long, env = "ITHACA_KUSTOMIZE_VERSIONS", value_delimiter = ',', value_parser = version, help_heading = "Renderer")]
+    pub kustomize_versions: Vec<(String, PathBuf)>,
     /// Folder for the private folders of helm and kustomize
     #[arg(long, env = "ITHACA_WORK_DIR", default_value_os_t = std::env::temp_dir().join("ithaca-renderer"), help_heading = "Renderer")]
     pub work_dir: PathBuf,
@@ -61,6 +65,13 @@ pub struct Args {
 
 fn duration(text: &str) -> Result<Duration, DurationError> {
     parse_duration(text)
+}
+
+fn version(text: &str) -> Result<(String, PathBuf), &'static str> {
+    match text.trim().split_once('=') {
+        Some((version, program)) if !version.is_empty() => Ok((version.to_owned(), program.into())),
+        _ => Err("it is not version=program"),
+    }
 }
 
 fn bytes(mib: u32) -> u64 {
@@ -93,7 +104,11 @@ impl Args {
     pub fn renderer(&self) -> anyhow::Result<Renderer> {
         sandbox::prepare(&self.work_dir)
             .with_context(|| format!("failed to prepare --work-dir {}", self.work_dir.display()))?;
+        let versions = self.kustomize_versions.iter().map(|(version, program)| {
+            anyhow::Ok((version.clone(), locate(program, "--kustomize-versions")?))
+        });
         Ok(Renderer {
+            kustomize_versions: versions.collect::<Result<_, _>>()?,
             helm: locate(&self.helm, "--helm")?,
             kustomize: locate(&self.kustomize, "--kustomize")?,
             work_dir: std::path::absolute(&self.work_dir)?,
@@ -107,17 +122,27 @@ impl Args {
 }
 
 /// What the tools say of their versions: another version may render the same input otherwise.
+/// The version that kustomize has is one that an Application may ask for.
 ///
 /// # Errors
 /// When a tool does not run.
-pub async fn tool_versions(renderer: &Renderer) -> anyhow::Result<String> {
+pub async fn tool_versions(renderer: &mut Renderer) -> anyhow::Result<String> {
     let sandbox = Sandbox::create(&renderer.work_dir, VERSION_LIMITS)?;
-    let helm = sandbox.run(&renderer.helm, &arguments([&"version", &"--short"])).await;
-    let helm = helm.context("failed to ask helm for its version")?;
-    let kustomize = sandbox.run(&renderer.kustomize, &arguments([&"version"])).await;
-    let kustomize = kustomize.context("failed to ask kustomize for its version")?;
-    let line = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    Ok(format!("helm {}, kustomize {}", line(&helm), line(&kustomize)))
+    let ask = async |program: &Path, command: &[OsString]| {
+        let answer = sandbox.run(program, command).await;
+        let answer =
+            answer.with_context(|| format!("failed to ask {} for its version", program.display()))?;
+        anyhow::Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    };
+    let helm = ask(&renderer.helm, &arguments([&"version", &"--short"])).await?;
+    let kustomize = ask(&renderer.kustomize, &arguments([&"version"])).await?;
+    let mut versions = format!("helm {helm}, kustomize {kustomize}");
+    for (name, program) in &renderer.kustomize_versions {
+        let version = ask(program, &arguments([&"version"])).await?;
+        versions.push_str(&format!(", kustomize {name} {version}"));
+    }
+    renderer.kustomize_versions.entry(kustomize).or_insert_with(|| renderer.kustomize.clone());
+    Ok(versions)
 }
 
 /// The program's own path: children get no PATH to find it in.

@@ -22,6 +22,7 @@ pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> 
     key.count(sources.len());
     for source in sources {
         key.add(&spec(source));
+        key.add(&source.build_options);
         if environment::depends_on_revision(&source.json) {
             key.add(&source.revision);
         }
@@ -124,10 +125,11 @@ mod tests {
         changed(|other| {
             other.sources[0].source = json!({"repoURL": "r", "path": "x", "helm": {}}).to_string()
         });
+        changed(|other| other.sources[0].kustomize_build_options = "--enable-helm".into());
         others.push(key(plain.clone()));
         others.sort();
         others.dedup();
-        assert_eq!(others.len(), 7);
+        assert_eq!(others.len(), 8);
     }
 
     #[test]

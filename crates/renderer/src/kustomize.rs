@@ -1,13 +1,18 @@
 //! An overlay: a source and its files come in, the real `kustomize build` is run in a sandbox, and objects come back.
 //!
 //! What the Application says over the overlay is written into the private copy of its kustomization, so that it means
-//! what it means to the tool's own `edit` commands. Bases elsewhere than in the repository are not fetched.
+//! what it means to the tool's own `edit` commands. Bases and charts elsewhere than in the repository are not fetched.
 
+mod image;
+mod options;
 mod overrides;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use ithaca_api::yaml::{self, YamlError};
+use ithaca_proto::v1::Capabilities;
 use serde_json::Value;
 
 use crate::environment::Environment;
@@ -15,11 +20,37 @@ use crate::manifest::{self, ManifestError};
 use crate::sandbox::{Sandbox, SandboxError, arguments};
 use crate::source::Source;
 
+use options::BuildOptions;
+pub use options::OptionError;
 pub use overrides::OverrideError;
+
+/// What programs of others would do to an overlay is not done here.
+const NO_PROGRAMS: &str = "plugins and functions of kustomize are programs of their own and are not run";
+/// Where bases and charts have to be.
+const NOT_FETCHED: &str = "bases and charts outside of the repository are not fetched: put them into it";
+/// How charts come to be inflated.
+const NO_HELM: &str =
+    "overlays inflate charts where kustomize.buildOptions of the ConfigMap argocd-cm has --enable-helm";
 
 /// Why an overlay gives no manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum KustomizeError {
+    /// Another version of the program is wanted.
+    #[error("failed to find kustomize {version}, for which the source asks: this renderer has {}", known.join(", "))]
+    Version {
+        /// spec.source.kustomize.version.
+        version: String,
+        /// The versions that are here.
+        known: Vec<String>,
+    },
+    /// The installation's options.
+    #[error("failed to read the kustomize.buildOptions \"{options}\" of the ConfigMap argocd-cm: {cause}")]
+    Options {
+        /// As written.
+        options: String,
+        /// Which option, and why.
+        cause: OptionError,
+    },
     /// The kustomization does not parse.
     #[error("failed to read {file}: {cause}")]
     Yaml {
@@ -55,23 +86,75 @@ pub enum KustomizeError {
     Encoding(String),
 }
 
+/// The programs, and what they are told of the destination.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// The real kustomize.
+    pub kustomize: &'a Path,
+    /// Its versions that an Application may ask for.
+    pub versions: &'a BTreeMap<String, PathBuf>,
+    /// The real helm, for charts that an overlay inflates.
+    pub helm: &'a Path,
+    /// What such charts may ask for.
+    pub capabilities: &'a Capabilities,
+}
+
 /// Builds the overlay that `source` is; its tree is in the sandbox already.
 ///
 /// # Errors
 /// When the overlay cannot be built, passes a limit, or builds no manifests.
 pub async fn render(
-    kustomize: &Path,
+    tools: Tools<'_>,
     sandbox: &Sandbox,
     source: &Source,
     environment: &Environment,
 ) -> Result<Vec<Value>, KustomizeError> {
+    let kustomize = program(tools, source)?;
+    let command = command(tools, sandbox, source)?;
     override_copy(sandbox, source, environment)?;
-    let command = arguments([&"build", &sandbox.path(&source.in_sandbox())]);
     let output = sandbox.run(kustomize, &command).await.map_err(|error| explain(error, source))?;
     let text = String::from_utf8(output).map_err(|_| KustomizeError::Encoding(source.folder.clone()))?;
     let origin = format!("the build of \"{}\"", source.folder);
     let read = manifest::from_yaml(&text, |_| &origin);
     read.error.map_or(Ok(read.objects), |error| Err(error.into()))
+}
+
+/// The program in the version that the source asks for.
+fn program<'a>(tools: Tools<'a>, source: &Source) -> Result<&'a Path, KustomizeError> {
+    let version = source.request.spec.kustomize.as_ref().map_or("", |options| options.version.as_str());
+    if version.is_empty() {
+        return Ok(tools.kustomize);
+    }
+    let found = tools.versions.get(version).map(PathBuf::as_path);
+    found.ok_or_else(|| KustomizeError::Version {
+        version: version.to_owned(),
+        known: tools.versions.keys().cloned().collect(),
+    })
+}
+
+/// The command line: what the installation says, and what charts may ask for.
+fn command(tools: Tools<'_>, sandbox: &Sandbox, source: &Source) -> Result<Vec<OsString>, KustomizeError> {
+    let text = &source.request.build_options;
+    let options = BuildOptions::parse(text)
+        .map_err(|cause| KustomizeError::Options { options: text.clone(), cause })?;
+    let mut command = arguments([&"build", &sandbox.path(&source.in_sandbox())]);
+    command.extend(options.arguments());
+    if !options.inflates() {
+        return Ok(command);
+    }
+    command.extend(arguments([&"--helm-command", &tools.helm]));
+    let spec = source.request.spec.kustomize.clone().unwrap_or_default();
+    let kube_version = Some(spec.kube_version).filter(|own| !own.is_empty());
+    let kube_version = kube_version.unwrap_or_else(|| tools.capabilities.kube_version.clone());
+    if !kube_version.is_empty() && !options.has(options::KUBE_VERSION) {
+        command.extend(arguments([&options::KUBE_VERSION, &kube_version]));
+    }
+    let api_versions =
+        if spec.api_versions.is_empty() { &tools.capabilities.api_versions } else { &spec.api_versions };
+    for version in api_versions {
+        command.extend(arguments([&options::API_VERSIONS, version]));
+    }
+    Ok(command)
 }
 
 /// Writes what the Application says into the copy of the kustomization, if it says anything.
@@ -103,8 +186,16 @@ fn explain(error: SandboxError, source: &Source) -> KustomizeError {
         let telling = message.lines().filter(|line| !line.starts_with("# Warning"));
         let lines: Vec<_> = telling.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect();
         let mut message = lines.join("\n").replace(&format!("{}/", Source::root(source.index)), "");
-        if message.contains("no 'git' program on path") || message.contains("proxyconnect") {
-            message.push_str("\nbases outside of the repository are not fetched: put them into it");
+        let hints = [
+            (&["no 'git' program on path", "proxyconnect"][..], NOT_FETCHED),
+            (&["external plugins disabled", "function: exec"], NO_PROGRAMS),
+            (&["must specify --enable-helm"], NO_HELM),
+        ];
+        for (signs, hint) in hints {
+            if signs.iter().any(|sign| message.contains(sign)) {
+                message.push('\n');
+                message.push_str(hint);
+            }
         }
         message
     });
@@ -116,7 +207,12 @@ impl KustomizeError {
     pub fn sandbox(&self) -> Option<&SandboxError> {
         match self {
             Self::Sandbox(cause) | Self::Build { cause, .. } => Some(cause),
-            Self::Yaml { .. } | Self::Override { .. } | Self::Manifest(_) | Self::Encoding(_) => None,
+            Self::Version { .. }
+            | Self::Options { .. }
+            | Self::Yaml { .. }
+            | Self::Override { .. }
+            | Self::Manifest(_)
+            | Self::Encoding(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It does not fetch, cache or publish; duplicates and default namespaces are the applier's to judge.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -96,6 +97,8 @@ pub struct Renderer {
     pub helm: PathBuf,
     /// The real kustomize.
     pub kustomize: PathBuf,
+    /// Its versions that an Application may ask for, by what an Application calls them.
+    pub kustomize_versions: BTreeMap<String, PathBuf>,
     /// Where private folders are made.
     pub work_dir: PathBuf,
     /// Of each run of a tool; `output` also bounds the bundle.
@@ -164,7 +167,13 @@ impl Renderer {
                     &request.destination_namespace,
                     &source.request,
                 );
-                kustomize::render(&self.kustomize, &sandbox, source, &environment).await?
+                let tools = kustomize::Tools {
+                    kustomize: &self.kustomize,
+                    versions: &self.kustomize_versions,
+                    helm: &self.helm,
+                    capabilities: &request.capabilities,
+                };
+                kustomize::render(tools, &sandbox, source, &environment).await?
             }
             SourceType::Plugin => return Err(SourceError::Plugin),
         };
@@ -228,7 +237,10 @@ impl RenderError {
                 SourceError::Ambiguous(_)
                 | SourceError::Plugin
                 | SourceError::Chart(_)
-                | SourceError::Path(TreeError::Path(_)) => Some(failure::invalid_spec(message)),
+                | SourceError::Path(TreeError::Path(_))
+                | SourceError::Kustomize(KustomizeError::Version { .. }) => {
+                    Some(failure::invalid_spec(message))
+                }
                 SourceError::Path(_) | SourceError::Missing { .. } | SourceError::Directory(_) => {
                     Some(failure::source(message))
                 }

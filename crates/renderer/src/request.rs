@@ -24,6 +24,8 @@ pub struct SourceRequest {
     pub reads: Vec<PathRead>,
     /// The commit, for people.
     pub commit: Option<Commit>,
+    /// What the installation says on kustomize's command line.
+    pub build_options: String,
 }
 
 /// One revision of an application to make a bundle of.
@@ -98,5 +100,6 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         revision: source.revision,
         reads: source.reads,
         commit: source.commit,
+        build_options: source.kustomize_build_options,
     })
 }

@@ -42,8 +42,8 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 /// When a tool is missing, or the bus cannot be used at all.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let ready = process.health.part("bus");
-    let renderer = args.renderer()?;
-    let tools = tool_versions(&renderer).await?;
+    let mut renderer = args.renderer()?;
+    let tools = tool_versions(&mut renderer).await?;
     tracing::info!(%tools, work_dir = %renderer.work_dir.display(), "the tools are found");
     let watcher = Watcher::new(&args.watcher_url, args.content_limit())?;
     let bus = tokio::select! {

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use ithaca_api::source::{Kustomize, KustomizePatch};
 use serde_json::{Map, Value, json};
 
+use super::image;
 use crate::environment::Environment;
-
-/// What a part of an image is called that stays as the kustomization has it.
-const KEEP: &str = "*";
 
 /// Why the Application's words do not fit the kustomization.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,13 +21,19 @@ pub enum OverrideError {
     /// A label or annotation that would be overwritten.
     #[error("{field} has \"{key}\" already; {force} would overwrite it")]
     Exists {
-        /// commonLabels or commonAnnotations.
+        /// commonLabels, labels or commonAnnotations.
         field: &'static str,
         /// The label's or annotation's name.
         key: String,
         /// The field that allows it.
         force: &'static str,
     },
+    /// An image that names nothing to change.
+    #[error("the image \"{0}\" is not [old=]name[:tag][@digest]")]
+    Image(String),
+    /// Templates are labelled by `commonLabels` as it is.
+    #[error("labelIncludeTemplates needs labelWithoutSelector")]
+    Templates,
     /// A count that is no number.
     #[error("the count of the replicas of \"{0}\" is not a whole number")]
     Count(String),
@@ -57,26 +61,44 @@ pub fn apply(
         ("namespace", &options.namespace),
     ];
     for (field, value) in texts.into_iter().filter(|(_, value)| !value.is_empty()) {
-        file.insert(field.to_owned(), json!(environment.expand(value)));
+        file.insert(field.to_owned(), json!(value));
     }
-    images(&mut file, options)?;
+    images(&mut file, options, environment)?;
     replicas(&mut file, options)?;
     labels(&mut file, options, environment)?;
     annotations(&mut file, options, environment)?;
     let present = |component: &&String| !options.ignore_missing_components || exists(component);
-    let components = options.components.iter().filter(present).map(|component| json!(component));
-    list(&mut file, "components")?.extend(components);
+    let components = list(&mut file, "components")?;
+    for component in options.components.iter().filter(present) {
+        if !components.iter().any(|known| known == component) {
+            components.push(json!(component));
+        }
+    }
     list(&mut file, "patches")?.extend(options.patches.iter().map(patch));
     file.retain(|field, value| before.contains_key(field) || *value != json!([]) && *value != json!({}));
     Ok((file != before).then_some(Value::Object(file)))
 }
 
-fn images(file: &mut Map<String, Value>, options: &Kustomize) -> Result<(), OverrideError> {
+/// Images are kept in the order of their names, which is the order in which they replace each other's names.
+fn images(
+    file: &mut Map<String, Value>,
+    options: &Kustomize,
+    environment: &Environment,
+) -> Result<(), OverrideError> {
+    if options.images.is_empty() {
+        return Ok(());
+    }
+    // The field's name of long ago.
+    let old = file.remove("imageTags");
     let images = list(file, "images")?;
-    for image in options.images.iter().map(|image| Image::parse(image)) {
+    images.extend(old.iter().flat_map(|old| old.as_array().into_iter().flatten().cloned()));
+    for image in &options.images {
+        let image = environment.expand(image);
+        let image = image::Image::parse(&image).ok_or_else(|| OverrideError::Image(image.clone()))?;
         let old = take_named(images, image.name);
         images.push(image.merged(old.as_ref()));
     }
+    images.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
     Ok(())
 }
 
@@ -91,6 +113,9 @@ fn replicas(file: &mut Map<String, Value>, options: &Kustomize) -> Result<(), Ov
         take_named(replicas, &replica.name);
         replicas.push(json!({"name": replica.name, "count": count}));
     }
+    if !options.replicas.is_empty() {
+        replicas.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
+    }
     Ok(())
 }
 
@@ -103,16 +128,35 @@ fn labels(
         return Ok(());
     }
     let labels = expanded(&options.common_labels, Some(environment));
+    let force = options.force_common_labels;
     if options.label_without_selector {
-        let label = json!({
-            "pairs": labels,
-            "includeSelectors": false,
-            "includeTemplates": options.label_include_templates,
-        });
-        list(file, "labels")?.push(label);
-        return Ok(());
+        return add_labels(file, labels, options.label_include_templates, force);
     }
-    add(file, "commonLabels", labels, options.force_common_labels, "forceCommonLabels")
+    if options.label_include_templates {
+        return Err(OverrideError::Templates);
+    }
+    let known = file.entry("commonLabels").or_insert_with(|| json!({}));
+    add("commonLabels", known, labels, (!force).then_some("forceCommonLabels"))
+}
+
+/// Adds labels to the first entry that treats them alike, or as an entry of their own.
+fn add_labels(
+    file: &mut Map<String, Value>,
+    labels: BTreeMap<String, String>,
+    include_templates: bool,
+    force: bool,
+) -> Result<(), OverrideError> {
+    let entries = list(file, "labels")?;
+    let is = |entry: &Value, flag: &str| entry[flag] == json!(true);
+    let is_alike =
+        |entry: &Value| !is(entry, "includeSelectors") && is(entry, "includeTemplates") == include_templates;
+    let index = entries.iter().position(is_alike).unwrap_or_else(|| {
+        entries.push(json!({"includeTemplates": include_templates}));
+        entries.len() - 1
+    });
+    let entry = entries[index].as_object_mut().ok_or(OverrideError::Shape("labels"))?;
+    let known = entry.entry("pairs").or_insert_with(|| json!({}));
+    add("labels", known, labels, (!force).then_some("forceCommonLabels"))
 }
 
 fn annotations(
@@ -122,8 +166,13 @@ fn annotations(
 ) -> Result<(), OverrideError> {
     let environment = options.common_annotations_envsubst.then_some(environment);
     let annotations = expanded(&options.common_annotations, environment);
-    let force = options.force_common_annotations;
-    add(file, "commonAnnotations", annotations, force, "forceCommonAnnotations")
+    let unless = (!options.force_common_annotations).then_some("forceCommonAnnotations");
+    add(
+        "commonAnnotations",
+        file.entry("commonAnnotations").or_insert_with(|| json!({})),
+        annotations,
+        unless,
+    )
 }
 
 fn expanded(
@@ -134,21 +183,20 @@ fn expanded(
     values.iter().map(|(key, value)| (key.clone(), expand(value))).collect()
 }
 
+/// Adds to the map that a field holds; nothing is overwritten `unless` the field of that name allows it.
 fn add(
-    file: &mut Map<String, Value>,
     field: &'static str,
+    known: &mut Value,
     values: BTreeMap<String, String>,
-    force: bool,
-    force_field: &'static str,
+    unless: Option<&'static str>,
 ) -> Result<(), OverrideError> {
-    let known = file.entry(field).or_insert_with(|| json!({}));
     if known.is_null() {
         *known = json!({});
     }
     let known = known.as_object_mut().ok_or(OverrideError::Shape(field))?;
     for (key, value) in values {
-        if known.contains_key(&key) && !force {
-            return Err(OverrideError::Exists { field, key, force: force_field });
+        if let (true, Some(force)) = (known.contains_key(&key), unless) {
+            return Err(OverrideError::Exists { field, key, force });
         }
         known.insert(key, json!(value));
     }
@@ -189,49 +237,6 @@ fn take_named(list: &mut Vec<Value>, name: &str) -> Option<Value> {
     Some(list.remove(index))
 }
 
-/// `[name=]newName[:tag][@digest]`.
-struct Image<'a> {
-    name: &'a str,
-    new_name: &'a str,
-    tag: &'a str,
-    digest: &'a str,
-}
-
-impl<'a> Image<'a> {
-    fn parse(text: &'a str) -> Self {
-        let (name, image) = match text.split_once('=') {
-            Some((name, image)) => (Some(name), image),
-            None => (None, text),
-        };
-        let (image, digest) = image.split_once('@').unwrap_or((image, ""));
-        // A colon before the last slash belongs to the registry's port.
-        let start = image.rfind('/').unwrap_or(0);
-        let (image, tag) = match image[start..].rfind(':') {
-            Some(colon) => (&image[..start + colon], &image[start + colon + 1..]),
-            None => (image, ""),
-        };
-        match name {
-            Some(name) => Self { name, new_name: image, tag, digest },
-            None => Self { name: image, new_name: "", tag, digest },
-        }
-    }
-
-    fn merged(&self, old: Option<&Value>) -> Value {
-        let mut image = json!({"name": self.name});
-        let parts = [("newName", self.new_name), ("newTag", self.tag), ("digest", self.digest)];
-        for (field, part) in parts {
-            if part == KEEP {
-                if let Some(kept) = old.map(|old| &old[field]).filter(|kept| !kept.is_null()) {
-                    image[field] = kept.clone();
-                }
-            } else if !part.is_empty() {
-                image[field] = json!(part);
-            }
-        }
-        image
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,14 +255,17 @@ mod tests {
     #[case::tag(json!({}), json!({"images": ["r.io:5000/a/b:1"]}), json!({"images": [{"name": "r.io:5000/a/b", "newTag": "1"}]}))]
     #[case::rename(json!({}), json!({"images": ["a=b/c:2@sha256:0"]}), json!({"images": [{"name": "a", "newName": "b/c", "newTag": "2", "digest": "sha256:0"}]}))]
     #[case::port_without_tag(json!({}), json!({"images": ["a=r:5000/c"]}), json!({"images": [{"name": "a", "newName": "r:5000/c"}]}))]
-    #[case::image_is_replaced(json!({"images": [{"name": "a", "newName": "z"}, {"name": "q"}]}), json!({"images": ["a:2"]}), json!({"images": [{"name": "q"}, {"name": "a", "newTag": "2"}]}))]
+    #[case::image_is_replaced(json!({"images": [{"name": "a", "newName": "z"}, {"name": "q"}]}), json!({"images": ["a:2"]}), json!({"images": [{"name": "a", "newTag": "2"}, {"name": "q"}]}))]
     #[case::tag_is_kept(json!({"images": [{"name": "a", "newTag": "7"}]}), json!({"images": ["a=b:*"]}), json!({"images": [{"name": "a", "newName": "b", "newTag": "7"}]}))]
     #[case::replicas(json!({"replicas": [{"name": "a", "count": 1}]}), json!({"replicas": [{"name": "a", "count": "3"}]}), json!({"replicas": [{"name": "a", "count": 3}]}))]
     #[case::labels(json!({"commonLabels": {"b": "1"}}), json!({"commonLabels": {"a": "$ARGOCD_APP_NAME"}}), json!({"commonLabels": {"a": "shop", "b": "1"}}))]
     #[case::forced_labels(json!({"commonLabels": {"a": "1"}}), json!({"commonLabels": {"a": "2"}, "forceCommonLabels": true}), json!({"commonLabels": {"a": "2"}}))]
-    #[case::labels_alone(json!({}), json!({"commonLabels": {"a": "2"}, "labelWithoutSelector": true}), json!({"labels": [{"pairs": {"a": "2"}, "includeSelectors": false, "includeTemplates": false}]}))]
+    #[case::labels_alone(json!({}), json!({"commonLabels": {"a": "2"}, "labelWithoutSelector": true}), json!({"labels": [{"pairs": {"a": "2"}, "includeTemplates": false}]}))]
+    #[case::labels_alike(json!({"labels": [{"pairs": {"b": "1"}, "includeSelectors": true}, {"pairs": {"c": "1"}, "fields": [{"path": "x"}]}]}), json!({"commonLabels": {"a": "2"}, "labelWithoutSelector": true}), json!({"labels": [{"pairs": {"b": "1"}, "includeSelectors": true}, {"pairs": {"a": "2", "c": "1"}, "fields": [{"path": "x"}]}]}))]
     #[case::annotations(json!({}), json!({"commonAnnotations": {"a": "$ARGOCD_APP_NAME"}}), json!({"commonAnnotations": {"a": "$ARGOCD_APP_NAME"}}))]
     #[case::components(json!({"components": ["x"]}), json!({"components": ["here", "gone"], "ignoreMissingComponents": true}), json!({"components": ["x", "here"]}))]
+    #[case::known_component(json!({"components": ["x"]}), json!({"components": ["x", "y"]}), json!({"components": ["x", "y"]}))]
+    #[case::image_of_old(json!({"imageTags": [{"name": "b", "newTag": "1"}]}), json!({"images": ["$ARGOCD_APP_NAME:2"]}), json!({"images": [{"name": "b", "newTag": "1"}, {"name": "shop", "newTag": "2"}]}))]
     #[case::patches(json!({}), json!({"patches": [{"patch": "p", "target": {"kind": "Pod"}}]}), json!({"patches": [{"patch": "p", "target": {"kind": "Pod"}}]}))]
     fn each_field_does_what_the_edit_command_does(
         #[case] file: Value,
@@ -280,6 +288,21 @@ mod tests {
         assert_eq!(
             error(json!({"commonLabels": {"a": "1"}}), json!({"commonLabels": {"a": "2"}})),
             "commonLabels has \"a\" already; forceCommonLabels would overwrite it"
+        );
+        assert_eq!(
+            error(
+                json!({"labels": [{"pairs": {"a": "1"}}]}),
+                json!({"commonLabels": {"a": "2"}, "labelWithoutSelector": true})
+            ),
+            "labels has \"a\" already; forceCommonLabels would overwrite it"
+        );
+        assert_eq!(
+            error(json!({}), json!({"commonLabels": {"a": "2"}, "labelIncludeTemplates": true})),
+            "labelIncludeTemplates needs labelWithoutSelector"
+        );
+        assert_eq!(
+            error(json!({}), json!({"images": ["a"]})),
+            "the image \"a\" is not [old=]name[:tag][@digest]"
         );
         assert_eq!(
             error(json!({}), json!({"replicas": [{"name": "web", "count": "many"}]})),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{names, render};
+use crate::{LIMITS, names, render, render_with, source};
 
 const DEPLOYMENT: (&str, &str) = (
     "base/deployment.yaml",
@@ -95,7 +95,7 @@ async fn bases_elsewhere_are_not_fetched() {
         let files = [("overlays/prod/kustomization.yaml", overlay.as_str())];
         let error = render(json!({"path": "overlays/prod"}), &files).await.expect_err("not fetched");
         assert!(
-            error.ends_with("bases outside of the repository are not fetched: put them into it"),
+            error.ends_with("bases and charts outside of the repository are not fetched: put them into it"),
             "{error}"
         );
     }
@@ -116,5 +116,95 @@ metadata:
         ),
         ("a/run.sh", "#!/bin/sh\ntouch /tmp/ran\n"),
     ];
-    assert!(render(json!({"path": "a"}), &files).await.is_err());
+    for options in ["", "--enable-alpha-plugins --enable-exec"] {
+        let error = render_built(options, json!({"path": "a"}), &files).await.expect_err("not run");
+        assert!(error.ends_with("are programs of their own and are not run"), "{error}");
+    }
+}
+
+const CHART: [(&str, &str); 4] = [
+    ("app/kustomization.yaml", "helmCharts: [{name: web, releaseName: rel, valuesInline: {size: 3}}]\n"),
+    ("app/charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+    ("app/charts/web/values.yaml", "size: 1\n"),
+    (
+        "app/charts/web/templates/a.yaml",
+        "apiVersion: v1
+kind: ConfigMap
+metadata: {name: \"{{ .Release.Name }}\"}
+data:
+  size: \"{{ .Values.size }}\"
+  version: \"{{ .Capabilities.KubeVersion.Version }}\"
+  widgets: \"{{ .Capabilities.APIVersions.Has \"example.com/v1/Widget\" }}\"
+",
+    ),
+];
+
+/// Renders with what the installation says on kustomize's command line.
+async fn render_built(
+    options: &str,
+    spec: serde_json::Value,
+    files: &[(&str, &str)],
+) -> Result<Vec<serde_json::Value>, String> {
+    let (mut request, tree) = source(spec, files);
+    request.build_options = options.to_owned();
+    render_with(LIMITS, vec![(request, tree)]).await
+}
+
+#[tokio::test]
+async fn a_chart_in_the_repository_is_inflated_where_the_installation_allows_it() {
+    let objects = render_built("--enable-helm", json!({"path": "app"}), &CHART).await.expect("it builds");
+    assert_eq!(names(&objects), ["ConfigMap/rel"]);
+    let expected = json!({"size": "3", "version": "v1.37.2", "widgets": "true"});
+    assert_eq!(objects[0]["data"], expected);
+    let error = render_built("", json!({"path": "app"}), &CHART).await.expect_err("not allowed");
+    assert!(error.contains("kustomize.buildOptions of the ConfigMap argocd-cm"), "{error}");
+}
+
+#[tokio::test]
+async fn the_application_may_say_what_inflated_charts_see() {
+    let own = json!({"kubeVersion": "1.30.0", "apiVersions": ["other/v1"]});
+    let spec = json!({"path": "app", "kustomize": own});
+    let objects = render_built("--enable-helm", spec, &CHART).await.expect("it builds");
+    assert_eq!(objects[0]["data"], json!({"size": "3", "version": "v1.30.0", "widgets": "false"}));
+}
+
+#[tokio::test]
+async fn charts_elsewhere_are_not_fetched() {
+    let overlay = (
+        "app/kustomization.yaml",
+        "helmCharts: [{name: a, repo: \"https://charts.example\", version: 1.0.0}]\n",
+    );
+    let error =
+        render_built("--enable-helm", json!({"path": "app"}), &[overlay]).await.expect_err("elsewhere");
+    assert!(error.ends_with("are not fetched: put them into it"), "{error}");
+}
+
+#[tokio::test]
+async fn files_beside_the_overlay_are_read_where_the_installation_allows_it() {
+    let files = [
+        ("app/kustomization.yaml", "configMapGenerator: [{name: a, files: [../b.txt]}]\n"),
+        ("b.txt", "text"),
+    ];
+    let none = "--load-restrictor LoadRestrictionsNone";
+    let objects = render_built(none, json!({"path": "app"}), &files).await.expect("it builds");
+    assert_eq!(objects[0]["data"], json!({"b.txt": "text"}));
+    assert!(render_built("", json!({"path": "app"}), &files).await.is_err());
+}
+
+#[tokio::test]
+async fn an_option_that_cannot_be_followed_is_named() {
+    let error = render_built("--output /x", json!({"path": "app"}), &CHART).await.expect_err("refused");
+    assert_eq!(
+        error,
+        "failed to read the kustomize.buildOptions \"--output /x\" of the ConfigMap argocd-cm: --output cannot be given"
+    );
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_here_is_named_with_those_that_are() {
+    let spec = |version: &str| json!({"path": "overlays/prod", "kustomize": {"version": version}});
+    let files = [DEPLOYMENT, BASE, OVERLAY];
+    assert!(render(spec("v5.8.2"), &files).await.is_ok());
+    let error = render(spec("v4.0.0"), &files).await.expect_err("not here");
+    assert_eq!(error, "failed to find kustomize v4.0.0, for which the source asks: this renderer has v5.8.2");
 }

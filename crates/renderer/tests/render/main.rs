@@ -61,6 +61,7 @@ async fn render_with(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) -
     let renderer = Renderer {
         helm: folder.join("helm"),
         kustomize: folder.join("kustomize"),
+        kustomize_versions: [("v5.8.2".to_owned(), folder.join("kustomize"))].into(),
         work_dir: std::env::temp_dir(),
         limits,
     };
