@@ -15,6 +15,7 @@ mod deletion_guard;
 mod dependencies;
 mod differences_shown;
 mod drift;
+mod encrypted_sources;
 mod excluded_kinds;
 mod extraneous;
 mod health;

@@ -59,7 +59,9 @@ pub fn merge(source: &ApplicationSource, file: &str, text: &[u8]) -> Result<Appl
 fn with_known_names(value: Value, schema: &Value) -> Value {
     match value {
         Value::Object(fields) => match schema["properties"].as_object() {
-            Some(known) => Value::Object(fields.into_iter().map(|field| with_known_name(field, known)).collect()),
+            Some(known) => {
+                Value::Object(fields.into_iter().map(|field| with_known_name(field, known)).collect())
+            }
             None => Value::Object(fields),
         },
         Value::Array(items) => {
@@ -99,7 +101,8 @@ mod tests {
         let source = json!({"repoURL": "r", "path": "p", "helm": {
             "releaseName": "a", "valueFiles": ["a.yaml", "b.yaml"],
             "valuesObject": {"x": {"one": 1, "two": 2}}}});
-        let text = "helm:\n  valueFiles: [c.yaml]\n  valuesObject: {x: {two: null, three: 3}, valueFiles: y}\n";
+        let text =
+            "helm:\n  valueFiles: [c.yaml]\n  valuesObject: {x: {two: null, three: 3}, valueFiles: y}\n";
         let expected = json!({"repoURL": "r", "path": "p", "helm": {
             "releaseName": "a", "valueFiles": ["c.yaml"],
             "valuesObject": {"x": {"one": 1, "three": 3}, "valueFiles": true}}});

@@ -1,7 +1,7 @@
 //! The content of sources over gRPC: the files at asked paths of a commit, as a stream.
 //!
 //! What comes in: a repository that some application uses, a commit, paths. What goes out: files in parts
-//! of at most 1 MiB, read one at a time, within limits. What it does not do: serve other repositories.
+//! of at most 1 MiB, read one at a time, within limits; what SOPS encrypted is decrypted here, and nowhere else. What it does not do: serve other repositories.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use ithaca_proto::v1::source_service_server::SourceService;
 use ithaca_proto::v1::{ContentPart, GetContentRequest, PathRead};
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::Extractor;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::reads::{Entry, Kind};
 use crate::registry::{Registry, Repository};
 use crate::repository::{RepositoryError, RepositoryKey};
+use crate::sops::{self, Keys};
 
 const MIB: u64 = 1 << 20;
 const PART: usize = 1 << 20;
@@ -52,6 +53,7 @@ impl ContentLimits {
 /// The service.
 pub struct Content {
     registry: Registry,
+    keys: watch::Receiver<Keys>,
     limits: ContentLimits,
     allow_files: bool,
     permits: Arc<Semaphore>,
@@ -59,9 +61,15 @@ pub struct Content {
 }
 
 impl Content {
-    /// A service for the repositories of a registry.
-    pub fn new(registry: Registry, limits: ContentLimits, allow_files: bool, metrics: Metrics) -> Self {
-        Self { registry, limits, allow_files, permits: Arc::new(Semaphore::new(AT_ONCE)), metrics }
+    /// A service for the repositories of a registry, with the keys of what is encrypted in them.
+    pub fn new(
+        registry: Registry,
+        keys: watch::Receiver<Keys>,
+        limits: ContentLimits,
+        allow_files: bool,
+        metrics: Metrics,
+    ) -> Self {
+        Self { registry, keys, limits, allow_files, permits: Arc::new(Semaphore::new(AT_ONCE)), metrics }
     }
 }
 
@@ -93,10 +101,10 @@ impl Content {
         repository.ensure(revision.clone()).await.map_err(|error| Status::not_found(error.to_string()))?;
         let permit = self.permits.clone().acquire_owned().await;
         let (parts, stream) = mpsc::channel(WAITING);
-        let (limits, metrics) = (self.limits, self.metrics.clone());
+        let (limits, metrics, keys) = (self.limits, self.metrics.clone(), self.keys.borrow().clone());
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let mut sender = Sender { parts, limits, bytes: 0, files: 0 };
+            let mut sender = Sender { parts, limits, keys, bytes: 0, files: 0 };
             if let Err(Stop::Failed(status)) = send_all(&repository, &revision, reads, &mut sender) {
                 let _ = sender.parts.blocking_send(Err(status));
             }
@@ -129,10 +137,11 @@ enum Stop {
     Failed(Status),
 }
 
-/// Sends parts and keeps the limits.
+/// Sends parts, decrypts what is encrypted, and keeps the limits.
 struct Sender {
     parts: mpsc::Sender<Result<ContentPart, Status>>,
     limits: ContentLimits,
+    keys: Keys,
     bytes: u64,
     files: u64,
 }
@@ -203,7 +212,10 @@ fn send_file(handle: &Handle<'_>, path: String, entry: &Entry, sender: &mut Send
     let (size, _) = odb.read_header(id).map_err(failed)?;
     sender.count(&path, size as u64)?;
     let blob = handle.find_blob(id).map_err(failed)?;
-    let content = blob.content();
+    let decrypted = sops::decrypt(&path, blob.content(), &sender.keys).map_err(|error| {
+        Stop::Failed(Status::failed_precondition(format!("failed to decrypt {path}: {error}")))
+    })?;
+    let content = decrypted.as_deref().unwrap_or(blob.content());
     let mut at = 0;
     loop {
         let end = content.len().min(at + PART);

@@ -49,6 +49,8 @@ pub enum Event {
     BuildOptions(BuildOptions),
     /// The destination offers something else.
     Capabilities(Capabilities),
+    /// There are other keys to decrypt content with.
+    KeysChanged,
     /// The bus has lost everything.
     BusIsNew,
 }

@@ -26,6 +26,7 @@ pub mod reads;
 pub mod registry;
 pub mod repository;
 pub mod schedule;
+pub mod sops;
 
 pub use args::Args;
 pub use run::run;

@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::observe::{Effect, Observer, Settings, evaluate};
 use crate::publish::{Order, publish};
 use crate::registry::Registry;
+use crate::sops::{Keys, watch_keys};
 use crate::webhook::{Webhooks, router};
 use crate::{Args, applications, capabilities, settings};
 
@@ -49,9 +50,15 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let (events_tx, events_rx) = mpsc::unbounded_channel();
     let (orders_tx, orders_rx) = mpsc::unbounded_channel();
     let (secret_tx, secret_rx) = watch::channel(None);
+    let (keys_tx, keys_rx) = watch::channel(Keys::default());
     let content_limits = ContentLimits::of_mib(args.content_max_mib);
-    let content =
-        Content::new(registry.clone(), content_limits, args.allow_file_repositories, metrics.clone());
+    let content = Content::new(
+        registry.clone(),
+        keys_rx,
+        content_limits,
+        args.allow_file_repositories,
+        metrics.clone(),
+    );
     let webhooks = Webhooks {
         events: events_tx.clone(),
         secret: secret_rx,
@@ -73,6 +80,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         () = applications::watch(client.clone(), namespace, events_tx.clone(), ready) => Err("the watch ended"),
         () = settings::watch_config_map(client.clone(), namespace, events_tx.clone()) => Err("the watch ended"),
         () = settings::watch_secret(client.clone(), namespace, secret_tx) => Err("the watch ended"),
+        () = watch_keys(client.clone(), namespace, keys_tx, events_tx.clone()) => Err("the watch ended"),
         () = capabilities::watch(client, events_tx.clone()) => Err("the watch ended"),
         () = tell_incarnations(&bus, events_tx) => Err("the bus ended"),
         () = serve_content(grpc, content, process.shutdown.clone()) => Err("the gRPC server ended"),
@@ -176,7 +184,7 @@ impl Rim {
             Event::Policy(policy) => observer.policy(now, policy),
             Event::BuildOptions(options) => observer.build_options(now, options),
             Event::Capabilities(capabilities) => observer.capabilities(now, capabilities),
-            Event::BusIsNew => observer.say_all_again(now),
+            Event::KeysChanged | Event::BusIsNew => observer.say_all_again(now),
         }
     }
 

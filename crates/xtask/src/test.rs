@@ -21,7 +21,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::shown();
     let tools = Tools::build(&progress)?;
     Tools::checks(&progress)?;
-    Tools::sources(&progress)?;
+    let sources = Tools::sources(&progress)?;
     Ansible::build(&progress)?;
     let binary = build::development(&progress)?;
     progress.step("running the tests");
@@ -32,6 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .current_dir(repository_root())
         .env("ITHACA_BINARY", binary)
         .env("ITHACA_TOOLS", tools.folder())
+        .env("ITHACA_SOURCE_TOOLS", sources.folder())
         // Errors of tests tell what was seen; where they were made is noise.
         .env("RUST_LIB_BACKTRACE", "0")
         .status()
