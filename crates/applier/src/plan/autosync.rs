@@ -273,4 +273,35 @@ mod tests {
         let reason = "one or more synchronization tasks are not valid: no such source".to_owned();
         assert_eq!(case.decide(0), AutoSync::Refused(reason));
     }
+
+    #[test]
+    fn an_application_is_emptied_only_where_that_is_allowed() {
+        let extra = crate::object::ObjectKey::new("", "ConfigMap", "web", "extra");
+        let mut case = Case::new(&json!({"prune": true}), "Succeeded", "before");
+        case.comparison = Comparison {
+            prunable: vec![extra.clone()],
+            extras: vec![extra.clone()],
+            ..Comparison::default()
+        };
+        assert!(matches!(case.decide(0), AutoSync::Sync(_)), "something is left");
+        let empty = || Bundle::new(ithaca_proto::v1::BundleRendered::default(), std::sync::Arc::default());
+        case.bundle = Bundle { sources: std::mem::take(&mut case.bundle.sources), ..empty() };
+        assert!(matches!(case.decide(0), AutoSync::Refused(reason) if reason.contains("wipe out")));
+        let mut allowed = Case::new(&json!({"prune": true, "allowEmpty": true}), "Succeeded", "before");
+        allowed.bundle = case.bundle;
+        allowed.comparison = case.comparison;
+        assert!(matches!(allowed.decide(0), AutoSync::Sync(_)));
+    }
+
+    #[test]
+    fn an_operation_says_what_it_syncs_and_that_nobody_asked() {
+        let operation = match Case::new(&json!({"prune": true}), "Succeeded", "before").decide(0) {
+            AutoSync::Sync(operation) => Some(operation),
+            _ => None,
+        };
+        let operation = operation.expect("it differs");
+        assert!(operation.initiated_by.automated);
+        let sync = operation.sync.expect("a sync");
+        assert_eq!((sync.revision.as_str(), sync.prune), ("a", true));
+    }
 }

@@ -274,4 +274,118 @@ mod tests {
             SyncStatusCode::OutOfSync
         );
     }
+
+    /// The rules of compat.md 2.5 and 2.8 in one application: what is shown of each object, and what counts.
+    #[test]
+    fn each_object_is_shown_as_it_is_and_counts_as_it_should() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+        let manifest = |kind: &str, name: &str, annotations: serde_json::Value| {
+            let version = if kind == "Deployment" { "apps/v1" } else { "v1" };
+            json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "annotations": annotations}})
+        };
+        let wave = json!({"argocd.argoproj.io/sync-wave": "3"});
+        let manifests = vec![
+            manifest("Deployment", "same", wave),
+            manifest("ConfigMap", "shared", json!({})),
+            manifest("ConfigMap", "missing", json!({})),
+            manifest("ConfigMap", "skipped", json!({"argocd.argoproj.io/hook": "Skip"})),
+        ];
+        let assembly = crate::desired::assemble(manifests, &owner, &|_| Some(true));
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
+        let mut records = Records::default();
+        let wanted = |name: &str| {
+            bundle.assembly.objects.iter().find(|wanted| *wanted.key.name == *name).expect("wanted")
+        };
+        let mut live: serde_json::Value = serde_json::from_str(wanted("same").json.get()).expect("an object");
+        live["metadata"]["generation"] = json!(2);
+        live["status"] = json!({"observedGeneration": 1});
+        let same = wanted("same");
+        records.put(same.key.clone(), Record::applied(&same.key, &live, same, &Default::default()));
+        let mut put = |kind: &str, name: &str, annotations: serde_json::Value| {
+            let key = ObjectKey::new("", kind, "web", name);
+            let metadata = json!({"name": name, "namespace": "web", "annotations": annotations});
+            let live = json!({"metadata": metadata, "status": {"phase": "Running"}});
+            records.put(key.clone(), Record::of(&key, &live, None, None, &Default::default()));
+        };
+        let tracked = |owner: &str, kind: &str, name: &str, more: serde_json::Value| {
+            let mut all = json!({"argocd.argoproj.io/tracking-id": format!("{owner}:/{kind}:web/{name}")});
+            all.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+            all
+        };
+        put("ConfigMap", "shared", tracked("shop", "ConfigMap", "shared", json!({})));
+        put("ConfigMap", "skipped", tracked("web", "ConfigMap", "skipped", json!({})));
+        put("ConfigMap", "extra", tracked("web", "ConfigMap", "extra", json!({})));
+        put(
+            "ConfigMap",
+            "kept",
+            tracked("web", "ConfigMap", "kept", json!({"argocd.argoproj.io/sync-options": "Prune=false"})),
+        );
+        put("Pod", "hook", tracked("web", "Pod", "hook", json!({"argocd.argoproj.io/hook": "PostSync"})));
+        put("ConfigMap", "stranger", json!({}));
+
+        let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
+        let shown: Vec<String> = comparison.resources.iter().map(shown_as).collect();
+        assert_eq!(
+            shown,
+            [
+                " ConfigMap extra OutOfSync prune",
+                " ConfigMap kept OutOfSync prune",
+                "v1 ConfigMap missing OutOfSync Missing",
+                "v1 ConfigMap shared OutOfSync",
+                " ConfigMap skipped",
+                " Pod hook hook Progressing",
+                "v1 Deployment same Synced wave3 Progressing",
+            ]
+        );
+        let names = |keys: &[ObjectKey]| keys.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&comparison.extras), ["extra", "kept"]);
+        assert_eq!(names(&comparison.prunable), ["extra"]);
+        assert_eq!((comparison.counted_extras, comparison.live), (2, 4));
+        assert_eq!((comparison.out_of_sync.len(), comparison.undecided.len()), (1, 1));
+        assert_eq!(comparison.shared, [(ObjectKey::new("", "ConfigMap", "web", "shared"), "shop".into())]);
+        assert_eq!(comparison.health, HealthStatusCode::Progressing);
+        assert_eq!(comparison.status(), SyncStatusCode::OutOfSync);
+    }
+
+    fn shown_as(shown: &ResourceStatus) -> String {
+        let word = |is: bool, word: &str| is.then(|| word.to_owned());
+        let parts = [
+            Some(format!("{} {} {}", shown.version, shown.kind, shown.name)),
+            shown.status.map(|status| format!("{status:?}")),
+            word(shown.hook, "hook"),
+            word(shown.requires_pruning, "prune"),
+            (shown.sync_wave != 0).then(|| format!("wave{}", shown.sync_wave)),
+            shown.health.as_ref().and_then(|health| health.status).map(|health| format!("{health:?}")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Missing is said of the whole only where nothing of it is there.
+    #[test]
+    fn nothing_but_extras_or_strangers_differs_only_by_them() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+        let empty = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
+        let options = SyncOptions::default();
+        let none = compare(&empty, &owner, &options, &Records::default());
+        assert_eq!((none.status(), none.health), (SyncStatusCode::Synced, HealthStatusCode::Healthy));
+        assert!(!none.would_wipe(&empty));
+        let mut records = Records::default();
+        let key = ObjectKey::new("", "ConfigMap", "web", "extra");
+        let live = json!({"metadata": {"name": "extra", "namespace": "web", "annotations": {
+            "argocd.argoproj.io/tracking-id": "web:/ConfigMap:web/extra"}}});
+        records.put(key.clone(), Record::of(&key, &live, None, None, &Default::default()));
+        let extra = compare(&empty, &owner, &options, &records);
+        assert_eq!(extra.status(), SyncStatusCode::OutOfSync);
+        assert!(extra.would_wipe(&empty));
+        let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        let assembly = crate::desired::assemble(vec![manifest], &owner, &|_| Some(true));
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
+        let missing = compare(&bundle, &owner, &options, &records);
+        assert_eq!(missing.health, HealthStatusCode::Missing);
+        assert!(!missing.would_wipe(&bundle));
+        assert_eq!(
+            compare(&bundle, &owner, &options, &Records::default()).status(),
+            SyncStatusCode::OutOfSync
+        );
+    }
 }
