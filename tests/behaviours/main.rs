@@ -44,6 +44,7 @@ mod respect_ignored;
 mod restart;
 mod retry;
 mod rollback;
+mod sealed_bundles;
 mod sharding;
 mod skip;
 mod sync_options;

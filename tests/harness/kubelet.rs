@@ -3,13 +3,14 @@
 //! In: the Deployments of an installed chart. Out: for each a process with exactly the arguments and environment that
 //! its container is given, under a token of its ServiceAccount.
 //! Only what a pod has of its own is translated: addresses (every pod has its own 8080), folders of its mounts, and the
-//! names that a cluster's DNS would resolve. A pod without a token gets no cluster at all.
+//! names that a cluster's DNS would resolve. A pod waits for the Secrets of its environment; one without a token gets no cluster at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{EmptyCluster, Process, Program, Ready, SERVICES, port};
@@ -90,8 +91,18 @@ impl<'a> Kubelet<'a> {
     /// As [`Kubelet::start`].
     pub async fn follow(&self) -> anyhow::Result<Vec<String>> {
         let mut replaced = Vec::new();
-        for name in SERVICES {
+        let mut waiting = VecDeque::from(SERVICES);
+        let mut put_off = 0;
+        while let Some(name) = waiting.pop_front() {
             let template = self.template(name).await?;
+            // A pod waits for the Secrets that it names, which others may make.
+            if let Some(secret) = self.missing_secret(&template).await? {
+                put_off += 1;
+                ensure!(put_off <= waiting.len(), "{name} waits for Secret {secret} in vain");
+                waiting.push_back(name);
+                continue;
+            }
+            put_off = 0;
             let (same, generation) = {
                 let running = self.running();
                 let known = running.get(name);
@@ -119,6 +130,28 @@ impl<'a> Kubelet<'a> {
         Ok(replaced)
     }
 
+    /// The first Secret that a container's environment names and that is not there.
+    async fn missing_secret(&self, template: &Value) -> anyhow::Result<Option<String>> {
+        for variable in template["spec"]["containers"][0]["env"].as_array().into_iter().flatten() {
+            let reference = &variable["valueFrom"]["secretKeyRef"];
+            if let Some(name) = reference["name"].as_str()
+                && self.secret(reference).await?.is_none()
+            {
+                return Ok(Some(name.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What an entry of a Secret holds.
+    async fn secret(&self, reference: &Value) -> anyhow::Result<Option<String>> {
+        let [name, key] = ["name", "key"].map(|part| reference[part].as_str().unwrap_or_default());
+        let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+        let Some(secret) = self.on.cluster.get(&path).await? else { return Ok(None) };
+        let Some(encoded) = secret["data"][key].as_str() else { return Ok(None) };
+        Ok(Some(String::from_utf8(BASE64_STANDARD.decode(encoded)?)?))
+    }
+
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +174,7 @@ impl<'a> Kubelet<'a> {
         let http = port::free()?;
         let mut environment = vec![("ITHACA_HTTP_LISTEN".to_owned(), format!("127.0.0.1:{http}"))];
         for variable in container["env"].as_array().into_iter().flatten() {
-            environment.push(self.variable(name, generation, variable)?);
+            environment.push(self.variable(name, generation, variable).await?);
         }
         let listens = match name {
             "watcher" => {
@@ -173,7 +206,12 @@ impl<'a> Kubelet<'a> {
         })
     }
 
-    fn variable(&self, service: &str, generation: u32, variable: &Value) -> anyhow::Result<(String, String)> {
+    async fn variable(
+        &self,
+        service: &str,
+        generation: u32,
+        variable: &Value,
+    ) -> anyhow::Result<(String, String)> {
         let name = variable["name"].as_str().context("a variable without name")?;
         let field = &variable["valueFrom"]["fieldRef"]["fieldPath"];
         let value = match name {
@@ -183,6 +221,10 @@ impl<'a> Kubelet<'a> {
             _ if field == "metadata.namespace" => self.namespace.clone(),
             _ if field == "metadata.name" => format!("{service}-{generation}"),
             _ if field == "status.podIP" => "127.0.0.1".to_owned(),
+            _ if variable["valueFrom"]["secretKeyRef"].is_object() => {
+                let value = self.secret(&variable["valueFrom"]["secretKeyRef"]).await?;
+                value.with_context(|| format!("{service}: {name} comes from a Secret that is not there"))?
+            }
             _ => {
                 ensure!(
                     variable["valueFrom"].is_null(),

@@ -7,6 +7,7 @@
 pub mod actions;
 mod answer;
 mod bundle;
+mod bundle_key;
 mod cluster;
 mod clusters;
 mod desired;

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    answer,
+    answer, bundle_key,
     cluster::Cluster,
     clusters::{self, Holdings},
     error::Error,
@@ -50,6 +50,12 @@ pub struct Args {
     /// Where the bus is.
     #[command(flatten)]
     pub bus: ithaca_bus::Args,
+    /// What bundles are sealed with.
+    #[command(flatten)]
+    pub seal: ithaca_bus::SealArgs,
+    /// Secret in the own namespace that holds the key of bundles as `key`; it is made where there is none
+    #[arg(long, env = "ITHACA_BUNDLE_KEY_SECRET", conflicts_with = "bundle_key", help_heading = "Bus")]
+    pub bundle_key_secret: Option<String>,
     /// Applications that are worked on at the same time, not counting those that wait long for an answer
     #[arg(long, env = "ITHACA_APPLIER_WORKERS", default_value_t = 8)]
     pub workers: usize,
@@ -199,6 +205,11 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         kube::Config::infer().await.context("failed to find a Kubernetes cluster; set KUBECONFIG")?;
     let requests = CountRequests::new("ithaca_kubernetes_requests");
     let client = kube::client::ClientBuilder::try_from(config)?.with_layer(&requests).build();
+    let seal = match &args.bundle_key_secret {
+        Some(secret) => Some(bundle_key::seal(client.clone(), &process.namespace, secret).await?),
+        None => args.seal.seal()?,
+    };
+    let bus = bus.sealing(seal);
     let (queue, dispatcher) = queue::queue();
     let (publisher, facts) = publish::publisher();
     let name = args.name.clone().unwrap_or_else(host);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use tokio::sync::watch;
 
-use crate::{Error, metrics, streams};
+use crate::{Error, Seal, metrics, streams};
 
 /// Where the bus is.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +40,7 @@ pub struct Incarnation(pub(crate) i128);
 #[derive(Clone, Debug)]
 pub struct Bus {
     pub(crate) jetstream: jetstream::Context,
+    pub(crate) seal: Option<Seal>,
     incarnation: watch::Receiver<Incarnation>,
 }
 
@@ -57,7 +58,17 @@ impl Bus {
         let (incarnation_tx, incarnation_rx) = watch::channel(incarnation);
         let keeper = keep(client, jetstream.clone(), args.nats_replicas, connected_rx, incarnation_tx);
         tokio::spawn(keeper);
-        Ok(Self { jetstream, incarnation: incarnation_rx })
+        Ok(Self { jetstream, seal: None, incarnation: incarnation_rx })
+    }
+
+    /// The same for somebody who has the key of bundles: contents are sealed, and what is not is refused.
+    pub fn sealing(self, seal: Option<Seal>) -> Self {
+        Self { seal, ..self }
+    }
+
+    /// What tells the key of bundles from another; empty where there is none.
+    pub fn seal_id(&self) -> &str {
+        self.seal.as_ref().map_or("", Seal::id)
     }
 
     /// The life of the streams, now and as it changes.

@@ -1,5 +1,7 @@
 //! What can go wrong on the bus, each with what it was about.
 
+use crate::SealError;
+
 /// A failure of the bus. All but `Outdated`, `Undecodable`, `Replaced` and `Version` are worth another try.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,6 +60,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A content could not be sealed, or is not sealed as it should be.
+    #[error("failed to use content {content}")]
+    Seal {
+        /// Which.
+        content: String,
+        /// Why.
+        #[source]
+        source: SealError,
     },
     /// A message is not what its subject promises.
     #[error("failed to decode the message on {subject}")]

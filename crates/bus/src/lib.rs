@@ -13,6 +13,7 @@ mod events;
 mod members;
 mod metrics;
 mod revisions;
+mod seal;
 mod streams;
 mod trace;
 
@@ -22,3 +23,4 @@ pub use contents::INLINE_LIMIT;
 pub use delivery::Delivery;
 pub use error::Error;
 pub use members::{AtWork, Change, Membership, Partitions, TTL};
+pub use seal::{Seal, SealArgs, SealError};

@@ -23,6 +23,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub bus: ithaca_bus::Args,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub seal: ithaca_bus::SealArgs,
     /// Address of the watcher's gRPC service
     #[arg(
         long,

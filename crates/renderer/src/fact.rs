@@ -31,9 +31,11 @@ pub fn is_outdated(request: &Request, last: Option<&BundleRendered>) -> bool {
     last.is_some_and(|last| last.observed_at >= request.observed_at)
 }
 
-/// Whether the content said last is what the key stands for.
-pub fn is_current(last: Option<&BundleRendered>, render_key: &str) -> bool {
-    last.and_then(|last| last.content.as_ref()).is_some_and(|content| content.render_key == render_key)
+/// Whether the content said last is what the key stands for, and was sealed with the key of bundles that this is the
+/// id of.
+pub fn is_current(last: Option<&BundleRendered>, render_key: &str, seal: &str) -> bool {
+    let content = last.and_then(|last| last.content.as_ref());
+    content.is_some_and(|content| content.render_key == render_key && content.seal == seal)
 }
 
 /// The fact that follows from `outcome`.
@@ -150,7 +152,12 @@ mod tests {
     #[test]
     fn unchanged_content_moves_to_the_new_revision() {
         let last = rendered(5, "r1");
-        assert!(is_current(Some(&last), "key") && !is_current(Some(&last), "other") && !is_current(None, ""));
+        assert!(
+            is_current(Some(&last), "key", "")
+                && !is_current(Some(&last), "other", "")
+                && !is_current(None, "", "")
+        );
+        assert!(!is_current(Some(&last), "key", "sealed"), "sealed with another key");
         let fact = compose(&request(6, "r2"), Some(&last), Outcome::Unchanged, Times::default());
         let content = fact.content.expect("content");
         assert_eq!(content.digest, "d");
@@ -168,7 +175,7 @@ mod tests {
         let twice = compose(&request(7, "r3"), Some(&once), failed(), Times::default());
         assert_eq!(twice.failure.as_ref().map(|failure| failure.message.as_str()), Some("broken"));
         assert_eq!(twice.content, last.content);
-        assert!(is_current(Some(&twice), "key"));
+        assert!(is_current(Some(&twice), "key", ""));
         let never = compose(&request(6, "r2"), None, failed(), Times::default());
         assert!(never.content.is_none() && never.failure.is_some());
     }

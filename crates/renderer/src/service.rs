@@ -45,9 +45,10 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let mut renderer = args.renderer()?;
     let tools = tool_versions(&mut renderer).await?;
     tracing::info!(%tools, work_dir = %renderer.work_dir.display(), "the tools are found");
+    let seal = args.seal.seal()?;
     let watcher = Watcher::new(&args.watcher_url, args.content_limit())?;
     let bus = tokio::select! {
-        bus = Bus::connect(&args.bus, process.name) => bus?,
+        bus = Bus::connect(&args.bus, process.name) => bus?.sealing(seal),
         () = process.shutdown.cancelled() => return Ok(()),
     };
     let parallel = args.parallel();

@@ -128,7 +128,7 @@ impl Worker {
             Err(failure) => return Ok((Outcome::Failed(failure.clone()), false)),
         };
         let key = render_key(request, sources, &self.tools);
-        if !anew && fact::is_current(stored.map(|stored| &stored.bundle), &key) {
+        if !anew && fact::is_current(stored.map(|stored| &stored.bundle), &key, self.bus.seal_id()) {
             self.metrics.hit("bundle");
             return Ok((Outcome::Unchanged, false));
         }
@@ -198,10 +198,13 @@ impl Worker {
             objects: bundle.objects,
             size: bundle.size,
             inline: Default::default(),
+            seal: self.bus.seal_id().to_owned(),
             sources: fact::sources(sources, &rendered.source_types),
         };
         match stored.and_then(|stored| stored.bundle.content.as_ref()) {
-            Some(last) if last.digest == content.digest => content.inline = last.inline.clone(),
+            Some(last) if last.digest == content.digest && last.seal == content.seal => {
+                content.inline = last.inline.clone();
+            }
             _ => {
                 let compressed = bundle.compressed.clone();
                 self.bus.put_content(&request.application.uid, &mut content, compressed).await?;

@@ -124,6 +124,11 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* The Secret of the key that renderers seal bundles with, and appliers open them. No chart makes it: it would be another one each time. */}}
+{{- define "ithaca.bundle-key" -}}
+{{ include "ithaca.fullname" . }}-bundle-key
+{{- end }}
+
 {{/* A service's Service: its metrics, and the ports that others use. */}}
 {{- define "ithaca.service" -}}
 {{- $root := .root }}

@@ -216,7 +216,7 @@ pub struct RenderedSource {
     #[prost(message, optional, tag = "4")]
     pub commit: ::core::option::Option<Commit>,
 }
-/// The manifests: a JSON array of objects with sorted keys, compressed with zstd.
+/// The manifests: a JSON array of objects with sorted keys, compressed with zstd, and sealed where there is a key.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Content {
     /// SHA-256 of the JSON, hexadecimal.
@@ -230,11 +230,14 @@ pub struct Content {
     /// Bytes of JSON.
     #[prost(uint64, tag = "4")]
     pub size: u64,
-    /// The compressed bytes where they are small; empty where they are in the object store under `digest`.
+    /// The bytes where they are small; empty where they are in the object store under `digest`.
     #[prost(bytes = "bytes", tag = "5")]
     pub inline: ::prost::bytes::Bytes,
     #[prost(message, repeated, tag = "6")]
     pub sources: ::prost::alloc::vec::Vec<RenderedSource>,
+    /// The id of the key that the bytes are sealed with; empty where they are not.
+    #[prost(string, tag = "7")]
+    pub seal: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BundleRendered {
