@@ -47,6 +47,7 @@ mod rollback;
 mod sealed_bundles;
 mod sharding;
 mod skip;
+mod source_override;
 mod sync_options;
 mod sync_windows;
 mod takeover;

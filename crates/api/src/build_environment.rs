@@ -26,9 +26,9 @@ pub struct Build<'a> {
 
 /// Values by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BuildEnvironment(Vec<(&'static str, String)>);
+pub struct Environment(Vec<(&'static str, String)>);
 
-impl BuildEnvironment {
+impl Environment {
     /// What is the same at every revision and destination.
     pub fn new(build: Build<'_>) -> Self {
         let Build { application, namespace, project, repo_url, path, target_revision } = build;
@@ -88,8 +88,13 @@ fn is_variable(name: &str) -> bool {
     name.starts_with("ARGOCD_APP_") || OFFER.contains(&name)
 }
 
+/// True for a text that begins with a variable that no build knows.
+pub fn begins_with_unknown(text: &str) -> bool {
+    text.starts_with('$') && variables(text).next().is_some_and(|name| !is_variable(name))
+}
+
 /// The names of the variables that a text uses.
-pub fn variables(text: &str) -> impl Iterator<Item = &str> {
+fn variables(text: &str) -> impl Iterator<Item = &str> {
     parts(text).filter_map(|part| match part {
         Part::Variable(name) if name != "$" => Some(name),
         _ => None,
@@ -159,8 +164,8 @@ mod tests {
 
     use super::*;
 
-    fn shop() -> BuildEnvironment {
-        BuildEnvironment::new(Build {
+    fn shop() -> Environment {
+        Environment::new(Build {
             application: "shop",
             namespace: "store",
             project: "retail",
@@ -200,6 +205,20 @@ mod tests {
             assert_eq!(shop().expand_known(text), None, "{text}");
         }
         assert_eq!(shop().at("1").expand_known("$ARGOCD_APP_REVISION").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_text_may_begin_with_what_no_build_knows() {
+        for (text, expected) in [
+            ("$values/a.yaml", true),
+            ("$my-values/$ARGOCD_APP_NAME.yaml", true),
+            ("$ARGOCD_APP_NAME/a.yaml", false),
+            ("${ARGOCD_APP_NAME}-x/a.yaml", false),
+            ("a/$values", false),
+            ("$$a/b.yaml", false),
+        ] {
+            assert_eq!(begins_with_unknown(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn moved(mut content: Content, request: &Request) -> Content {
 
 fn rendered_source(request: &SourceRequest, source_type: &str) -> RenderedSource {
     RenderedSource {
-        source: request.json.clone(),
+        source: request.written.clone(),
         revision: request.revision.clone(),
         source_type: source_type.to_owned(),
         commit: request.commit.clone(),

@@ -52,8 +52,8 @@ pub enum HelmError {
 /// What a chart is rendered for.
 #[derive(Clone, Copy, Debug)]
 pub struct Release<'a> {
-    /// The Application's name.
-    pub application: &'a str,
+    /// Its name where the source gives none: the Application's.
+    pub name: &'a str,
     /// spec.destination.namespace.
     pub namespace: &'a str,
     /// Of the destination.
@@ -70,11 +70,11 @@ pub async fn render(
     sources: &[Source],
     index: usize,
     release: Release<'_>,
+    environment: &Environment,
 ) -> Result<Vec<Value>, HelmError> {
     let source = &sources[index];
     let options = source.request.spec.helm.clone().unwrap_or_default();
-    let environment = Environment::new(release.application, release.namespace, &source.request);
-    let files = values::locate(&options, sources, index, &environment)?;
+    let files = values::locate(&options, sources, index, environment)?;
     let mut value_files: Vec<PathBuf> =
         files.values.iter().map(|file| sandbox.path(&file.in_sandbox())).collect();
     if let Some(inline) = inline_values(&options) {
@@ -84,7 +84,7 @@ pub async fn render(
         files.parameters.iter().map(|(name, file)| (name, sandbox.path(&file.in_sandbox())));
     let chart = sandbox.path(&source.in_sandbox());
     let mut command = arguments([&"template", &chart]);
-    command.extend(flags(&options, release, &environment));
+    command.extend(flags(&options, release, environment));
     for (name, path) in parameter_files {
         let assignment = format!("{name}={}", escaped(&path.to_string_lossy()));
         command.extend(arguments([&"--set-file", &assignment]));
@@ -126,7 +126,7 @@ async fn run(
 /// All of the command line that needs no file.
 fn flags(options: &Helm, release: Release<'_>, environment: &Environment) -> Vec<OsString> {
     let or = |own: &str, other: &str| if own.is_empty() { other.to_owned() } else { own.to_owned() };
-    let mut flags = vec!["--name-template".to_owned(), or(&options.release_name, release.application)];
+    let mut flags = vec!["--name-template".to_owned(), or(&options.release_name, release.name)];
     let mut add = |flag: &str, value: String| {
         if !value.is_empty() {
             flags.extend([flag.to_owned(), value]);

@@ -8,12 +8,13 @@ use crate::environment;
 use crate::request::{Request, SourceRequest};
 
 /// To be raised when the same input renders to something else.
-const FORMAT: &str = "ithaca-render-1";
+const FORMAT: &str = "ithaca-render-2";
 
 /// The key of `sources`, rendered for `request` with `tools` (names and versions).
 pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> String {
     let mut key = Key(Sha256::new());
-    for part in [FORMAT, tools, &request.application.name, &request.destination_namespace] {
+    let names = [&request.application.name, &request.instance, &request.destination_namespace];
+    for part in [FORMAT, tools].into_iter().chain(names.map(String::as_str)) {
         key.add(part);
     }
     let Capabilities { kube_version, api_versions } = &request.capabilities;
@@ -25,6 +26,9 @@ pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> 
         key.add(&source.build_options);
         if environment::depends_on_revision(&source.json) {
             key.add(&source.revision);
+        }
+        if source.json.contains("ARGOCD_APP_PROJECT_NAME") {
+            key.add(&request.project);
         }
         key.add_all(source.reads.iter().flat_map(|read| [read.path.as_str(), read.object_id.as_str()]));
     }
@@ -114,6 +118,8 @@ mod tests {
         };
         changed(|other| other.destination_namespace = "store".into());
         changed(|other| other.application.as_mut().expect("set").name = "other".into());
+        changed(|other| other.instance = "team_shop".into());
+        changed(|other| other.sources[0].overridden = json!({"repoURL": "r", "helm": {}}).to_string());
         changed(|other| {
             other.capabilities = Some(Capabilities { kube_version: "1".into(), api_versions: vec![] })
         });
@@ -129,7 +135,29 @@ mod tests {
         others.push(key(plain.clone()));
         others.sort();
         others.dedup();
-        assert_eq!(others.len(), 8);
+        assert_eq!(others.len(), 10);
+    }
+
+    #[test]
+    fn the_project_counts_where_it_is_named() {
+        let of = |spec: &Value, project: &str| {
+            key(RevisionObserved { project: project.into(), ..message(spec, "r1", "t1") })
+        };
+        let plain = json!({"repoURL": "r", "helm": {}});
+        assert_eq!(of(&plain, "a"), of(&plain, "b"));
+        let named = json!({"repoURL": "r", "helm": {"valueFiles": ["$ARGOCD_APP_PROJECT_NAME.yaml"]}});
+        assert_ne!(of(&named, "a"), of(&named, "b"));
+    }
+
+    #[test]
+    fn what_a_file_says_over_the_spec_may_name_the_revision() {
+        let of = |revision: &str| {
+            let mut message = message(&json!({"repoURL": "r"}), revision, "t1");
+            message.sources[0].overridden =
+                json!({"repoURL": "r", "helm": {"valueFiles": ["$ARGOCD_APP_REVISION"]}}).to_string();
+            key(message)
+        };
+        assert_ne!(of("r1"), of("r2"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::directory::{self, DirectoryError};
-use crate::environment::Environment;
+use crate::environment;
 use crate::failure;
 use crate::helm::{self, HelmError, Release};
 use crate::kustomize::{self, KustomizeError};
@@ -154,25 +154,22 @@ impl Renderer {
                 let shared = sources.iter().filter(|other| !other.request.spec.reference.is_empty());
                 let sandbox = self.sandbox(std::iter::once(source).chain(shared))?;
                 let release = Release {
-                    application: &request.application.name,
+                    name: &request.application.name,
                     namespace: &request.destination_namespace,
                     capabilities: &request.capabilities,
                 };
-                helm::render(&self.helm, &sandbox, sources, index, release).await?
+                let environment = environment::of(request, &source.request);
+                helm::render(&self.helm, &sandbox, sources, index, release, &environment).await?
             }
             SourceType::Kustomize => {
                 let sandbox = self.sandbox(std::iter::once(source))?;
-                let environment = Environment::new(
-                    &request.application.name,
-                    &request.destination_namespace,
-                    &source.request,
-                );
                 let tools = kustomize::Tools {
                     kustomize: &self.kustomize,
                     versions: &self.kustomize_versions,
                     helm: &self.helm,
                     capabilities: &request.capabilities,
                 };
+                let environment = environment::of(request, &source.request);
                 kustomize::render(tools, &sandbox, source, &environment).await?
             }
             SourceType::Plugin => return Err(SourceError::Plugin),

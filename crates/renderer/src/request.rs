@@ -10,10 +10,12 @@ use crate::failure;
 /// One source at its revision.
 #[derive(Clone, Debug, Default)]
 pub struct SourceRequest {
-    /// What the Application says of it.
+    /// What is rendered: what the Application says, and what files in the source's folder say over it.
     pub spec: ApplicationSource,
     /// The same as JSON with sorted keys.
     pub json: String,
+    /// What the Application alone says, as JSON with sorted keys.
+    pub written: String,
     /// What the watcher calls the repository.
     pub repository: String,
     /// The chart's name in a Helm repository; else empty.
@@ -33,6 +35,10 @@ pub struct SourceRequest {
 pub struct Request {
     /// The application.
     pub application: ApplicationRef,
+    /// Its name where its namespace counts.
+    pub instance: String,
+    /// The name of its project.
+    pub project: String,
     /// Tracked or operation.
     pub purpose: Purpose,
     /// Microseconds since the epoch.
@@ -77,6 +83,8 @@ impl Request {
         };
         Ok(Self {
             application,
+            instance: message.instance,
+            project: message.project,
             purpose,
             observed_at: message.observed_at,
             generation: message.generation,
@@ -90,11 +98,14 @@ impl Request {
 }
 
 fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Failure> {
-    let spec = serde_json::from_str(&source.source)
+    let written = source.source;
+    let json = if source.overridden.is_empty() { written.clone() } else { source.overridden };
+    let spec = serde_json::from_str(&json)
         .map_err(|error| failure::invalid_spec(format!("failed to read the source: {error}")))?;
     Ok(SourceRequest {
         spec,
-        json: source.source,
+        json,
+        written,
         repository: source.repository,
         chart: source.chart,
         revision: source.revision,

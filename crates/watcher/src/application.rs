@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ithaca_api::annotation::{self, Refresh};
+use ithaca_api::tracking::instance_name;
 use ithaca_api::{Application, ApplicationSource, ApplicationSpec, Operation, operation_request_key};
 use kube::Resource;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
@@ -18,6 +19,8 @@ pub struct Watched {
     pub namespace: String,
     /// metadata.name.
     pub name: String,
+    /// The name where the namespace counts; see [`ithaca_api::tracking::instance_name`].
+    pub instance: String,
     /// metadata.generation. Each write to the object raises it, so it is no sign of a change.
     pub generation: i64,
     /// Whether the object says that nothing is to be done for it.
@@ -33,6 +36,8 @@ pub struct Watched {
 /// Sources whose revisions are wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
+    /// The project's name.
+    pub project: String,
     /// spec.destination.namespace.
     pub destination_namespace: String,
     /// The sources, or why they are none.
@@ -49,14 +54,18 @@ pub struct SourceRequest {
 }
 
 impl Watched {
-    /// From the object as it is read; None where it has no uid, which no stored object lacks.
-    pub fn new(object: &WatchedObject) -> Option<Self> {
+    /// From the object as it is read; None where it has no uid, which no stored object lacks. `control_plane` is the
+    /// namespace that Ithaca lives in.
+    pub fn new(object: &WatchedObject, control_plane: &str) -> Option<Self> {
         let metadata = &object.metadata;
+        let name = metadata.name.clone().unwrap_or_default();
+        let namespace = metadata.namespace.clone().unwrap_or_default();
         let annotation = |name: &str| metadata.annotations.as_ref()?.get(name).map(String::as_str);
         Some(Self {
             uid: metadata.uid.as_deref()?.into(),
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
+            instance: instance_name(&name, &namespace, control_plane),
+            namespace,
+            name,
             generation: metadata.generation.unwrap_or_default(),
             is_skipped: annotation::skips_reconcile(annotation(annotation::SKIP_RECONCILE)),
             refresh: annotation(annotation::REFRESH).map(Refresh::parse),
@@ -81,6 +90,7 @@ fn tracked(spec: &Read<ApplicationSpec>) -> Request {
         revision: source.target_revision().to_owned(),
     };
     Request {
+        project: spec.project().to_owned(),
         destination_namespace: spec.destination.namespace.clone(),
         sources: check(spec.sources().iter().map(with_revision).collect()),
     }
@@ -107,8 +117,12 @@ fn operation(spec: &Read<ApplicationSpec>, operation: &Option<Read<Operation>>) 
         .enumerate()
         .map(|(index, source)| SourceRequest { source: source.clone(), revision: revision(index, source) })
         .collect();
-    let destination_namespace = spec.destination.namespace.clone();
-    Some((key, Request { destination_namespace, sources: check(requests) }))
+    let request = Request {
+        project: spec.project().to_owned(),
+        destination_namespace: spec.destination.namespace.clone(),
+        sources: check(requests),
+    };
+    Some((key, request))
 }
 
 fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
@@ -130,7 +144,7 @@ fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
 }
 
 fn refused(reason: String) -> Request {
-    Request { destination_namespace: String::new(), sources: Err(reason) }
+    Request { project: String::new(), destination_namespace: String::new(), sources: Err(reason) }
 }
 
 /// A part of an object that may not be what it should: one bad object must not hide the others.
@@ -225,7 +239,7 @@ mod tests {
 
     fn watched(object: Value) -> Watched {
         let object: WatchedObject = serde_json::from_value(object).expect("an object");
-        Watched::new(&object).expect("a uid")
+        Watched::new(&object, "argocd").expect("a uid")
     }
 
     fn object(spec: Value, operation: Value) -> Value {
@@ -249,6 +263,7 @@ mod tests {
         let watched = watched(object(spec, Value::Null));
         assert_eq!(revisions(&watched.tracked), ["HEAD", "v1"]);
         assert_eq!(watched.tracked.destination_namespace, "n");
+        assert_eq!((watched.tracked.project.as_str(), watched.instance.as_str()), ("default", "web"));
         assert_eq!(watched.refresh, Some(Refresh::Hard));
         assert_eq!(watched.operation, None);
     }

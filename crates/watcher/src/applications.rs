@@ -37,7 +37,7 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
                 continue;
             }
             watcher::Event::InitApply(object) => {
-                let Some(watched) = Watched::new(&object) else { continue };
+                let Some(watched) = Watched::new(&object, namespace) else { continue };
                 listed.insert(watched.uid.clone());
                 Event::Application(Box::new(watched))
             }
@@ -45,11 +45,11 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
                 ready.set(true);
                 Event::Only(std::mem::take(&mut listed))
             }
-            watcher::Event::Apply(object) => match Watched::new(&object) {
+            watcher::Event::Apply(object) => match Watched::new(&object, namespace) {
                 Some(watched) => Event::Application(Box::new(watched)),
                 None => continue,
             },
-            watcher::Event::Delete(object) => match Watched::new(&object) {
+            watcher::Event::Delete(object) => match Watched::new(&object, namespace) {
                 Some(watched) => Event::Removed(watched.uid),
                 None => continue,
             },

@@ -55,11 +55,14 @@ pub struct SourceRevision {
     /// The chart's name in a Helm repository; else empty.
     #[prost(string, tag = "6")]
     pub chart: ::prost::alloc::string::String,
+    /// `source` with what files in its folder say over it (.argocd-source.yaml); empty where there are none.
+    #[prost(string, tag = "7")]
+    pub overridden: ::prost::alloc::string::String,
     /// What the installation says on kustomize's command line; empty where the source is no overlay.
     #[prost(string, tag = "8")]
     pub kustomize_build_options: ::prost::alloc::string::String,
 }
-/// What the destination's API server offers; given only where a source may ask for it (Helm).
+/// What the destination's API server offers; given only where a source may ask for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Capabilities {
     #[prost(string, tag = "1")]
@@ -139,6 +142,12 @@ pub struct RevisionObserved {
     /// When set, `sources` may be incomplete.
     #[prost(message, optional, tag = "10")]
     pub failure: ::core::option::Option<Failure>,
+    /// The name of the Application's project.
+    #[prost(string, tag = "11")]
+    pub project: ::prost::alloc::string::String,
+    /// The Application's name where its namespace counts: that stands in front of it unless it is the control plane's.
+    #[prost(string, tag = "12")]
+    pub instance: ::prost::alloc::string::String,
 }
 /// Why a revision was resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

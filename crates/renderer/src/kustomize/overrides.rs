@@ -240,12 +240,12 @@ fn take_named(list: &mut Vec<Value>, name: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::SourceRequest;
+    use ithaca_api::build_environment::Build;
     use rstest::rstest;
 
     fn apply_to(file: Value, options: Value) -> Result<Option<Value>, OverrideError> {
         let options: Kustomize = serde_json::from_value(options).expect("options");
-        let environment = Environment::new("shop", "default", &SourceRequest::default());
+        let environment = Environment::new(Build { application: "shop", ..Build::default() });
         apply(file, &options, &environment, |component| component == "here")
     }
 

@@ -45,6 +45,8 @@ fn source(mut spec: Value, files: &[(&str, &str)]) -> (SourceRequest, Arc<Tree>)
 async fn render_with(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) -> Result<Vec<Value>, String> {
     let request = Request {
         application: ApplicationRef { uid: "1".into(), namespace: "argocd".into(), name: "shop".into() },
+        instance: "shop".into(),
+        project: "retail".into(),
         purpose: Purpose::Tracked,
         observed_at: 1,
         generation: 1,

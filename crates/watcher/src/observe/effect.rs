@@ -8,6 +8,7 @@ use ithaca_api::ApplicationSource;
 use ithaca_proto::v1::{Purpose, RevisionObserved};
 
 use super::fact::Outcome;
+use crate::reads;
 use crate::repository::RepositoryKey;
 
 /// One subject on the bus: an application and why its revision is resolved.
@@ -50,6 +51,8 @@ pub struct Job {
     pub key: Key,
     /// Which version of the request; results for older ones are of no use.
     pub epoch: u64,
+    /// Whose sources they are.
+    pub application: reads::Application,
     /// In the order of the request.
     pub sources: Vec<JobSource>,
     /// What was found for the same sources at other revisions.

@@ -104,7 +104,7 @@ fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
         .zip(&files)
         .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
         .collect();
-    match reads::derive(&sources) {
+    match reads::derive(&sources, &job.application) {
         Ok(Derived { reads, has_chart }) => {
             let sources = observed(job, opened, reads.into_iter().map(Arc::new));
             Outcome { sources, has_chart, failure: None }

@@ -11,14 +11,14 @@ use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::cache::CommitInfo;
-use crate::reads::Reads;
+use crate::reads::{self, Reads};
 
 /// What was found for a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// In the order of the request; incomplete where there is a failure.
     pub sources: Vec<ObservedSource>,
-    /// Whether a source is a chart, which may ask what the destination offers.
+    /// Whether a source may ask what the destination offers, as charts do.
     pub has_chart: bool,
     /// Why it is not all that was asked for.
     pub failure: Option<FactFailure>,
@@ -134,8 +134,9 @@ pub(super) fn fact(
         .sources()
         .zip(&outcome.sources)
         .map(|((requested, repository), found)| v1::SourceRevision {
-            source: serde_json::to_value(&requested.source).map(|json| json.to_string()).unwrap_or_default(),
+            source: reads::json(&requested.source),
             repository: repository.as_ref().map(|repository| repository.url().to_owned()).unwrap_or_default(),
+            overridden: found.reads.overridden.clone(),
             chart: repository.as_ref().map(|repository| repository.chart().to_owned()).unwrap_or_default(),
             revision: found.revision.clone(),
             reads: found
@@ -173,6 +174,8 @@ pub(super) fn fact(
             .failure
             .as_ref()
             .map(|failure| v1::Failure { reason: failure.reason.into(), message: failure.message.clone() }),
+        project: track.request.project.clone(),
+        instance: application.instance.clone(),
     }
 }
 

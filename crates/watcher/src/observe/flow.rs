@@ -15,6 +15,7 @@ use super::remote::Remote;
 use super::track::{FRESH, Track};
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
+use crate::reads;
 use crate::repository::{RepositoryError, RepositoryKey};
 
 type Remotes = BTreeMap<RepositoryKey, Remote>;
@@ -36,7 +37,7 @@ impl Observer {
     /// Takes a request as far as it can go: to a failure, to waiting for a remote, or to its evaluation.
     pub(super) fn advance(&mut self, now: Instant, key: &Key) {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
-        let Some((_, track)) = known.track(key.purpose) else { return };
+        let Some((watched, track)) = known.track(key.purpose) else { return };
         let sources = match locate(now, track, &mut self.remotes) {
             Located::Waits => return,
             Located::Fails(outcome) => {
@@ -56,7 +57,12 @@ impl Observer {
         } else {
             track.is_evaluating = true;
             let (epoch, previous) = (track.epoch, track.outcome.clone());
-            self.jobs.push(Job { key: key.clone(), epoch, sources, previous });
+            let application = reads::Application {
+                instance: watched.instance.clone(),
+                project: track.request.project.clone(),
+                destination_namespace: track.request.destination_namespace.clone(),
+            };
+            self.jobs.push(Job { key: key.clone(), epoch, application, sources, previous });
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) struct Track {
 impl Track {
     pub(super) fn new(now: Instant, request: Request, request_key: String, allow_files: bool) -> Self {
         let mut track = Self {
-            request: Request { destination_namespace: String::new(), sources: Err(String::new()) },
+            request: request.clone(),
             request_key,
             repositories: Vec::new(),
             epoch: 0,

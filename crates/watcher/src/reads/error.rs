@@ -1,5 +1,6 @@
 //! Why it cannot be said what a source reads, in the words of whoever wrote the source.
 
+use ithaca_api::source_override::Unreadable;
 use ithaca_api::source_type::AmbiguousSource;
 
 /// A source that cannot be read. The repository and its revision are named by whoever reports it.
@@ -48,6 +49,15 @@ pub enum ReadError {
     UnknownReference {
         /// The value file as written.
         file: String,
+    },
+    /// A file that says more of the source cannot be followed.
+    #[error(transparent)]
+    Override(#[from] Unreadable),
+    /// A file that says more of the source is too long for what it may say.
+    #[error("failed to read {path}: it is too long")]
+    TooLong {
+        /// The file's path.
+        path: String,
     },
     /// The spec names more than one tool.
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! A chart reads its folder, the value files that its source names, and the charts beside it that it
 //! depends on.
 
+use ithaca_api::build_environment::{self, Environment};
 use serde_json::Value;
 
 use super::error::ReadError;
@@ -8,31 +9,45 @@ use super::path::{self, fixed_part, is_remote};
 use super::reader::Reader;
 use super::tree::Kind;
 
-pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Result<(), ReadError> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    environment: &Environment,
+) -> Result<(), ReadError> {
     chart(reader, index, folder)?;
     let Some(helm) = &reader.source(index).helm else { return Ok(()) };
     let parameters = helm.file_parameters.iter().map(|parameter| &parameter.path);
     for file in helm.value_files.iter().chain(parameters) {
-        value_file(reader, index, folder, file)?;
+        value_file(reader, index, folder, environment, file)?;
     }
     Ok(())
 }
 
 /// A value file: from the chart, with a leading slash from the root, or from another source.
-fn value_file(reader: &mut Reader<'_>, index: usize, folder: &str, file: &str) -> Result<(), ReadError> {
-    if is_remote(file) {
-        return Ok(());
-    }
-    let (source, base, within) = match file.strip_prefix('$').and_then(|rest| rest.split_once('/')) {
-        Some((reference, within)) => match reader.referenced(reference) {
-            Some(source) => (source, "", within),
-            // Without such a source it may be a variable that the renderer knows.
-            None if reference.starts_with("ARGOCD_") => (index, folder, file),
-            None => return Err(ReadError::UnknownReference { file: file.to_owned() }),
-        },
-        None if file.starts_with('/') => (index, "", file),
+fn value_file(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    environment: &Environment,
+    file: &str,
+) -> Result<(), ReadError> {
+    let reference = file.strip_prefix('$').map(|rest| rest.split_once('/').unwrap_or((rest, "")));
+    let referenced = reference.and_then(|(name, within)| Some((reader.referenced(name)?, within)));
+    let (source, base, within) = match referenced {
+        Some((source, within)) => (source, "", within),
+        None if build_environment::begins_with_unknown(file) => {
+            return Err(ReadError::UnknownReference { file: file.to_owned() });
+        }
         None => (index, folder, file),
     };
+    // What is not known before a commit or a destination is: whatever lies in the folder where it is asked for.
+    let expanded = environment.expand_known(within);
+    let within = expanded.as_deref().unwrap_or(within);
+    if is_remote(within) {
+        return Ok(());
+    }
+    let base = if within.starts_with('/') { "" } else { base };
     let at =
         path::join(base, fixed_part(within)).ok_or_else(|| ReadError::Escape { path: file.to_owned() })?;
     if source != index || !reader.covers(source, &at) {

@@ -12,11 +12,13 @@ mod kustomization;
 mod kustomize;
 mod path;
 mod reader;
+mod source_override;
 mod tree;
 
 use std::collections::BTreeMap;
 
 pub use error::ReadError;
+use ithaca_api::build_environment::{self, Build, Environment};
 use ithaca_api::{ApplicationSource, SourceType};
 pub use tree::{Entry, Files, Kind};
 
@@ -31,6 +33,8 @@ pub struct Reads {
     pub decided_by: BTreeMap<String, String>,
     /// Whether the source is an overlay, which the installation's build options concern.
     pub is_overlay: bool,
+    /// The source as JSON with what files in its folder say over it; empty where they say nothing.
+    pub overridden: String,
 }
 
 /// What all sources of an application read.
@@ -38,7 +42,7 @@ pub struct Reads {
 pub struct Derived {
     /// In the order of the sources.
     pub reads: Vec<Reads>,
-    /// Whether one of the sources is a chart or inflates one.
+    /// Whether one of the sources may ask what the destination offers, as charts do.
     pub has_chart: bool,
 }
 
@@ -50,29 +54,71 @@ pub struct SourceFiles<'a> {
     pub files: Files<'a>,
 }
 
-/// Finds what each source reads. A source may read from another by its `ref`.
-pub fn derive(sources: &[SourceFiles<'_>]) -> Result<Derived, ReadError> {
-    let mut reader = Reader::new(sources);
+/// Whose sources they are, as far as the names of files may ask.
+#[derive(Clone, Debug, Default)]
+pub struct Application {
+    /// Its name where its namespace counts.
+    pub instance: String,
+    /// Its project's name.
+    pub project: String,
+    /// Where its objects go.
+    pub destination_namespace: String,
+}
+
+/// Finds what each source reads. A source may read from another by its `ref`, and files in its folder may say more of it.
+pub fn derive(written: &[SourceFiles<'_>], application: &Application) -> Result<Derived, ReadError> {
+    let mut reader = Reader::new(written, vec![Reads::default(); written.len()]);
+    let places = (0..written.len())
+        .map(|index| source_override::place(&mut reader, index, application))
+        .collect::<Result<Vec<_>, _>>()?;
+    let overridden = |index: usize| places[index].as_ref().and_then(|place| place.overridden.as_ref());
+    let sources: Vec<SourceFiles<'_>> = written
+        .iter()
+        .enumerate()
+        .map(|(index, SourceFiles { source, files })| SourceFiles {
+            source: overridden(index).unwrap_or(source),
+            files: *files,
+        })
+        .collect();
+    let mut reader = Reader::new(&sources, reader.reads);
     let mut has_chart = false;
     for (index, SourceFiles { source, files }) in sources.iter().enumerate() {
-        if source.is_reference_only() {
-            continue;
-        }
-        let path =
-            path::join("", &source.path).ok_or_else(|| ReadError::Escape { path: source.path.clone() })?;
-        let path = reader.folder(index, &path)?;
-        let names: Vec<String> = (files.list)(&path).into_iter().map(|(name, _)| name).collect();
+        let Some(place) = &places[index] else { continue };
+        let folder = &place.folder;
+        let names: Vec<String> = (files.list)(folder).into_iter().map(|(name, _)| name).collect();
         match SourceType::detect(source, names.iter().map(String::as_str))? {
             SourceType::Helm => {
                 has_chart = true;
-                helm::read(&mut reader, index, &path)?;
+                helm::read(&mut reader, index, folder, &environment(application, source))?;
             }
-            SourceType::Kustomize => has_chart |= kustomize::read(&mut reader, index, &path)?,
-            SourceType::Directory => directory::read(&mut reader, index, &path)?,
+            SourceType::Kustomize => has_chart |= kustomize::read(&mut reader, index, folder)?,
+            SourceType::Directory => directory::read(&mut reader, index, folder)?,
             SourceType::Plugin => return Err(ReadError::Plugin),
         }
+        has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));
     }
-    Ok(Derived { reads: reader.finish(), has_chart })
+    let mut reads = reader.finish();
+    for (index, reads) in reads.iter_mut().enumerate() {
+        reads.overridden = overridden(index).map(json).unwrap_or_default();
+    }
+    Ok(Derived { reads, has_chart })
+}
+
+/// The variables whose values are the same at every revision.
+fn environment(application: &Application, source: &ApplicationSource) -> Environment {
+    Environment::new(Build {
+        application: &application.instance,
+        namespace: &application.destination_namespace,
+        project: &application.project,
+        repo_url: &source.repo_url,
+        path: &source.path,
+        target_revision: &source.target_revision,
+    })
+}
+
+/// A source as JSON with sorted keys.
+pub fn json(source: &ApplicationSource) -> String {
+    serde_json::to_value(source).map(|json| json.to_string()).unwrap_or_default()
 }
 
 /// True where none of the paths that decided on the reads holds another object than it did.

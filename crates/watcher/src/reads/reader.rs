@@ -13,14 +13,15 @@ const LINKS: usize = 32;
 /// What was read so far, for each source.
 pub(super) struct Reader<'a> {
     sources: &'a [SourceFiles<'a>],
-    reads: Vec<Reads>,
+    pub(super) reads: Vec<Reads>,
     /// Folders whose links were followed already.
     searched: BTreeSet<(usize, String)>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(sources: &'a [SourceFiles<'a>]) -> Self {
-        Self { sources, reads: vec![Reads::default(); sources.len()], searched: BTreeSet::new() }
+    /// A reader that goes on from what was read.
+    pub(super) fn new(sources: &'a [SourceFiles<'a>], reads: Vec<Reads>) -> Self {
+        Self { sources, reads, searched: BTreeSet::new() }
     }
 
     pub(super) fn source(&self, index: usize) -> &'a ithaca_api::ApplicationSource {

@@ -62,7 +62,7 @@ impl World {
 
     pub(super) fn apply(&mut self, object: Value) {
         let object: WatchedObject = serde_json::from_value(object).expect("an object");
-        self.observer.application(self.now, Watched::new(&object).expect("a uid"));
+        self.observer.application(self.now, Watched::new(&object, "argocd").expect("a uid"));
     }
 
     pub(super) fn commit(&mut self, id: &'static str, changed: &[&str]) {
@@ -147,7 +147,9 @@ impl World {
                 return outcome;
             };
             let paths = BTreeMap::from([(source.source.path.clone(), id.clone())]);
-            let reads = Arc::new(Reads { decided_by: paths.clone(), paths, is_overlay: self.is_overlay });
+            let is_overlay = self.is_overlay;
+            let reads = Reads { decided_by: paths.clone(), paths, is_overlay, ..Reads::default() };
+            let reads = Arc::new(reads);
             outcome.sources.push(ObservedSource {
                 revision: source.revision.clone(),
                 reads,
