@@ -27,9 +27,7 @@ async fn a_file_in_the_charts_folder_changes_what_is_rendered() -> anyhow::Resul
     scene.create("source-override", "chart", spec.clone()).await?;
     let settings = config_map("source-override", "settings");
     let data = |color: &str, size: &str| json!({"color": color, "size": size});
-    let is = async |expected: serde_json::Value| {
-        wait_for(&scene, &settings, expected).await
-    };
+    let is = async |expected: serde_json::Value| wait_for(&scene, &settings, expected).await;
     is(data("red", "large")).await?;
 
     let own = "helm:\n  parameters:\n  - {name: color, value: blue, forcestring: true}\n";

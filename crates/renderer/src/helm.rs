@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use ithaca_api::build_environment::plain_version;
 use ithaca_api::source::{Helm, HelmParameter};
 use ithaca_proto::v1::Capabilities;
 use serde_json::Value;
@@ -30,6 +31,9 @@ pub enum HelmError {
     /// A value file.
     #[error(transparent)]
     Values(#[from] ValuesError),
+    /// A version of Kubernetes that is none.
+    #[error("failed to read the Kubernetes version \"{0}\" for the chart: write it as 1.37 or 1.37.2")]
+    KubeVersion(String),
     /// The folder that the program runs in.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -84,7 +88,7 @@ pub async fn render(
         files.parameters.iter().map(|(name, file)| (name, sandbox.path(&file.in_sandbox())));
     let chart = sandbox.path(&source.in_sandbox());
     let mut command = arguments([&"template", &chart]);
-    command.extend(flags(&options, release, environment));
+    command.extend(flags(&options, release, environment)?);
     for (name, path) in parameter_files {
         let assignment = format!("{name}={}", escaped(&path.to_string_lossy()));
         command.extend(arguments([&"--set-file", &assignment]));
@@ -124,7 +128,11 @@ async fn run(
 }
 
 /// All of the command line that needs no file.
-fn flags(options: &Helm, release: Release<'_>, environment: &Environment) -> Vec<OsString> {
+fn flags(
+    options: &Helm,
+    release: Release<'_>,
+    environment: &Environment,
+) -> Result<Vec<OsString>, HelmError> {
     let or = |own: &str, other: &str| if own.is_empty() { other.to_owned() } else { own.to_owned() };
     let mut flags = vec!["--name-template".to_owned(), or(&options.release_name, release.name)];
     let mut add = |flag: &str, value: String| {
@@ -133,7 +141,7 @@ fn flags(options: &Helm, release: Release<'_>, environment: &Environment) -> Vec
         }
     };
     add("--namespace", or(&options.namespace, release.namespace));
-    add("--kube-version", or(&options.kube_version, &release.capabilities.kube_version));
+    add("--kube-version", kube_version(or(&options.kube_version, &release.capabilities.kube_version))?);
     for (name, value) in parameters(&options.parameters, false) {
         add("--set", format!("{name}={}", escaped(&environment.expand(value))));
     }
@@ -151,7 +159,15 @@ fn flags(options: &Helm, release: Release<'_>, environment: &Environment) -> Vec
     let switches =
         [(options.skip_tests, "--skip-tests"), (options.skip_schema_validation, "--skip-schema-validation")];
     flags.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.to_owned()));
-    flags.into_iter().map(OsString::from).collect()
+    Ok(flags.into_iter().map(OsString::from).collect())
+}
+
+/// The version as charts see it: without what a distribution adds.
+fn kube_version(version: String) -> Result<String, HelmError> {
+    if version.is_empty() {
+        return Ok(version);
+    }
+    plain_version(&version).ok_or(HelmError::KubeVersion(version))
 }
 
 /// The last value of each name, in a stable order.
@@ -203,7 +219,7 @@ impl HelmError {
     pub fn sandbox(&self) -> Option<&SandboxError> {
         match self {
             Self::Sandbox(cause) | Self::Chart { cause, .. } => Some(cause),
-            Self::Values(_) | Self::Manifest(_) | Self::Encoding(_) => None,
+            Self::Values(_) | Self::KubeVersion(_) | Self::Manifest(_) | Self::Encoding(_) => None,
         }
     }
 }

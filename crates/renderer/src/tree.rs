@@ -11,6 +11,9 @@ use bytes::Bytes;
 /// How many symbolic links may lie on the way to one file.
 const MAX_LINKS: usize = 40;
 
+/// How many paths a walk may have: links to folders can multiply them.
+const MAX_WALKED: usize = 200_000;
+
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -37,6 +40,9 @@ pub enum TreeError {
     /// A link whose target lies outside.
     #[error("the symbolic link \"{0}\" leads out of the repository")]
     Outside(String),
+    /// Links to folders that lead to links to folders, too often.
+    #[error("the path \"{0}\" is one of too many: symbolic links make more than {MAX_WALKED} paths")]
+    Multiplied(String),
     /// Links that lead to each other.
     #[error("the symbolic link \"{0}\" leads to itself")]
     Loop(String),
@@ -150,14 +156,40 @@ impl Tree {
         Ok(resolved)
     }
 
+    /// The paths of all files, also of those behind links to folders. A link that leads nowhere, out or in a circle is a
+    /// path as well: whoever asks for it is told.
+    ///
+    /// # Errors
+    /// When links multiply the paths beyond [`MAX_WALKED`].
+    pub fn walk(&self) -> Result<Vec<String>, TreeError> {
+        let mut paths = Vec::new();
+        // What a folder is called, where it really is, and the links on the way to it.
+        let mut folders = vec![(String::new(), String::new(), Vec::new())];
+        while let Some((called, real, links)) = folders.pop() {
+            let skip = if real.is_empty() { 0 } else { real.len() + 1 };
+            for (path, entry) in self.below(&real) {
+                let below = &path[skip..];
+                let called = if called.is_empty() { below.to_owned() } else { format!("{called}/{below}") };
+                if paths.len() + folders.len() >= MAX_WALKED {
+                    return Err(TreeError::Multiplied(called));
+                }
+                match (entry, self.resolve(path)) {
+                    (Entry::Link(_), Ok(target)) if self.is_folder(&target) => {
+                        let links: Vec<&str> = links.iter().copied().chain([path]).collect();
+                        if !links.iter().any(|link| is_within(link, &target)) {
+                            folders.push((called, target, links));
+                        }
+                    }
+                    _ => paths.push(called),
+                }
+            }
+        }
+        Ok(paths)
+    }
+
     /// The part of this tree at or below any of `paths` (an empty one: all). Contents are shared, not copied.
     pub fn part<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let is_in = |path: &str| {
-            paths.clone().any(|part| {
-                part.is_empty()
-                    || path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-        };
+        let is_in = |path: &str| paths.clone().any(|part| is_within(path, part));
         let entries = self.entries.iter().filter(|(path, _)| is_in(path));
         Self { entries: entries.map(|(path, entry)| (path.clone(), entry.clone())).collect() }
     }
@@ -165,6 +197,12 @@ impl Tree {
     fn is_folder(&self, path: &str) -> bool {
         path.is_empty() && !self.entries.is_empty() || self.below(path).next().is_some()
     }
+}
+
+/// Whether `path` is `folder` (an empty one: the root) or lies below it.
+fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A path as a user writes it, made plain: without `.`, doubled or trailing slashes.
@@ -239,6 +277,38 @@ mod tests {
         assert_eq!(tree.find("loop"), Err(TreeError::Loop("loop".to_owned())));
         assert_eq!(tree.find("dangling"), Ok(Found::Nothing));
         assert_eq!(tree.find("folder"), Ok(Found::Folder));
+    }
+
+    #[test]
+    fn a_walk_goes_through_links_to_folders_and_comes_back() {
+        let tree = tree(&[
+            ("a/b/x", ""),
+            ("a/up", "-> ../a"),
+            ("a/root", "-> .."),
+            ("c/loop", "-> ../d"),
+            ("d/loop", "-> ../c"),
+            ("f", "-> a/b"),
+            ("gone", "-> nowhere"),
+            ("out", "-> .."),
+            ("to", "-> a/b/x"),
+        ]);
+        let mut paths = tree.walk().expect("paths");
+        paths.sort();
+        assert_eq!(paths, ["a/b/x", "f/x", "gone", "out", "to"]);
+    }
+
+    #[test]
+    fn links_cannot_multiply_a_walk_without_end() {
+        let mut tree = Tree::default();
+        for level in 0..30 {
+            for link in ["a", "b"] {
+                let target = Entry::Link(format!("../{}", level + 1));
+                tree.insert(format!("{level}/{link}"), target).expect("a plain path");
+            }
+        }
+        let file = Entry::File { data: Bytes::new(), executable: false };
+        tree.insert("30/x".to_owned(), file).expect("a plain path");
+        assert!(matches!(tree.walk(), Err(TreeError::Multiplied(_))));
     }
 
     #[test]

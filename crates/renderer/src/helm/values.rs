@@ -1,6 +1,7 @@
 //! Where a chart's value files are: the names in the spec come in, files of the sources' trees go out, in order.
 
 use globset::GlobBuilder;
+use ithaca_api::build_environment;
 use ithaca_api::source::Helm;
 
 use crate::environment::Environment;
@@ -8,7 +9,7 @@ use crate::source::Source;
 use crate::tree::{self, Found, TreeError};
 
 /// Characters that make a name a pattern.
-const PATTERN: [char; 4] = ['*', '?', '[', '{'];
+const PATTERN: [char; 3] = ['*', '?', '['];
 
 /// Why a value file cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +85,8 @@ pub struct Files {
     pub parameters: Vec<(String, ValueFile)>,
 }
 
-/// Finds all files that the options of source `index` name.
+/// Finds all files that the options of source `index` name. Each value file counts once: where it is named outright, else
+/// where a pattern finds it first.
 ///
 /// # Errors
 /// When one is not there or may not be read.
@@ -94,30 +96,38 @@ pub fn locate(
     index: usize,
     environment: &Environment,
 ) -> Result<Files, ValuesError> {
-    let place = |name: &str| place(name, sources, index, environment);
+    let named = |name: &String| {
+        let place = place(name, sources, index, environment)?;
+        Ok((name.clone(), place))
+    };
+    let places = options.value_files.iter().map(named).collect::<Result<Vec<_>, ValuesError>>()?;
+    let is_named = |file: &ValueFile| {
+        places.iter().any(|(_, place)| matches!(place, Place::File(named) if named == file))
+    };
     let mut files = Files::default();
-    let (patterns, explicit): (Vec<_>, Vec<_>) =
-        options.value_files.iter().partition(|name| name.contains(PATTERN));
-    // A file that is named outright stands where it is named, not where a pattern finds it.
-    let explicit = explicit.into_iter().map(|name| place(name)).collect::<Result<Vec<_>, _>>()?;
-    for name in &options.value_files {
-        let file = place(name)?;
-        if !patterns.contains(&name) {
-            if exists(name, &file, sources)? {
-                files.values.push(file);
-            } else if !options.ignore_missing_value_files {
-                return Err(ValuesError::Missing { name: name.clone(), path: file.path });
+    for (name, place) in &places {
+        let found = match place {
+            Place::File(file) if exists(name, file, sources)? => vec![file.clone()],
+            Place::File(_) if options.ignore_missing_value_files => Vec::new(),
+            Place::File(file) => {
+                return Err(ValuesError::Missing { name: name.clone(), path: file.path.clone() });
             }
-            continue;
+            Place::Pattern(pattern) => {
+                let found = matches(name, pattern, sources)?;
+                if found.is_empty() && !options.ignore_missing_value_files {
+                    return Err(ValuesError::NoMatch { name: name.clone() });
+                }
+                found.into_iter().filter(|file| !is_named(file)).collect()
+            }
+        };
+        for file in found {
+            if !files.values.contains(&file) {
+                files.values.push(file);
+            }
         }
-        let found = matches(name, &file, sources)?;
-        if found.is_empty() && !options.ignore_missing_value_files {
-            return Err(ValuesError::NoMatch { name: name.clone() });
-        }
-        files.values.extend(found.into_iter().filter(|file| !explicit.contains(file)));
     }
     for parameter in &options.file_parameters {
-        let file = place(&parameter.path)?;
+        let (Place::File(file) | Place::Pattern(file)) = place(&parameter.path, sources, index, environment)?;
         if !exists(&parameter.path, &file, sources)? {
             return Err(ValuesError::Missing { name: parameter.path.clone(), path: file.path });
         }
@@ -126,35 +136,47 @@ pub fn locate(
     Ok(files)
 }
 
-/// The source and the path that a name means, whether or not something is there.
+/// What a name means, whether or not something is there.
+enum Place {
+    /// One file.
+    File(ValueFile),
+    /// All files that the path as a pattern matches.
+    Pattern(ValueFile),
+}
+
 fn place(
     name: &str,
     sources: &[Source],
     index: usize,
     environment: &Environment,
-) -> Result<ValueFile, ValuesError> {
-    let (source, path) = match name.strip_prefix('$').and_then(|rest| rest.split_once('/')) {
-        Some((reference, path)) if !reference.starts_with("ARGOCD_") && !reference.starts_with('{') => {
-            let source = sources.iter().position(|source| source.request.spec.reference == reference);
-            let unknown =
-                || ValuesError::Reference { name: name.to_owned(), reference: reference.to_owned() };
-            (source.ok_or_else(unknown)?, environment.expand(path))
+) -> Result<Place, ValuesError> {
+    let reference = name.strip_prefix('$').map(|rest| rest.split_once('/').unwrap_or((rest, "")));
+    let referenced = reference.and_then(|(reference, path)| {
+        let source = sources.iter().position(|source| source.request.spec.reference == reference)?;
+        Some((source, path))
+    });
+    let (source, folder, written) = match (referenced, reference) {
+        // The name of a source comes before a variable of the same name.
+        (Some((source, path)), _) => (source, "", path),
+        (None, Some((reference, _))) if build_environment::begins_with_unknown(name) => {
+            return Err(ValuesError::Reference { name: name.to_owned(), reference: reference.to_owned() });
         }
-        _ => (index, from_root(&environment.expand(name), &sources[index].folder)),
+        (None, _) => (index, sources[index].folder.as_str(), name),
     };
-    if path.contains("://") {
+    let written = environment.expand(written);
+    if written.contains("://") {
         return Err(ValuesError::Remote { name: name.to_owned() });
     }
-    let path = tree::plain(&path).map_err(|cause| ValuesError::Tree { name: name.to_owned(), cause })?;
-    Ok(ValueFile { source, path })
-}
-
-fn from_root(path: &str, folder: &str) -> String {
-    match path.strip_prefix('/') {
-        Some(path) => path.to_owned(),
-        None if path.contains("://") => path.to_owned(),
-        None => format!("{folder}/{path}"),
+    let folder = if written.starts_with('/') { "" } else { folder };
+    let plain = |folder: &str| {
+        tree::plain(&format!("{folder}/{written}"))
+            .map_err(|cause| ValuesError::Tree { name: name.to_owned(), cause })
+    };
+    if written.contains(PATTERN) {
+        // Only what the user wrote is a pattern.
+        return Ok(Place::Pattern(ValueFile { source, path: plain(&globset::escape(folder))? }));
     }
+    Ok(Place::File(ValueFile { source, path: plain(folder)? }))
 }
 
 fn exists(name: &str, file: &ValueFile, sources: &[Source]) -> Result<bool, ValuesError> {
@@ -165,14 +187,16 @@ fn exists(name: &str, file: &ValueFile, sources: &[Source]) -> Result<bool, Valu
 
 /// The files that a pattern finds: in each folder its files first, then its folders.
 fn matches(name: &str, pattern: &ValueFile, sources: &[Source]) -> Result<Vec<ValueFile>, ValuesError> {
-    let glob = GlobBuilder::new(&pattern.path)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| ValuesError::Pattern { name: name.to_owned(), reason: error.kind().to_string() })?;
+    let glob =
+        GlobBuilder::new(&pattern.path).literal_separator(true).empty_alternates(true).build().map_err(
+            |error| ValuesError::Pattern { name: name.to_owned(), reason: error.kind().to_string() },
+        )?;
     let glob = glob.compile_matcher();
+    let paths = sources[pattern.source].tree.walk();
+    let paths = paths.map_err(|cause| ValuesError::Tree { name: name.to_owned(), cause })?;
     let mut found = Vec::new();
-    for (path, _) in sources[pattern.source].tree.entries().filter(|(path, _)| glob.is_match(path)) {
-        let file = ValueFile { source: pattern.source, path: path.to_owned() };
+    for path in paths.into_iter().filter(|path| glob.is_match(path)) {
+        let file = ValueFile { source: pattern.source, path };
         if exists(name, &file, sources)? {
             found.push(file);
         }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::{LIMITS, names, render, render_with, source};
 use ithaca_renderer::sandbox::Limits;
 
-const CHART: (&str, &str) = ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
-const VALUES: (&str, &str) = ("charts/web/values.yaml", "color: red\nsize: small\n");
-const TEMPLATE: (&str, &str) = (
+pub const CHART: (&str, &str) = ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
+pub const VALUES: (&str, &str) = ("charts/web/values.yaml", "color: red\nsize: small\n");
+pub const TEMPLATE: (&str, &str) = (
     "charts/web/templates/all.yaml",
     r#"apiVersion: v1
 kind: ConfigMap
@@ -26,7 +26,7 @@ data:
 "#,
 );
 
-async fn data(helm: Value, more: &[(&str, &str)]) -> Value {
+pub async fn data(helm: Value, more: &[(&str, &str)]) -> Value {
     let files = [&[CHART, VALUES, TEMPLATE], more].concat();
     let mut objects = render(json!({"path": "charts/web", "helm": helm}), &files).await.expect("it renders");
     objects[0].take()
@@ -248,4 +248,30 @@ async fn a_link_out_of_the_repository_is_an_error() {
     let link = ("charts/web/templates/link.yaml", "-> /etc/hostname");
     let error = render(json!({"path": "charts/web"}), &[CHART, link]).await.expect_err("outside");
     assert_eq!(error, "the symbolic link \"charts/web/templates/link.yaml\" leads out of the repository");
+}
+
+#[tokio::test]
+async fn a_release_has_the_name_of_its_application_within_the_bounds_of_helm() {
+    let named =
+        |name: String| data(json!({"releaseName": name, "version": "v2", "passCredentials": true}), &[]);
+    assert_eq!(named("a".repeat(53)).await["metadata"]["name"], "a".repeat(53));
+    let files = [CHART, VALUES, TEMPLATE];
+    for (name, reason) in [("a".repeat(54), "53"), ("Not_Valid".to_owned(), "Not_Valid")] {
+        let spec = json!({"path": "charts/web", "helm": {"releaseName": name}});
+        let error = render(spec, &files).await.expect_err("not a name");
+        assert!(error.contains(reason) && error.contains("release name"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_kubernetes_version_is_taken_without_what_a_distribution_adds() {
+    for (version, seen) in [("v1.36.1+k3s1", "v1.36.1"), ("1.30", "v1.30"), ("v1.31.0-rc.1", "v1.31.0")] {
+        assert_eq!(data(json!({"kubeVersion": version}), &[]).await["data"]["kube"], seen, "{version}");
+    }
+    let spec = json!({"path": "charts/web", "helm": {"kubeVersion": "latest"}});
+    let error = render(spec, &[CHART, VALUES, TEMPLATE]).await.expect_err("no version");
+    assert_eq!(
+        error,
+        "failed to read the Kubernetes version \"latest\" for the chart: write it as 1.37 or 1.37.2"
+    );
 }

@@ -6,6 +6,7 @@ mod tools;
 mod helm;
 mod kustomize;
 mod sources;
+mod value_files;
 
 use std::sync::Arc;
 use std::time::Duration;
