@@ -3,6 +3,7 @@
 #[path = "../tools/mod.rs"]
 mod tools;
 
+mod charts;
 mod helm;
 mod kustomize;
 mod sources;
@@ -23,7 +24,7 @@ use serde_json::Value;
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), output: 1 << 20, memory: 4 << 30 };
 
 /// Files by path; a text that begins with `-> ` is a link.
-fn tree(files: &[(&str, &str)]) -> Arc<Tree> {
+fn tree(files: &[(&str, &str)]) -> Tree {
     let mut tree = Tree::default();
     for (path, text) in files {
         let entry = match text.strip_prefix("-> ") {
@@ -32,18 +33,28 @@ fn tree(files: &[(&str, &str)]) -> Arc<Tree> {
         };
         tree.insert((*path).to_owned(), entry).expect("a plain path");
     }
-    Arc::new(tree)
+    tree
 }
 
-fn source(mut spec: Value, files: &[(&str, &str)]) -> (SourceRequest, Arc<Tree>) {
+fn source(spec: Value, files: &[(&str, &str)]) -> (SourceRequest, Arc<Tree>) {
+    source_of(spec, tree(files))
+}
+
+fn source_of(mut spec: Value, tree: Tree) -> (SourceRequest, Arc<Tree>) {
     spec["repoURL"] = "https://git.example/repo".into();
     let spec = serde_json::from_value(spec).expect("a source");
     let revision = "0123456789abcdef0123456789abcdef01234567".to_owned();
-    (SourceRequest { spec, revision, ..Default::default() }, tree(files))
+    (SourceRequest { spec, revision, ..Default::default() }, Arc::new(tree))
 }
 
 /// Renders sources for the application "shop" in the namespace "store".
 async fn render_with(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) -> Result<Vec<Value>, String> {
+    let json = render_bytes(limits, sources).await?;
+    Ok(serde_json::from_slice(&json).expect("JSON"))
+}
+
+/// The bytes of the bundle.
+async fn render_bytes(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) -> Result<Vec<u8>, String> {
     let request = Request {
         application: ApplicationRef { uid: "1".into(), namespace: "argocd".into(), name: "shop".into() },
         instance: "shop".into(),
@@ -72,8 +83,7 @@ async fn render_with(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) -
         assert!(error.as_failure().is_some(), "a failure of ours: {error}");
         error.to_string()
     })?;
-    let json = zstd::bulk::decompress(&rendered.bundle.compressed, 1 << 20).expect("zstd");
-    Ok(serde_json::from_slice(&json).expect("JSON"))
+    Ok(zstd::bulk::decompress(&rendered.bundle.compressed, 1 << 20).expect("zstd"))
 }
 
 async fn render(spec: Value, files: &[(&str, &str)]) -> Result<Vec<Value>, String> {

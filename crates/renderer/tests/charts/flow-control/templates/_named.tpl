@@ -1,0 +1,2 @@
+{{/* A name that may be replaced. */}}
+{{- define "named" -}}named-{{ . }}{{- end -}}
