@@ -20,7 +20,7 @@ const ENTRIES: [&str; 7] = [
     "helmChartInflationGenerator",
 ];
 /// Fields of such entries, and of plugins' configurations, that hold a path or a list of them.
-const ENTRY_PATHS: [&str; 10] = [
+const ENTRY_PATHS: [&str; 11] = [
     "path",
     "paths",
     "files",
@@ -30,6 +30,7 @@ const ENTRY_PATHS: [&str; 10] = [
     "valuesFile",
     "additionalValuesFiles",
     "configHome",
+    "helmHome",
     "targetFilePath",
 ];
 /// The plugin that inflates a chart.
@@ -65,13 +66,11 @@ impl Named {
         let globals = &kustomization["helmGlobals"];
         named.add_text(&globals["configHome"]);
         for chart in list(&kustomization["helmCharts"]) {
-            named.add_chart(chart, globals["chartHome"].as_str());
+            named.add_chart(chart, ["name", "version", "repo"], globals["chartHome"].as_str());
         }
         for chart in list(&kustomization["helmChartInflationGenerator"]) {
-            named.has_chart = true;
-            named
-                .paths
-                .extend(chart["chartName"].as_str().map(|name| in_home(chart["chartHome"].as_str(), name)));
+            let fields = ["chartName", "chartVersion", "chartRepoUrl"];
+            named.add_chart(chart, fields, chart["chartHome"].as_str());
         }
         named
     }
@@ -83,7 +82,8 @@ impl Named {
             named.add_entry(&document);
             list(&document["replacements"]).for_each(|entry| named.add_entry(entry));
             if document["kind"] == INFLATES {
-                named.add_chart(&document, document["chartHome"].as_str());
+                let fields = ["name", "version", "repo"];
+                named.add_chart(&document, fields, document["chartHome"].as_str());
             }
         }
         named
@@ -101,15 +101,17 @@ impl Named {
     }
 
     /// A chart lies under its name; one that could be fetched in a folder of its version.
-    fn add_chart(&mut self, chart: &Value, home: Option<&str>) {
+    fn add_chart(&mut self, chart: &Value, fields: [&str; 3], home: Option<&str>) {
         self.has_chart = true;
-        let text = |field: &str| chart[field].as_str().filter(|text| !text.is_empty());
-        let Some(name) = text("name") else { return };
-        let folder = match (text("version"), text("repo")) {
+        let [name, version, repository] =
+            fields.map(|field| chart[field].as_str().filter(|text| !text.is_empty()));
+        let Some(name) = name else { return };
+        let folder = match (version, repository) {
             (Some(version), Some(_)) => format!("{name}-{version}"),
             _ => name.to_owned(),
         };
-        self.paths.push(in_home(home, &folder));
+        let home = home.filter(|home| !home.is_empty()).unwrap_or(CHART_HOME);
+        self.paths.push(format!("{home}/{folder}"));
     }
 }
 
@@ -128,10 +130,6 @@ pub(super) fn resources(kustomization: &Value) -> Vec<String> {
 /// Whether a text is content and no path.
 pub(super) fn is_inline(text: &str) -> bool {
     text.contains('\n') || text.trim_start().starts_with(['{', '['])
-}
-
-fn in_home(home: Option<&str>, folder: &str) -> String {
-    format!("{}/{folder}", home.filter(|home| !home.is_empty()).unwrap_or(CHART_HOME))
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
