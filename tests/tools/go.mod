@@ -6,6 +6,7 @@ go 1.26.5
 godebug default=go1.26
 
 tool (
+	github.com/google/go-jsonnet/cmd/jsonnet
 	github.com/k3s-io/kine
 	github.com/nats-io/nats-server/v2
 	helm.sh/helm/v4/cmd/helm
@@ -111,6 +112,7 @@ require (
 	github.com/google/cel-go v0.29.2 // indirect
 	github.com/google/gnostic-models v0.7.1 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/google/go-jsonnet v0.22.0 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect

@@ -43,6 +43,9 @@ enum Command {
     Notifier(Box<ithaca_notifier::Args>),
     /// Service: the web page and the REST interface
     Console(Box<ithaca_console::Args>),
+    /// Evaluate Jsonnet; the renderer runs it in a sandbox
+    #[command(hide = true)]
+    Jsonnet(ithaca_renderer::JsonnetArgs),
 }
 
 /// Runs what the arguments ask for.
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
             let chassis = args.chassis.clone();
             ithaca_chassis::run("console", chassis, |process| ithaca_console::run(*args, process))
         }
+        Command::Jsonnet(args) => ithaca_renderer::jsonnet::run(&args),
     }
 }
 

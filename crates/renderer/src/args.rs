@@ -114,6 +114,7 @@ impl Args {
             kustomize_versions: versions.collect::<Result<_, _>>()?,
             helm: locate(&self.helm, "--helm")?,
             kustomize: locate(&self.kustomize, "--kustomize")?,
+            ithaca: std::env::current_exe().context("failed to find our own binary")?,
             work_dir: std::path::absolute(&self.work_dir)?,
             limits: Limits {
                 time: self.render_time_limit,

@@ -1,7 +1,9 @@
-//! A plain folder: a tree of files and what the spec says about them come in, objects go out.
+//! A plain folder: a tree of files, what the spec says about them and what its programs gave come in, objects go out.
 //!
 //! Which files count, in which order, and what happens to files that are no manifests is Argo CD's rule, with one
 //! difference: a link to nothing is an error here, as leaving its objects out would delete them from the cluster.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use globset::{GlobBuilder, GlobMatcher};
@@ -15,7 +17,10 @@ use crate::tree::{Entry, Found, Tree, TreeError};
 const MAX_BYTES: usize = 10_000_000;
 
 /// Which files are manifests by their name.
-const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".json", ".jsonnet"];
+const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".json", PROGRAM];
+
+/// Which of them are programs that give manifests.
+const PROGRAM: &str = ".jsonnet";
 
 /// Why a folder gives no manifests.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +42,6 @@ pub enum DirectoryError {
     /// A file in another encoding.
     #[error("failed to read {0}: it is not UTF-8")]
     Encoding(String),
-    /// A file that needs a tool that is not here.
-    #[error("failed to read {0}: Jsonnet is not supported")]
-    Jsonnet(String),
     /// Files too large in sum.
     #[error("the manifests in \"{path}\" are larger than {MAX_BYTES} bytes together")]
     TooLarge {
@@ -58,11 +60,25 @@ pub enum DirectoryError {
     },
 }
 
-/// The objects of the manifests in `folder`, a plain path in `tree`.
+/// The paths of the files in `folder` that are programs.
+///
+/// # Errors
+/// When the files cannot be told.
+pub fn programs(tree: &Tree, folder: &str, options: &Directory) -> Result<Vec<String>, DirectoryError> {
+    let files = files(tree, folder, options)?.into_iter();
+    Ok(files.map(|(path, _)| path).filter(|path| path.ends_with(PROGRAM)).collect())
+}
+
+/// The objects of the manifests in `folder`, a plain path in `tree`; `evaluated` is what its programs gave.
 ///
 /// # Errors
 /// When a file that is or claims to be a manifest cannot be read.
-pub fn render(tree: &Tree, folder: &str, options: &Directory) -> Result<Vec<Value>, DirectoryError> {
+pub fn render(
+    tree: &Tree,
+    folder: &str,
+    options: &Directory,
+    evaluated: &BTreeMap<String, String>,
+) -> Result<Vec<Value>, DirectoryError> {
     let mut objects = Vec::new();
     let mut bytes = 0;
     for (path, data) in files(tree, folder, options)? {
@@ -70,7 +86,10 @@ pub fn render(tree: &Tree, folder: &str, options: &Directory) -> Result<Vec<Valu
         if bytes > MAX_BYTES {
             return Err(DirectoryError::TooLarge { path: folder.to_owned() });
         }
-        objects.extend(read(&path, data)?);
+        match evaluated.get(&path) {
+            Some(text) => objects.extend(manifest::from_json_arrays(text.as_bytes(), &path)?),
+            None => objects.extend(read(&path, data)?),
+        }
     }
     Ok(objects)
 }
@@ -112,9 +131,6 @@ fn files<'a>(
 }
 
 fn read(path: &str, data: &Bytes) -> Result<Vec<Value>, DirectoryError> {
-    if path.ends_with(".jsonnet") {
-        return Err(DirectoryError::Jsonnet(path.to_owned()));
-    }
     if path.ends_with(".json") {
         return Ok(manifest::from_json(data, path)?);
     }
@@ -274,14 +290,16 @@ mod tests {
     #[case::second_document("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\na: 1\n", false)]
     fn files_of_other_programs_are_passed_over(#[case] text: &str, #[case] passed_over: bool) {
         let tree = tree(&[("x/a.yaml", text)]);
-        let result = render(&tree, "x", &Directory::default());
+        let result = render(&tree, "x", &Directory::default(), &BTreeMap::new());
         assert_eq!(result.is_ok_and(|objects| objects.is_empty()), passed_over);
     }
 
     #[test]
     fn an_error_names_the_file_in_the_repository() {
         let tree = tree(&[("apps/x/a.yaml", "apiVersion: v1\nkind: Pod\n")]);
-        let error = render(&tree, "apps/x", &Directory::default()).expect_err("no name").to_string();
+        let error = render(&tree, "apps/x", &Directory::default(), &BTreeMap::new())
+            .expect_err("no name")
+            .to_string();
         assert_eq!(error, "failed to read document 1 of apps/x/a.yaml: the Pod has no metadata.name");
     }
 
@@ -293,12 +311,19 @@ mod tests {
             ("app/a.yaml", "-> ../shared/a.yaml"),
             ("app/dir.yaml", "-> ../shared"),
         ]);
-        assert_eq!(render(&inside, "app", &Directory::default()).expect("it renders").len(), 1);
+        assert_eq!(
+            render(&inside, "app", &Directory::default(), &BTreeMap::new()).expect("it renders").len(),
+            1
+        );
         let outside = tree(&[("app/a.yaml", "-> ../../etc/passwd")]);
-        let error = render(&outside, "app", &Directory::default()).expect_err("outside").to_string();
+        let error = render(&outside, "app", &Directory::default(), &BTreeMap::new())
+            .expect_err("outside")
+            .to_string();
         assert_eq!(error, "the symbolic link \"app/a.yaml\" leads out of the repository");
         let dangling = tree(&[("app/a.yaml", "-> b.yaml")]);
-        let error = render(&dangling, "app", &Directory::default()).expect_err("dangling").to_string();
+        let error = render(&dangling, "app", &Directory::default(), &BTreeMap::new())
+            .expect_err("dangling")
+            .to_string();
         assert_eq!(error, "the symbolic link \"app/a.yaml\" leads to \"b.yaml\", which does not exist");
     }
 
@@ -306,6 +331,9 @@ mod tests {
     fn ten_megabytes_are_the_limit() {
         let large = format!("{}\n# {}", object("a"), "x".repeat(5_000_000));
         let tree = tree(&[("a.yaml", &large), ("b.yaml", &large)]);
-        assert!(matches!(render(&tree, "", &Directory::default()), Err(DirectoryError::TooLarge { .. })));
+        assert!(matches!(
+            render(&tree, "", &Directory::default(), &BTreeMap::new()),
+            Err(DirectoryError::TooLarge { .. })
+        ));
     }
 }

@@ -5,7 +5,8 @@
 //! What it does not do: hold credentials, reach Kubernetes or any network beyond bus and watcher.
 //!
 //! Where to start reading: `service` is the loop, `worker` does one revision, `render` turns sources into objects,
-//! `directory`, `helm` and `kustomize` each do one kind of source, `sandbox` runs programs, `ithaca_api::yaml` reads what they print.
+//! `directory` (with `jsonnet`), `helm` and `kustomize` each do one kind of source, `sandbox` runs programs,
+//! `ithaca_api::yaml` reads what they print.
 
 mod args;
 mod cache;
@@ -21,6 +22,7 @@ mod worker;
 pub mod bundle;
 pub mod directory;
 pub mod helm;
+pub mod jsonnet;
 pub mod kustomize;
 pub mod manifest;
 pub mod render;
@@ -30,4 +32,5 @@ pub mod source;
 pub mod tree;
 
 pub use args::Args;
+pub use jsonnet::JsonnetArgs;
 pub use service::run;

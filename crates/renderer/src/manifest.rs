@@ -69,6 +69,30 @@ pub fn from_yaml<'a>(text: &str, file: impl Fn(usize) -> &'a str) -> Manifests {
 /// # Errors
 /// When the text is not one object of Kubernetes or a list of such.
 pub fn from_json(text: &[u8], file: &str) -> Result<Vec<Value>, ManifestError> {
+    objects(text, file, |value| vec![value])
+}
+
+/// The objects in a JSON text that may hold arrays of them, as programs give it.
+///
+/// # Errors
+/// When the text holds anything but objects of Kubernetes and lists of such.
+pub fn from_json_arrays(text: &[u8], file: &str) -> Result<Vec<Value>, ManifestError> {
+    objects(text, file, flattened)
+}
+
+/// What stands in arrays, in order.
+fn flattened(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items.into_iter().flat_map(flattened).collect(),
+        other => vec![other],
+    }
+}
+
+fn objects(
+    text: &[u8],
+    file: &str,
+    parts: impl Fn(Value) -> Vec<Value>,
+) -> Result<Vec<Value>, ManifestError> {
     let failed = |reason: String| ManifestError::Json { file: file.to_owned(), reason };
     let mut value: Value = serde_json::from_slice(text).map_err(|error| failed(error.to_string()))?;
     if yaml::depth(&value) > yaml::MAX_DEPTH {
@@ -76,11 +100,13 @@ pub fn from_json(text: &[u8], file: &str) -> Result<Vec<Value>, ManifestError> {
     }
     whole_numbers(&mut value);
     let mut objects = Vec::new();
-    expand(value, &mut objects).map_err(|reason| ManifestError::Object {
-        file: file.to_owned(),
-        document: 1,
-        reason,
-    })?;
+    for (index, part) in parts(value).into_iter().enumerate() {
+        expand(part, &mut objects).map_err(|reason| ManifestError::Object {
+            file: file.to_owned(),
+            document: index + 1,
+            reason,
+        })?;
+    }
     Ok(objects)
 }
 
@@ -207,6 +233,10 @@ items:
         let read = read.expect("an object");
         assert_eq!(read[0]["n"].to_string(), "1");
         assert_eq!(read[0]["m"].to_string(), "1.5");
+        let arrays = br#"[[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"}}], [], null,
+            {"apiVersion":"v1","kind":"PodList","items":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}]}]"#;
+        assert_eq!(names(&from_json_arrays(arrays, "a.jsonnet").expect("objects")), ["b", "c"]);
+        assert!(from_json(arrays, "a.json").is_err());
         let error = from_json(b"{\n\"a\": }", "a.json").expect_err("not JSON").to_string();
         assert!(error.starts_with("failed to read a.json: ") && error.contains("line 2"), "{error}");
     }

@@ -15,6 +15,7 @@ use crate::directory::{self, DirectoryError};
 use crate::environment;
 use crate::failure;
 use crate::helm::{self, HelmError, Release};
+use crate::jsonnet::{self, JsonnetError};
 use crate::kustomize::{self, KustomizeError};
 use crate::request::{Request, SourceRequest};
 use crate::sandbox::{Limits, Sandbox, SandboxError};
@@ -51,6 +52,9 @@ pub enum SourceError {
     /// A plain folder.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// Programs in a plain folder.
+    #[error(transparent)]
+    Jsonnet(#[from] JsonnetError),
     /// A chart.
     #[error(transparent)]
     Helm(#[from] HelmError),
@@ -99,6 +103,8 @@ pub struct Renderer {
     pub kustomize: PathBuf,
     /// Its versions that an Application may ask for, by what an Application calls them.
     pub kustomize_versions: BTreeMap<String, PathBuf>,
+    /// Our own binary, which evaluates Jsonnet.
+    pub ithaca: PathBuf,
     /// Where private folders are made.
     pub work_dir: PathBuf,
     /// Of each run of a tool; `output` also bounds the bundle.
@@ -148,8 +154,10 @@ impl Renderer {
         }
         let folder = source.tree.resolve(&source.folder).map_err(SourceError::Path)?;
         let kind = SourceType::detect(&source.request.spec, source.tree.file_names(&folder))?;
+        let environment =
+            Environment::new(&request.application.name, &request.destination_namespace, &source.request);
         let objects = match kind {
-            SourceType::Directory => in_memory(source.clone()).await?,
+            SourceType::Directory => self.directory(source, &environment).await?,
             SourceType::Helm => {
                 let shared = sources.iter().filter(|other| !other.request.spec.reference.is_empty());
                 let sandbox = self.sandbox(std::iter::once(source).chain(shared))?;
@@ -177,6 +185,22 @@ impl Renderer {
         Ok((Some(kind), objects))
     }
 
+    /// Plain folders need no disk and no program, but for those in Jsonnet.
+    async fn directory(&self, source: &Source, environment: &Environment) -> Result<Vec<Value>, SourceError> {
+        let options = source.request.spec.directory.clone().unwrap_or_default();
+        let programs = directory::programs(&source.tree, &source.folder, &options)?;
+        let mut evaluated = BTreeMap::new();
+        if !programs.is_empty() {
+            let sandbox = self.sandbox(std::iter::once(source))?;
+            evaluated = jsonnet::render(&self.ithaca, &sandbox, source, programs, environment).await?;
+        }
+        let source = source.clone();
+        let work = move || directory::render(&source.tree, &source.folder, &options, &evaluated);
+        // It takes the time of a processor.
+        let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| SourceError::Interrupted)?;
+        Ok(rendered?)
+    }
+
     fn sandbox<'a>(&self, sources: impl Iterator<Item = &'a Source>) -> Result<Sandbox, SandboxError> {
         let sandbox = Sandbox::create(&self.work_dir, self.limits)?;
         let mut written = Vec::new();
@@ -188,13 +212,6 @@ impl Renderer {
         }
         Ok(sandbox)
     }
-}
-
-/// Plain folders need no disk and no program, but the time of a processor.
-async fn in_memory(source: Source) -> Result<Vec<Value>, SourceError> {
-    let options = source.request.spec.directory.clone().unwrap_or_default();
-    let work = move || directory::render(&source.tree, &source.folder, &options);
-    tokio::task::spawn_blocking(work).await.map_err(|_| SourceError::Interrupted)?.map_err(SourceError::from)
 }
 
 /// Finds where a source begins in its tree.
@@ -241,7 +258,10 @@ impl RenderError {
                 SourceError::Path(_) | SourceError::Missing { .. } | SourceError::Directory(_) => {
                     Some(failure::source(message))
                 }
-                SourceError::Helm(_) | SourceError::Kustomize(_) | SourceError::Sandbox(_) => {
+                SourceError::Jsonnet(_)
+                | SourceError::Helm(_)
+                | SourceError::Kustomize(_)
+                | SourceError::Sandbox(_) => {
                     let is_ours = cause.sandbox().is_some_and(SandboxError::is_ours);
                     (!is_ours).then(|| failure::source(message))
                 }
@@ -265,6 +285,7 @@ impl SourceError {
     fn sandbox(&self) -> Option<&SandboxError> {
         match self {
             Self::Helm(error) => error.sandbox(),
+            Self::Jsonnet(error) => error.sandbox(),
             Self::Kustomize(error) => error.sandbox(),
             Self::Sandbox(error) => Some(error),
             Self::Ambiguous(_)

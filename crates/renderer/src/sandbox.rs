@@ -199,7 +199,10 @@ impl Sandbox {
 
     fn judge(&self, program: String, status: std::process::ExitStatus, errors: &str) -> SandboxError {
         use std::os::unix::process::ExitStatusExt;
-        if errors.contains("runtime: out of memory") || errors.contains("cannot allocate memory") {
+        if errors.contains("runtime: out of memory")
+            || errors.contains("cannot allocate memory")
+            || errors.contains("memory allocation of")
+        {
             return SandboxError::Memory { program, limit: self.limits.memory };
         }
         if let Some(signal) = status.signal() {

@@ -87,6 +87,7 @@ pub async fn render(
         helm: tools::folder().join("helm"),
         kustomize: tools::folder().join("kustomize"),
         kustomize_versions: std::collections::BTreeMap::new(),
+        ithaca: tools::ithaca(),
         work_dir: std::env::temp_dir(),
         limits: Limits { time: Duration::from_secs(60), output: 1 << 20, memory: 4 << 30 },
     };

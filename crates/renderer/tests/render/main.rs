@@ -76,6 +76,7 @@ async fn render_bytes(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) 
         helm: folder.join("helm"),
         kustomize: folder.join("kustomize"),
         kustomize_versions: [("v5.8.2".to_owned(), folder.join("kustomize"))].into(),
+        ithaca: tools::ithaca(),
         work_dir: std::env::temp_dir(),
         limits,
     };

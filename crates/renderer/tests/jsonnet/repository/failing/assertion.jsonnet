@@ -1,0 +1,1 @@
+{ assert self.a == 2 : 'a is two', a: 1 }

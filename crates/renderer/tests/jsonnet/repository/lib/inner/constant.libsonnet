@@ -1,0 +1,1 @@
+{ constant: 42, beside: import 'beside.libsonnet', file: std.thisFile }
