@@ -5,7 +5,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use ithaca_api::source::Directory;
 
 use super::error::ReadError;
-use super::path;
+use super::jsonnet;
 use super::reader::Reader;
 use super::tree::Kind;
 
@@ -17,16 +17,11 @@ pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Resul
     let source = reader.source(index);
     let none = Directory::default();
     let directory = source.directory.as_ref().unwrap_or(&none);
-    for library in &directory.jsonnet.libs {
-        let at = path::join("", library).ok_or_else(|| ReadError::Escape { path: library.clone() })?;
-        reader.read(index, &at)?;
-    }
     let files = reader.files(index);
     let include = matcher(&directory.include);
     let exclude = matcher(&directory.exclude);
     let mut folders = vec![folder.to_owned()];
     let mut found = Vec::new();
-    let mut evaluates = false;
     while let Some(inside) = folders.pop() {
         for (name, entry) in (files.list)(&inside) {
             let at = if inside.is_empty() { name } else { format!("{inside}/{name}") };
@@ -40,15 +35,17 @@ pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Resul
             let excluded = matches!(&exclude, Some(Some(pattern)) if pattern.is_match(below));
             let included = !matches!(&include, Some(Some(pattern)) if !pattern.is_match(below));
             if MANIFESTS.iter().any(|end| at.ends_with(end)) && included && !excluded {
-                evaluates |= at.ends_with(".jsonnet");
                 found.push((at, entry));
             }
         }
     }
-    // Jsonnet may import any file, and a pattern that cannot be read is the renderer's to refuse.
+    let programs = found.iter().map(|(at, _)| at.clone()).filter(|at| at.ends_with(".jsonnet"));
+    // What is read by programs that are none is not known.
+    let is_known = jsonnet::read(reader, index, folder, &directory.jsonnet, programs)?;
+    // A pattern that cannot be read is the renderer's to refuse.
     let unreadable = matches!(include, Some(None)) || matches!(exclude, Some(None));
     // With nothing to read, the folder itself is what is there.
-    if evaluates || unreadable || found.is_empty() || found.len() > MOST_FILES {
+    if !is_known || unreadable || found.is_empty() || found.len() > MOST_FILES {
         return reader.read(index, folder).map(drop);
     }
     reader.decide_by(index, folder);

@@ -8,6 +8,7 @@
 mod directory;
 mod error;
 mod helm;
+mod jsonnet;
 mod kustomization;
 mod kustomize;
 mod path;

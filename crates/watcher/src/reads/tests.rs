@@ -244,6 +244,41 @@ fn an_overlay_is_followed_through_links() {
 }
 
 #[test]
+fn programs_read_what_they_import_and_the_places_where_it_would_be_found_before() {
+    let repo = Repo::new(&[
+        ("app/a.yaml", ""),
+        ("app/main.jsonnet", "(import 'k.libsonnet') + { t: importstr '../texts/t.txt' }"),
+        ("app/notes.md", ""),
+        ("lib/k.libsonnet", "import 'deep/k.libsonnet'"),
+        ("lib/deep/k.libsonnet", "importbin 'x.dat'"),
+        ("lib/deep/x.dat", ""),
+        ("lib/unused.libsonnet", ""),
+        ("texts/t.txt", "import 'no program'"),
+        ("vendor/v.libsonnet", ""),
+    ]);
+    let jsonnet = json!({"libs": ["lib", "vendor"],
+                         "extVars": [{"name": "v", "value": "import 'v.libsonnet'", "code": true},
+                                     {"name": "w", "value": "import 'w.libsonnet'"}]});
+    let source = json!([{"repoURL": "r", "path": "app", "directory": {"jsonnet": jsonnet}}]);
+    assert_eq!(
+        reads(&repo, source.clone()),
+        [[
+            "app/a.yaml",
+            "app/k.libsonnet",
+            "app/main.jsonnet",
+            "lib/deep/k.libsonnet",
+            "lib/deep/x.dat",
+            "lib/k.libsonnet",
+            "texts/t.txt",
+            "vendor/k.libsonnet",
+            "vendor/v.libsonnet",
+        ]]
+    );
+    // What cannot be read as a program may import anything.
+    assert_eq!(reads(&repo.with("app/main.jsonnet", "'no end"), source), [["app", "vendor/v.libsonnet"]]);
+}
+
+#[test]
 fn links_are_read_with_what_they_lead_to() {
     let repo = Repo::new(&[
         ("apps/current", "-> v2"),
