@@ -112,7 +112,8 @@ pub async fn render(
     let kustomize = program(tools, source)?;
     let command = command(tools, sandbox, source)?;
     override_copy(sandbox, source, environment)?;
-    let output = sandbox.run(kustomize, &command).await.map_err(|error| explain(error, source))?;
+    let output =
+        sandbox.run_with(kustomize, &[tools.helm], &command).await.map_err(|error| explain(error, source))?;
     let text = String::from_utf8(output).map_err(|_| KustomizeError::Encoding(source.folder.clone()))?;
     let origin = format!("the build of \"{}\"", source.folder);
     let read = manifest::from_yaml(&text, |_| &origin);

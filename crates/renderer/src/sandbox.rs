@@ -1,10 +1,11 @@
 //! A private folder in which a program runs: a tree and a command line come in, the program's output goes out.
 //!
 //! The program sees an environment of our making, no terminal, no credentials and no proxy that leads anywhere. Time,
-//! memory, file sizes and output are bounded, and it dies with all its children when it passes a bound or when nobody
-//! waits for it any more. The folder is gone with the `Sandbox`.
+//! memory, file sizes and output are bounded, a fence holds it in its folder, and it dies with all its children when it
+//! passes a bound or when nobody waits for it any more. The folder is gone with the `Sandbox`.
 
 mod error;
+mod fence;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -118,9 +119,24 @@ impl Sandbox {
     /// # Errors
     /// When it cannot be started, fails, or passes a limit.
     pub async fn run(&self, program: &Path, arguments: &[OsString]) -> Result<Vec<u8>, SandboxError> {
+        self.run_with(program, &[], arguments).await
+    }
+
+    /// Runs `program` as `run` does; it may run `others`.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub async fn run_with(
+        &self,
+        program: &Path,
+        others: &[&Path],
+        arguments: &[OsString],
+    ) -> Result<Vec<u8>, SandboxError> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let failed = |cause| SandboxError::Start { program: name.clone(), cause };
-        let mut child = self.command(program, arguments).spawn().map_err(failed)?;
+        let programs = [&[program], others].concat();
+        let mut command = self.command(program, arguments);
+        let mut child = fence::spawn(&mut command, self.folder.path(), &programs).map_err(failed)?;
         let group = Group::of(&child);
         self.limit(&group).map_err(failed)?;
         let stdout = read(child.stdout.take(), self.limits.output, AtLimit::Stop);
@@ -336,6 +352,25 @@ mod tests {
         let output = output.expect("it runs");
         assert!(!output.contains("CARGO"), "{output}");
         assert!(output.contains(&format!("HOME='{}'", sandbox.path("home").display())), "{output}");
+    }
+
+    #[tokio::test]
+    async fn a_program_reaches_nothing_but_its_folder() {
+        let us = std::process::id();
+        let read =
+            ["/etc/passwd".to_owned(), format!("/proc/{us}/environ"), format!("/proc/{us}/root/etc/passwd")];
+        for path in read {
+            let (_, output) = shell(LIMITS, &format!("read -r line < {path} && echo \"$line\"")).await;
+            let error = output.expect_err("out of reach").to_string();
+            assert!(error.to_lowercase().contains("permission denied"), "{path}: {error}");
+        }
+        let run = "echo '#!/bin/sh' > mine; /bin/chmod +x mine; ./mine";
+        for command in ["echo x > /tmp/ithaca-outside", &format!("kill -0 {us}"), run] {
+            let (_, output) = shell(LIMITS, command).await;
+            assert!(output.is_err(), "{command}");
+        }
+        let (_, output) = shell(LIMITS, "echo x > y && read -r line < y && echo \"$line\"").await;
+        assert_eq!(output.expect("its own folder"), "x\n");
     }
 
     #[tokio::test]

@@ -79,8 +79,12 @@ async fn programs_and_manifests_of_a_folder_come_in_the_order_of_their_names() {
 }
 
 #[rstest]
-#[case::too_long("local f(n) = if n < 0 then n else f(n) tailstrict; f(1)", "did not end within 2 seconds")]
-#[case::too_large("std.foldl(function(all, i) all + all, std.range(1, 60), 'x')", "bytes of memory")]
+#[case::too_long(
+    2,
+    "local f(n) = if n < 0 then n else f(n) tailstrict; f(1)",
+    "did not end within 2 seconds"
+)]
+#[case::too_large(60, "std.foldl(function(all, i) all + all, std.range(1, 60), 'x')", "bytes of memory")]
 #[case::too_much(60, "[std.repeat('a long text', 200000)]", "gave more than the limit")]
 #[case::too_deep(60, "local f(n) = [f(n + 1)]; f(0)", "more than 500 calls are within each other")]
 #[tokio::test]
