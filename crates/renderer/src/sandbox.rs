@@ -6,6 +6,7 @@
 
 mod error;
 mod fence;
+mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -24,9 +25,6 @@ const PREFIX: &str = "render-";
 
 /// Bytes of standard error that are kept to explain a failure; what follows is read and dropped.
 const MAX_ERRORS: usize = 256 * 1024;
-
-/// Lines of standard error that an error message may have.
-const MAX_ERROR_LINES: usize = 20;
 
 /// A proxy address where nothing listens: whatever a program wants to fetch fails at once.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -215,21 +213,16 @@ impl Sandbox {
 
     fn judge(&self, program: String, status: std::process::ExitStatus, errors: &str) -> SandboxError {
         use std::os::unix::process::ExitStatusExt;
-        if errors.contains("runtime: out of memory")
-            || errors.contains("cannot allocate memory")
-            || errors.contains("memory allocation of")
-        {
+        if words::is_out_of_memory(errors) {
             return SandboxError::Memory { program, limit: self.limits.memory };
         }
         if let Some(signal) = status.signal() {
             return SandboxError::Killed { program, signal };
         }
-        let lines: Vec<&str> = errors.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(MAX_ERROR_LINES)..];
-        if last.is_empty() {
-            return SandboxError::Failed { message: format!("{program} failed without a word ({status})") };
-        }
-        SandboxError::Failed { message: self.hide(&last.join("\n")) }
+        // Paths go first, so that none is cut in two.
+        let message = words::telling(&self.hide(errors));
+        let silent = || format!("{program} failed without a word ({status})");
+        SandboxError::Failed { message: message.unwrap_or_else(silent) }
     }
 }
 

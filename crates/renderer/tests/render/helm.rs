@@ -1,11 +1,8 @@
 //! Charts by the real helm.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::{LIMITS, names, render, render_with, source};
-use ithaca_renderer::sandbox::Limits;
 
 pub const CHART: (&str, &str) = ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
 pub const VALUES: (&str, &str) = ("charts/web/values.yaml", "color: red\nsize: small\n");
@@ -183,32 +180,6 @@ async fn an_object_without_name_is_named_by_its_template() {
 }
 
 #[tokio::test]
-async fn a_chart_that_never_ends_is_stopped() {
-    let endless = (
-        "charts/web/templates/endless.yaml",
-        "{{- range $i := until 100000 }}{{- range $j := until 100000 }}{{- $x := printf \"%d\" $j | sha256sum }}{{- end }}{{- end }}\n",
-    );
-    let limits = Limits { time: Duration::from_millis(1500), ..LIMITS };
-    let chart = source(json!({"path": "charts/web"}), &[CHART, endless]);
-    let error = render_with(limits, vec![chart]).await.expect_err("it never ends");
-    assert_eq!(
-        error,
-        "failed to render the chart in \"charts/web\": helm did not end within 1.5 seconds; the renderer's --render-time-limit allows more"
-    );
-}
-
-#[tokio::test]
-async fn a_chart_that_says_too_much_is_stopped() {
-    let flood = ("charts/web/templates/flood.yaml", "data: {{ repeat 5000000 \"x\" }}\n");
-    let chart = source(json!({"path": "charts/web"}), &[CHART, flood]);
-    let error = render_with(LIMITS, vec![chart]).await.expect_err("too much");
-    assert_eq!(
-        error,
-        "failed to render the chart in \"charts/web\": helm gave more than the limit of 1048576 bytes; the renderer's --render-output-max-mib allows more"
-    );
-}
-
-#[tokio::test]
 async fn a_chart_beside_it_may_be_a_dependency() {
     let files = [
         (
@@ -241,13 +212,6 @@ async fn remote_value_files_and_paths_out_of_the_repository_are_errors() {
     };
     assert!(error("https://x.example/values.yaml").await.contains("remote value files are not fetched"));
     assert!(error("../../../etc/passwd").await.contains("is not a plain path inside the repository"));
-}
-
-#[tokio::test]
-async fn a_link_out_of_the_repository_is_an_error() {
-    let link = ("charts/web/templates/link.yaml", "-> /etc/hostname");
-    let error = render(json!({"path": "charts/web"}), &[CHART, link]).await.expect_err("outside");
-    assert_eq!(error, "the symbolic link \"charts/web/templates/link.yaml\" leads out of the repository");
 }
 
 #[tokio::test]

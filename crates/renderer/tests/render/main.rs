@@ -3,6 +3,7 @@
 #[path = "../tools/mod.rs"]
 mod tools;
 
+mod bad_charts;
 mod charts;
 mod helm;
 mod kustomize;
