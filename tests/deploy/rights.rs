@@ -12,8 +12,8 @@ use crate::template::chart;
 const FORBIDDEN: [(&str, &[&str]); 16] = [
     ("watcher", &["create", "namespace", "forbidden"]),
     ("watcher", &["annotate", "application/root", "-n", "argocd", "a=b"]),
-    ("watcher", &["get", "secret/other", "-n", "argocd"]),
-    ("watcher", &["get", "secrets", "-n", "argocd"]),
+    ("watcher", &["get", "secrets", "-n", "website"]),
+    ("watcher", &["get", "configmap/other", "-n", "argocd"]),
     ("watcher", &["get", "deployments", "-n", "website"]),
     ("watcher", &["delete", "crd/applications.argoproj.io"]),
     ("renderer", &["get", "applications", "-n", "argocd"]),

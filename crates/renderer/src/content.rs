@@ -106,7 +106,7 @@ impl Watcher {
 
     async fn fetch(
         &self,
-        Place { repository, chart, revision }: Place<'_>,
+        Place { repository, chart, scope, revision }: Place<'_>,
         reads: Vec<PathRead>,
     ) -> Result<Tree, ContentError> {
         if reads.is_empty() {
@@ -120,6 +120,7 @@ impl Watcher {
         let mut request = tonic::Request::new(GetContentRequest {
             repository: repository.to_owned(),
             chart: chart.to_owned(),
+            scope: scope.to_owned(),
             revision: revision.to_owned(),
             reads,
         });
@@ -176,11 +177,13 @@ impl ContentError {
 struct Place<'a> {
     repository: &'a str,
     chart: &'a str,
+    scope: &'a str,
     revision: &'a str,
 }
 
 fn place(source: &SourceRequest) -> Place<'_> {
-    Place { repository: &source.repository, chart: &source.chart, revision: &source.revision }
+    let SourceRequest { repository, chart, scope, revision, .. } = source;
+    Place { repository, chart, scope, revision }
 }
 
 /// All reads by place, without those that lie below others and those where nothing is.

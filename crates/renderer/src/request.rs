@@ -20,6 +20,8 @@ pub struct SourceRequest {
     pub repository: String,
     /// The chart's name in a Helm repository; else empty.
     pub chart: String,
+    /// The project whose alone the repository is; else empty.
+    pub scope: String,
     /// The commit, version or digest.
     pub revision: String,
     /// All that may be read.
@@ -108,6 +110,7 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         written,
         repository: source.repository,
         chart: source.chart,
+        scope: source.scope,
         revision: source.revision,
         reads: source.reads,
         commit: source.commit,

@@ -91,9 +91,10 @@ impl SourceService for Content {
 
 impl Content {
     async fn get(&self, request: GetContentRequest) -> Result<Response<Parts>, Status> {
-        let GetContentRequest { repository, revision, reads, chart } = request;
+        let GetContentRequest { repository, revision, reads, chart, scope } = request;
         let key = RepositoryKey::new(&repository, &chart, self.allow_files)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            .map_err(|error| Status::invalid_argument(error.to_string()))?
+            .within(&scope);
         let repository = self
             .registry
             .get(&key)

@@ -19,6 +19,7 @@ mod webhook;
 
 pub mod application;
 pub mod cache;
+pub mod credentials;
 pub mod git;
 pub mod metrics;
 pub mod observe;

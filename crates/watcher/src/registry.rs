@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cache::Handle;
+use crate::credentials::Credentials;
 use crate::git::{GitRepository, Limits};
 use crate::metrics::Metrics;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
@@ -53,20 +54,27 @@ pub struct Registry {
     repositories: Arc<Mutex<HashMap<RepositoryKey, Repository>>>,
     cache_dir: PathBuf,
     limits: Limits,
+    credentials: Credentials,
     metrics: Metrics,
 }
 
 impl Registry {
     /// An empty registry whose repositories are cached below a folder.
-    pub fn new(cache_dir: PathBuf, limits: Limits, metrics: Metrics) -> Self {
-        Self { repositories: Arc::default(), cache_dir, limits, metrics }
+    pub fn new(cache_dir: PathBuf, limits: Limits, credentials: Credentials, metrics: Metrics) -> Self {
+        Self { repositories: Arc::default(), cache_dir, limits, credentials, metrics }
     }
 
     /// A repository, which is in use from now on.
     pub fn open(&self, key: &RepositoryKey) -> Repository {
         let new = || {
-            let (folder, metrics) = (&self.cache_dir, self.metrics.clone());
-            Repository::Git(GitRepository::new(key.clone(), folder, self.limits, metrics))
+            let (credentials, metrics) = (self.credentials.clone(), self.metrics.clone());
+            Repository::Git(GitRepository::new(
+                key.clone(),
+                &self.cache_dir,
+                self.limits,
+                credentials,
+                metrics,
+            ))
         };
         self.lock().entry(key.clone()).or_insert_with(new).clone()
     }
@@ -105,7 +113,8 @@ mod tests {
         let tree = repository.find_tree(repository.treebuilder(None)?.write()?)?;
         repository.commit(Some("HEAD"), &author, &author, "Begin", &tree, &[])?;
         let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
-        let registry = Registry::new(folder.path().join("cache"), limits, Metrics::new());
+        let registry =
+            Registry::new(folder.path().join("cache"), limits, Credentials::default(), Metrics::new());
         let key = RepositoryKey::new(&format!("file://{}", upstream.display()), "", true)?;
         let head = || BTreeSet::from(["HEAD".to_owned()]);
         registry.open(&key).observe(head()).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -17,6 +18,7 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::content::{Content, ContentLimits};
+use crate::credentials::Credentials;
 use crate::event::{Event, Events};
 use crate::git::{Limits, prepare_process};
 use crate::metrics::Metrics;
@@ -25,7 +27,7 @@ use crate::publish::{Order, publish};
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
 use crate::webhook::{Webhooks, router};
-use crate::{Args, applications, capabilities, settings};
+use crate::{Args, applications, capabilities, credentials, settings};
 
 /// Events that are taken at once before effects are carried out.
 const EVENTS: usize = 256;
@@ -35,6 +37,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let limits = Limits { silence: args.git_silence, call: args.git_timeout };
     prepare_process(&limits);
     let (bus_ready, ready) = (process.health.part("bus"), process.health.part("applications"));
+    let credentials_ready = process.health.part("credentials");
     let metrics = Metrics::new();
     let grpc = bind(args.grpc_listen, "--grpc-listen").await?;
     let webhook = bind(args.webhook_listen, "--webhook-listen").await?;
@@ -46,7 +49,9 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let bus = Bus::connect(&args.bus, process.name).await.context("failed to connect to the bus")?;
     bus_ready.set(true);
 
-    let registry = Registry::new(args.cache_dir.clone(), limits, metrics.clone());
+    let (index_tx, index_rx) = watch::channel(None);
+    let credentials = Credentials::new(index_rx);
+    let registry = Registry::new(args.cache_dir.clone(), limits, credentials.clone(), metrics.clone());
     let (events_tx, events_rx) = mpsc::unbounded_channel();
     let (orders_tx, orders_rx) = mpsc::unbounded_channel();
     let (secret_tx, secret_rx) = watch::channel(None);
@@ -65,19 +70,21 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         limit: args.webhook_max_mib << 20,
         metrics: metrics.clone(),
     };
-    let observer = Observer::new(Settings {
+    let settings = Settings {
         policy: settings::DEFAULT_POLICY,
         quiet: args.quiet_period,
         allow_files: args.allow_file_repositories,
-    });
+        credentials: Arc::default(),
+    };
     let rim = Rim { events: events_tx.clone(), orders: orders_tx, registry, metrics: metrics.clone() };
 
     let namespace = process.namespace.as_str();
     let mut publisher = tokio::spawn(publish(bus.clone(), orders_rx, metrics));
     let ended = tokio::select! {
         () = process.shutdown.cancelled() => Ok(()),
-        () = observe(observer, rim, events_rx) => Err("observing ended"),
+        () = observe(settings, rim, credentials, events_rx) => Err("observing ended"),
         () = applications::watch(client.clone(), namespace, events_tx.clone(), ready) => Err("the watch ended"),
+        () = credentials::follow(client.clone(), namespace, index_tx, credentials_ready) => Err("the watch ended"),
         () = settings::watch_config_map(client.clone(), namespace, events_tx.clone()) => Err("the watch ended"),
         () = settings::watch_secret(client.clone(), namespace, secret_tx) => Err("the watch ended"),
         () = watch_keys(client.clone(), namespace, keys_tx, events_tx.clone()) => Err("the watch ended"),
@@ -129,8 +136,16 @@ async fn tell_incarnations(bus: &Bus, events: Events) {
     }
 }
 
-/// The loop: what happened, then what is to be done, then waiting for either.
-async fn observe(mut observer: Observer, rim: Rim, mut events: mpsc::UnboundedReceiver<Event>) {
+/// The loop: what happened, then what is to be done, then waiting for either. Nothing is done before credentials are
+/// known: a private repository would be taken for one that cannot be read.
+async fn observe(
+    settings: Settings,
+    rim: Rim,
+    mut credentials: Credentials,
+    mut events: mpsc::UnboundedReceiver<Event>,
+) {
+    let Some(known) = credentials.first().await else { return };
+    let mut observer = Observer::new(Settings { credentials: known, ..settings });
     let mut batch = Vec::with_capacity(EVENTS);
     loop {
         let now = Instant::now();
@@ -147,6 +162,7 @@ async fn observe(mut observer: Observer, rim: Rim, mut events: mpsc::UnboundedRe
         };
         tokio::select! {
             taken = events.recv_many(&mut batch, EVENTS) => if taken == 0 { return },
+            known = credentials.changed() => observer.credentials(Instant::now(), known),
             () = pause => {}
         }
     }

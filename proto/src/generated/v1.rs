@@ -61,6 +61,9 @@ pub struct SourceRevision {
     /// What the installation says on kustomize's command line; empty where the source is no overlay.
     #[prost(string, tag = "8")]
     pub kustomize_build_options: ::prost::alloc::string::String,
+    /// The project by whose own credentials the repository is reached; empty where all projects share it.
+    #[prost(string, tag = "9")]
+    pub scope: ::prost::alloc::string::String,
 }
 /// What the destination's API server offers; given only where a source may ask for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -776,6 +779,9 @@ pub struct GetContentRequest {
     /// The chart's name in a Helm repository; else empty.
     #[prost(string, tag = "4")]
     pub chart: ::prost::alloc::string::String,
+    /// As in RevisionObserved.
+    #[prost(string, tag = "5")]
+    pub scope: ::prost::alloc::string::String,
 }
 /// A part of one file. Files larger than 1 MiB come in several parts, one after the other.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -43,7 +43,8 @@ pub struct Handle<'a> {
 impl Cache {
     /// The cache of a repository, below the folder of all caches. Touches nothing yet.
     pub fn new(folder: &Path, key: &RepositoryKey) -> Self {
-        let name = hex::encode(&Sha256::digest(format!("{}\n{}", key.url(), key.chart()))[..16]);
+        let name = format!("{}\n{}\n{}", key.url(), key.chart(), key.scope());
+        let name = hex::encode(&Sha256::digest(name)[..16]);
         let folder = folder.join(name);
         let number = numbers(&folder).into_iter().max().unwrap_or(0);
         Self {

@@ -4,20 +4,24 @@ use std::time::Duration;
 
 use git2::{ErrorClass, ErrorCode};
 
-use crate::repository::RepositoryError;
+use crate::credentials::Access;
+use crate::repository::{RepositoryError, RepositoryKey};
 
 /// What a failed call to a remote means.
-pub(super) fn explain(repository: &str, limit: Duration, error: &git2::Error) -> RepositoryError {
-    let repository = repository.to_owned();
+pub(super) fn explain(
+    key: &RepositoryKey,
+    access: &Access,
+    limit: Duration,
+    error: &git2::Error,
+) -> RepositoryError {
+    let repository = key.to_string();
     let message = error.message();
-    let http_status = message.rsplit_once("status code: ").map(|(_, status)| status.trim());
-    match (error.code(), error.class(), http_status) {
-        (ErrorCode::Timeout | ErrorCode::User, ..) => RepositoryError::Timeout { repository, limit },
-        (ErrorCode::Auth, ..) | (_, _, Some("401" | "403")) => RepositoryError::Authentication { repository },
-        _ if message.contains("authentication required") => RepositoryError::Authentication { repository },
+    match (error.code(), error.class()) {
+        (ErrorCode::Timeout | ErrorCode::User, _) => RepositoryError::Timeout { repository, limit },
+        (ErrorCode::Auth, _) => access.refused(key),
         _ if message.contains("timed out") => RepositoryError::Timeout { repository, limit },
-        (_, _, Some("404")) | (ErrorCode::NotFound, ..) => RepositoryError::UnknownRepository { repository },
-        (_, ErrorClass::Os, _) if message.contains("No such file") => {
+        (ErrorCode::NotFound, _) => RepositoryError::UnknownRepository { repository },
+        (_, ErrorClass::Os) if message.contains("No such file") => {
             RepositoryError::UnknownRepository { repository }
         }
         _ => RepositoryError::Remote { repository, reason: message.to_owned() },

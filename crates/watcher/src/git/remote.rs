@@ -8,6 +8,7 @@ use git2::{AutotagOption, Direction, FetchOptions, Oid, RemoteCallbacks, RemoteU
 use super::failure::explain;
 use super::limits::Limits;
 use super::refs::Refs;
+use crate::credentials::Access;
 use crate::repository::{RepositoryError, RepositoryKey};
 
 /// Where fetched references are kept, so that later fetches transfer only what is new.
@@ -31,12 +32,12 @@ pub(super) enum Fetch {
 pub(super) fn exchange(
     cache: &git2::Repository,
     repository: &RepositoryKey,
+    access: &Access,
     limits: Limits,
     plan: impl FnOnce(&Refs) -> Option<Fetch>,
 ) -> Result<Refs, RepositoryError> {
     let started = Instant::now();
-    let failed =
-        |error: git2::Error| explain(&repository.to_string(), started.elapsed().min(limits.call), &error);
+    let failed = |error: git2::Error| explain(repository, access, started.elapsed().min(limits.call), &error);
     let cache_failed =
         |error: git2::Error| RepositoryError::of_cache(&repository.to_string(), error.message());
     let mut remote = cache.remote_anonymous(repository.url()).map_err(cache_failed)?;

@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::refs::{Named, Refs};
 use super::remote::{Fetch, exchange, kept};
 use crate::cache::{Cache, Handle, has_commit};
+use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 
@@ -30,16 +31,23 @@ struct Inner {
     key: RepositoryKey,
     cache: Cache,
     limits: Limits,
+    credentials: Credentials,
     metrics: Metrics,
     remote: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl GitRepository {
     /// A repository whose cache lies below `cache_folder`. Touches neither disk nor network yet.
-    pub fn new(key: RepositoryKey, cache_folder: &Path, limits: Limits, metrics: Metrics) -> Self {
+    pub fn new(
+        key: RepositoryKey,
+        cache_folder: &Path,
+        limits: Limits,
+        credentials: Credentials,
+        metrics: Metrics,
+    ) -> Self {
         let cache = Cache::new(cache_folder, &key);
         let remote = Arc::new(tokio::sync::Mutex::new(()));
-        Self { inner: Arc::new(Inner { key, cache, limits, metrics, remote }) }
+        Self { inner: Arc::new(Inner { key, cache, limits, credentials, metrics, remote }) }
     }
 
     /// Asks the remote once what the revisions are, and fetches the commits that are not here yet.
@@ -124,9 +132,10 @@ impl Inner {
         cache: &git2::Repository,
         revisions: &BTreeSet<String>,
     ) -> Result<Refs, RepositoryError> {
+        let access = self.credentials.access(&self.key)?;
         let timer = Timer::start(&self.metrics.ls_remote);
         let mut fetch_timer = None;
-        let refs = exchange(cache, &self.key, self.limits, |refs| {
+        let refs = exchange(cache, &self.key, &access, self.limits, |refs| {
             self.metrics.listed(timer);
             let missing: BTreeSet<String> = revisions
                 .iter()
@@ -193,9 +202,10 @@ impl Inner {
     }
 
     fn fetch(&self, fetch: Fetch) -> Result<(), RepositoryError> {
+        let access = self.credentials.access(&self.key)?;
         let cache = self.cache.handle()?;
         let timer = Timer::start(&self.metrics.fetch);
-        let outcome = exchange(&cache, &self.key, self.limits, |_| Some(fetch));
+        let outcome = exchange(&cache, &self.key, &access, self.limits, |_| Some(fetch));
         self.metrics.fetched(timer, outcome.is_ok());
         outcome.map(drop)
     }

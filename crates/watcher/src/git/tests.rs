@@ -9,6 +9,7 @@ use std::time::Duration;
 use git2::{Oid, Signature};
 
 use super::*;
+use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::reads::Kind;
 use crate::repository::RepositoryKey;
@@ -84,7 +85,8 @@ impl World {
 
 fn open(url: &str, cache: &Path) -> GitRepository {
     let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
-    GitRepository::new(RepositoryKey::new(url, "", true).expect("a URL"), cache, limits, Metrics::new())
+    let key = RepositoryKey::new(url, "", true).expect("a URL");
+    GitRepository::new(key, cache, limits, Credentials::default(), Metrics::new())
 }
 
 async fn observe(repository: &GitRepository, revision: &str) -> Result<String, String> {

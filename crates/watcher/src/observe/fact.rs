@@ -138,6 +138,7 @@ pub(super) fn fact(
             repository: repository.as_ref().map(|repository| repository.url().to_owned()).unwrap_or_default(),
             overridden: found.reads.overridden.clone(),
             chart: repository.as_ref().map(|repository| repository.chart().to_owned()).unwrap_or_default(),
+            scope: repository.as_ref().map(|repository| repository.scope().to_owned()).unwrap_or_default(),
             revision: found.revision.clone(),
             reads: found
                 .reads

@@ -14,6 +14,7 @@ use super::remote::{Answer, Remote};
 use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
+use crate::credentials::Index;
 use crate::repository::{Observation, RepositoryError, RepositoryKey, match_key};
 use crate::schedule::Policy;
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub quiet: Duration,
     /// Whether local repositories are served.
     pub allow_files: bool,
+    /// As whom repositories are reached.
+    pub credentials: Arc<Index>,
 }
 
 /// Everything that is observed.
@@ -53,13 +56,13 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    fn new(now: Instant, watched: Watched, allow_files: bool) -> Self {
-        let mut tracked = Track::new(now, watched.tracked.clone(), String::new(), allow_files);
+    fn new(now: Instant, watched: Watched, settings: &Settings) -> Self {
+        let mut tracked = Track::new(now, watched.tracked.clone(), String::new(), settings);
         if watched.refresh.is_some() {
             tracked.force(now);
         }
         let operation = watched.operation.clone();
-        let operation = operation.map(|(key, request)| Track::new(now, request, key, allow_files));
+        let operation = operation.map(|(key, request)| Track::new(now, request, key, settings));
         Self { watched, tracked, operation }
     }
 
@@ -70,6 +73,14 @@ impl Observed {
             _ => &mut self.tracked,
         };
         Some((&self.watched, track))
+    }
+
+    /// Looks up the repositories of all requests anew.
+    fn relocate(&mut self, now: Instant, settings: &Settings) {
+        for track in std::iter::once(&mut self.tracked).chain(&mut self.operation) {
+            let request = track.request.clone();
+            track.replace(now, request, settings);
+        }
     }
 
     pub(super) fn tracks(&self) -> impl Iterator<Item = (Purpose, &Track)> {
@@ -124,9 +135,8 @@ impl Observer {
             return self.removed(&watched.uid);
         }
         let uid = watched.uid.clone();
-        let allow_files = self.settings.allow_files;
         let observed = match self.applications.remove(&uid) {
-            None => Observed::new(now, watched, allow_files),
+            None => Observed::new(now, watched, &self.settings),
             Some(mut known) => {
                 let before = std::mem::replace(&mut known.watched, watched);
                 if before.tells_the_same_as(&known.watched) {
@@ -219,6 +229,34 @@ impl Observer {
         }
     }
 
+    /// As whom repositories are reached has changed: those that it concerns are asked again at once.
+    pub fn credentials(&mut self, now: Instant, credentials: Arc<Index>) {
+        let before = std::mem::replace(&mut self.settings.credentials, credentials);
+        let moved: Vec<Arc<str>> = self
+            .applications
+            .iter()
+            .filter(|(_, known)| known.tracks().any(|(_, track)| track.is_elsewhere(&self.settings)))
+            .map(|(uid, _)| uid.clone())
+            .collect();
+        for uid in &moved {
+            let Some(mut known) = self.applications.remove(uid) else { continue };
+            self.count_users(&known, -1);
+            known.relocate(now, &self.settings);
+            self.count_users(&known, 1);
+            self.applications.insert(uid.clone(), known);
+        }
+        self.forget_unused();
+        for (repository, remote) in &mut self.remotes {
+            if self.settings.credentials.access(repository) != before.access(repository) {
+                remote.schedule.request(now);
+            }
+        }
+        let keys = moved.iter().flat_map(|uid| {
+            [Purpose::Tracked, Purpose::Operation].map(|purpose| Key { uid: uid.clone(), purpose })
+        });
+        keys.for_each(|key| self.advance(now, &key));
+    }
+
     /// The destination offers something else.
     pub fn capabilities(&mut self, now: Instant, capabilities: Capabilities) {
         if self.capabilities.as_deref() == Some(&capabilities) {
@@ -282,10 +320,10 @@ impl Observer {
     }
 
     fn update(&mut self, now: Instant, before: &Watched, observed: &mut Observed) {
-        let allow_files = self.settings.allow_files;
+        let settings = &self.settings;
         let Observed { watched, tracked, operation } = observed;
         if watched.tracked != before.tracked {
-            tracked.replace(now, watched.tracked.clone(), allow_files);
+            tracked.replace(now, watched.tracked.clone(), settings);
         }
         if watched.refresh.is_some() && watched.refresh != before.refresh {
             tracked.force(now);
@@ -294,7 +332,7 @@ impl Observer {
             let key = Key { uid: watched.uid.clone(), purpose: Purpose::Operation };
             self.calm.cancel(&key, operation.as_ref().and_then(|track| track.wait));
             let wanted = watched.operation.clone();
-            *operation = wanted.map(|(key, request)| Track::new(now, request, key, allow_files));
+            *operation = wanted.map(|(key, request)| Track::new(now, request, key, settings));
         }
     }
 }

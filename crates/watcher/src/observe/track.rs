@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::calm::Wait;
 use super::fact::{News, Outcome, Said};
+use super::observer::Settings;
 use crate::application::{Request, SourceRequest};
 use crate::repository::{RepositoryError, RepositoryKey};
 
@@ -38,7 +39,7 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) fn new(now: Instant, request: Request, request_key: String, allow_files: bool) -> Self {
+    pub(super) fn new(now: Instant, request: Request, request_key: String, settings: &Settings) -> Self {
         let mut track = Self {
             request: request.clone(),
             request_key,
@@ -54,18 +55,13 @@ impl Track {
             wait: None,
             owes_refresh: false,
         };
-        track.replace(now, request, allow_files);
+        track.replace(now, request, settings);
         track
     }
 
     /// Takes another request in place of the one before; what was said stays known.
-    pub(super) fn replace(&mut self, now: Instant, request: Request, allow_files: bool) {
-        self.repositories = match &request.sources {
-            Ok(sources) => {
-                sources.iter().map(|request| RepositoryKey::of(&request.source, allow_files)).collect()
-            }
-            Err(_) => Vec::new(),
-        };
+    pub(super) fn replace(&mut self, now: Instant, request: Request, settings: &Settings) {
+        self.repositories = repositories(&request, settings);
         self.request = request;
         self.epoch += 1;
         self.outcome = None;
@@ -74,6 +70,11 @@ impl Track {
         let leeway = if self.request_key.is_empty() { FRESH } else { Duration::ZERO };
         self.fresh_from = now.checked_sub(leeway).unwrap_or(now);
         self.again = self.is_evaluating;
+    }
+
+    /// True where its sources mean other repositories by now: credentials changed hands.
+    pub(super) fn is_elsewhere(&self, settings: &Settings) -> bool {
+        self.repositories != repositories(&self.request, settings)
     }
 
     /// Asks for a look at the remotes that begins now.
@@ -107,4 +108,14 @@ impl Track {
     ) -> impl Iterator<Item = (&SourceRequest, &Result<RepositoryKey, RepositoryError>)> {
         self.request.sources.iter().flat_map(|sources| sources.iter()).zip(&self.repositories)
     }
+}
+
+fn repositories(request: &Request, settings: &Settings) -> Vec<Result<RepositoryKey, RepositoryError>> {
+    let repository = |request: &SourceRequest, project: &str| {
+        let key = RepositoryKey::of(&request.source, settings.allow_files)?;
+        let scope = settings.credentials.scope(key.url(), project);
+        Ok(key.within(scope))
+    };
+    let sources = request.sources.iter().flat_map(|sources| sources.iter());
+    sources.map(|source| repository(source, &request.project)).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ithaca_api::repository::RepositoryAccessError;
+
 /// A failure of one repository. Repositories are shown without credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RepositoryError {
@@ -13,6 +15,16 @@ pub enum RepositoryError {
         /// Why.
         reason: &'static str,
     },
+    /// Its Secret cannot be read.
+    #[error("failed to use repository {repository}: Secret {secret}: {reason}")]
+    Secret {
+        /// Which.
+        repository: String,
+        /// The Secret's name.
+        secret: String,
+        /// Why.
+        reason: RepositoryAccessError,
+    },
     /// The server knows no such repository.
     #[error("failed to read repository {repository}: it does not exist, or it is not public")]
     UnknownRepository {
@@ -20,10 +32,20 @@ pub enum RepositoryError {
         repository: String,
     },
     /// The server wants to know who asks.
-    #[error("failed to read repository {repository}: authentication is needed")]
+    #[error(
+        "failed to read repository {repository}: authentication is needed, and no Secret has credentials for it"
+    )]
     Authentication {
         /// Which.
         repository: String,
+    },
+    /// The server knows who asks, and says no.
+    #[error("failed to read repository {repository}: the server refused the credentials of {origin}")]
+    Refused {
+        /// Which.
+        repository: String,
+        /// Where the credentials are from.
+        origin: String,
     },
     /// The server was too slow.
     #[error("failed to read repository {repository}: no answer within {} s", .limit.as_secs())]

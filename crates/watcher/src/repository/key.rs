@@ -18,11 +18,13 @@ pub enum Protocol {
 }
 
 /// A repository that may be fetched from. Two that differ in case of the host or in trailing slashes are one.
+/// What a project reaches by credentials of its own is another: neither a connection nor a cache is shared.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryKey {
     protocol: Protocol,
     url: String,
     chart: String,
+    scope: String,
 }
 
 impl RepositoryKey {
@@ -40,7 +42,9 @@ impl RepositoryKey {
         if text.is_empty() {
             return refuse("the URL is empty");
         }
-        let git = |url: String| Ok(Self { protocol: Protocol::Git, url, chart: String::new() });
+        let git = |url: String| {
+            Ok(Self { protocol: Protocol::Git, url, chart: String::new(), scope: String::new() })
+        };
         let Some((scheme, rest)) = text.split_once("://") else {
             return match text {
                 // Argo CD's way to name a registry: without a scheme, with a chart.
@@ -64,6 +68,17 @@ impl RepositoryKey {
             "ssh" => refuse("SSH needs a key, and keys are not supported yet"),
             _ => refuse("only https, http and file URLs are supported"),
         }
+    }
+
+    /// The same repository as one project alone sees it, by credentials of its own; an empty name stands for all others.
+    #[must_use]
+    pub fn within(self, project: &str) -> Self {
+        Self { scope: project.to_owned(), ..self }
+    }
+
+    /// The project whose alone it is; empty where all share it.
+    pub fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// How it is spoken to.

@@ -38,6 +38,7 @@ impl World {
             policy: Policy { interval: 120 * SECOND, jitter: Duration::ZERO },
             quiet: QUIET,
             allow_files: false,
+            credentials: Arc::default(),
         };
         Self {
             observer: Observer::new(settings),
