@@ -95,7 +95,7 @@ pub enum Credential {
 }
 
 /// A GitHub App.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GitHubApp {
     /// The App's id.
     pub id: u64,

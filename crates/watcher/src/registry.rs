@@ -113,8 +113,8 @@ mod tests {
         let tree = repository.find_tree(repository.treebuilder(None)?.write()?)?;
         repository.commit(Some("HEAD"), &author, &author, "Begin", &tree, &[])?;
         let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
-        let registry =
-            Registry::new(folder.path().join("cache"), limits, Credentials::default(), Metrics::new());
+        let credentials = Credentials::new(tokio::sync::watch::channel(None).1, limits.silence);
+        let registry = Registry::new(folder.path().join("cache"), limits, credentials, Metrics::new());
         let key = RepositoryKey::new(&format!("file://{}", upstream.display()), "", true)?;
         let head = || BTreeSet::from(["HEAD".to_owned()]);
         registry.open(&key).observe(head()).await?;

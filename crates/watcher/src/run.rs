@@ -35,7 +35,7 @@ const EVENTS: usize = 256;
 /// Runs the watcher until it is told to stop.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let limits = Limits { silence: args.git_silence, call: args.git_timeout };
-    prepare_process(&limits);
+    prepare_process();
     let (bus_ready, ready) = (process.health.part("bus"), process.health.part("applications"));
     let credentials_ready = process.health.part("credentials");
     let metrics = Metrics::new();
@@ -50,7 +50,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     bus_ready.set(true);
 
     let (index_tx, index_rx) = watch::channel(None);
-    let credentials = Credentials::new(index_rx);
+    let credentials = Credentials::new(index_rx, limits.silence);
     let registry = Registry::new(args.cache_dir.clone(), limits, credentials.clone(), metrics.clone());
     let (events_tx, events_rx) = mpsc::unbounded_channel();
     let (orders_tx, orders_rx) = mpsc::unbounded_channel();

@@ -3,28 +3,40 @@
 //! What comes in: those objects as they change. What goes out: for each repository an `Access`, to whoever speaks to
 //! it. What it does not do: let anything of that out of the process, or into an error or a log.
 
+mod clients;
 mod follow;
+mod github;
 mod index;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ithaca_api::repository::Credential;
+use reqwest::Client;
+use reqwest::header::HeaderValue;
 use tokio::sync::watch;
 
 pub use follow::follow;
 pub use index::{Access, Index};
 
+use self::clients::Clients;
+use self::github::Tokens;
 use crate::repository::{RepositoryError, RepositoryKey};
 
 /// What is known of credentials, for whoever speaks to repositories; cheap to clone.
 #[derive(Clone)]
 pub struct Credentials {
     index: watch::Receiver<Option<Arc<Index>>>,
+    clients: Clients,
+    tokens: Tokens,
 }
 
 impl Credentials {
-    /// Of what is known now and from now on.
-    pub fn new(index: watch::Receiver<Option<Arc<Index>>>) -> Self {
-        Self { index }
+    /// Of what is known now and from now on. A connection may stay silent for `silence`.
+    pub fn new(index: watch::Receiver<Option<Arc<Index>>>, silence: Duration) -> Self {
+        Self { index, clients: Clients::new(silence), tokens: Tokens::default() }
     }
 
     /// What is known, once it is.
@@ -47,11 +59,40 @@ impl Credentials {
             None => Ok(Access::default()),
         }
     }
-}
 
-/// Nothing is known: every repository is reached without credentials.
-impl Default for Credentials {
-    fn default() -> Self {
-        Self::new(watch::channel(None).1)
+    /// A client to speak HTTP with to a repository's server. As whom it is spoken to is not a part of it.
+    pub fn client(&self, repository: &RepositoryKey, access: &Access) -> Result<Client, RepositoryError> {
+        let failed = |reason: &str| RepositoryError::Remote {
+            repository: repository.to_string(),
+            reason: reason.to_owned(),
+        };
+        self.clients.get(access).map_err(failed)
+    }
+
+    /// The header that tells a repository's server who asks. It must not be sent to another one.
+    pub async fn authorization(
+        &self,
+        repository: &RepositoryKey,
+        access: &Access,
+    ) -> Result<Option<HeaderValue>, RepositoryError> {
+        let basic = |username: &str, password: &str| {
+            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+        };
+        let failed = |reason: String| RepositoryError::Remote { repository: repository.to_string(), reason };
+        let text = match &access.settings.credential {
+            None | Some(Credential::SshKey(_)) => return Ok(None),
+            Some(Credential::Basic { username, password }) => basic(username, password.reveal()),
+            Some(Credential::Bearer(token)) => format!("Bearer {}", token.reveal()),
+            Some(Credential::GitHubApp(app)) => {
+                let client = self.client(repository, access)?;
+                let token = self.tokens.get(&client, app, repository.url()).await.map_err(failed)?;
+                basic("x-access-token", token.reveal())
+            }
+        };
+        let header = HeaderValue::try_from(text);
+        let mut header =
+            header.map_err(|_| failed("its token has characters that no header may have".to_owned()))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
     }
 }

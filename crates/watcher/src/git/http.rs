@@ -11,14 +11,13 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use bytes::{Buf, Bytes};
 use git2::transport::{self, Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ErrorClass, ErrorCode};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{RequestBuilder, Response};
 use tokio::runtime::Handle;
+use url::Url;
 
-use super::limits::Limits;
+use super::line::{HttpLine, Line};
 
-/// Some hosts answer Git's protocol only to what calls itself git.
-const USER_AGENT: &str = concat!("git/2.0 (ithaca/", env!("CARGO_PKG_VERSION"), ")");
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
@@ -26,23 +25,15 @@ const DISCOVERY: &str = "/info/refs?service=git-upload-pack";
 
 /// Has libgit2 speak HTTP and HTTPS through this module. Only the first call counts.
 #[allow(unsafe_code)]
-pub(super) fn install(limits: &Limits) {
+pub(super) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
-            .connect_timeout(limits.silence)
-            .read_timeout(limits.silence)
-            .build();
-        let client = match client {
-            Ok(client) => client,
-            Err(error) => return tracing::error!(%error, "failed to prepare HTTP for Git"),
-        };
         for scheme in ["http", "https"] {
-            let client = client.clone();
-            let factory = move |remote: &git2::Remote<'_>| {
-                let moved = Arc::default();
-                Transport::smart(remote, true, Subtransport { client: client.clone(), moved })
+            let factory = |remote: &git2::Remote<'_>| match Line::current() {
+                Line::Http(line) => {
+                    Transport::smart(remote, true, Subtransport { line, moved: Arc::default() })
+                }
+                _ => Err(git2::Error::from_str("nobody said how to reach the server")),
             };
             // SAFETY: this runs once, before any other use of Git.
             if let Err(error) = unsafe { transport::register(scheme, factory) } {
@@ -54,26 +45,51 @@ pub(super) fn install(limits: &Limits) {
 
 /// One connection as libgit2 sees it.
 struct Subtransport {
-    client: Client,
+    line: HttpLine,
     /// Where the repository was found to be, after redirects.
-    moved: Arc<Mutex<Option<String>>>,
+    moved: Arc<Mutex<Option<Url>>>,
+}
+
+impl Subtransport {
+    /// The repository's own address, without the credentials that somebody wrote into it.
+    fn address(url: &str) -> Result<Url, git2::Error> {
+        let mut address =
+            Url::parse(url.trim_end_matches('/')).map_err(|_| git2::Error::from_str("it is no URL"))?;
+        // It fails for URLs without a host, which have none.
+        let _ = address.set_username("");
+        let _ = address.set_password(None);
+        Ok(address)
+    }
+
+    /// Says who asks, to the repository's own server only.
+    fn signed(&self, request: RequestBuilder, to: &Url, own: &Url) -> RequestBuilder {
+        match &self.line.authorization {
+            Some(header) if to.origin() == own.origin() => request.header(AUTHORIZATION, header.clone()),
+            _ => request,
+        }
+    }
 }
 
 impl SmartSubtransport for Subtransport {
     fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        let url = url.trim_end_matches('/');
+        let own = Self::address(url)?;
         match action {
             Service::UploadPackLs => {
-                let response = send(self.client.get(format!("{url}{DISCOVERY}")))?;
+                let url = own.as_str().trim_end_matches('/');
+                let request = self.line.client.get(format!("{url}{DISCOVERY}"));
+                let response = send(self.signed(request, &own, &own))?;
                 check_type(&response, ADVERTISEMENT)?;
-                let found = response.url().as_str().strip_suffix(DISCOVERY).map(str::to_owned);
+                let found =
+                    response.url().as_str().strip_suffix(DISCOVERY).and_then(|url| Url::parse(url).ok());
                 *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = found;
                 Ok(Box::new(Stream::Answer(Answer { response, part: Bytes::new() })))
             }
             Service::UploadPack => {
                 let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let url = format!("{}/git-upload-pack", moved.as_deref().unwrap_or(url));
-                let request = self.client.post(url).header(CONTENT_TYPE, REQUEST).header(ACCEPT, RESULT);
+                let to = moved.unwrap_or_else(|| own.clone());
+                let url = format!("{}/git-upload-pack", to.as_str().trim_end_matches('/'));
+                let request = self.line.client.post(url).header(CONTENT_TYPE, REQUEST).header(ACCEPT, RESULT);
+                let request = self.signed(request, &to, &own);
                 Ok(Box::new(Stream::Question { request, body: Vec::new() }))
             }
             Service::ReceivePackLs | Service::ReceivePack => {

@@ -14,9 +14,9 @@ pub struct Limits {
 /// Prepares libgit2 for the whole process: how it speaks HTTP and how much it keeps in memory. To be
 /// called once, before any other use of Git.
 #[allow(unsafe_code)]
-pub fn prepare_process(limits: &Limits) {
+pub fn prepare_process() {
     const MIB: usize = 1 << 20;
-    super::http::install(limits);
+    super::http::install();
     // SAFETY: these set plain numbers that libgit2 reads without locks; no other thread uses it yet.
     let outcomes = unsafe {
         [

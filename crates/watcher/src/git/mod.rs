@@ -6,6 +6,7 @@
 mod failure;
 mod http;
 mod limits;
+mod line;
 mod refs;
 mod remote;
 mod repository;

@@ -7,6 +7,7 @@ use git2::{AutotagOption, Direction, FetchOptions, Oid, RemoteCallbacks, RemoteU
 
 use super::failure::explain;
 use super::limits::Limits;
+use super::line::Line;
 use super::refs::Refs;
 use crate::credentials::Access;
 use crate::repository::{RepositoryError, RepositoryKey};
@@ -32,10 +33,11 @@ pub(super) enum Fetch {
 pub(super) fn exchange(
     cache: &git2::Repository,
     repository: &RepositoryKey,
-    access: &Access,
+    (access, line): (&Access, Line),
     limits: Limits,
     plan: impl FnOnce(&Refs) -> Option<Fetch>,
 ) -> Result<Refs, RepositoryError> {
+    let _entered = line.enter();
     let started = Instant::now();
     let failed = |error: git2::Error| explain(repository, access, started.elapsed().min(limits.call), &error);
     let cache_failed =

@@ -11,10 +11,11 @@ use git2::{ErrorCode, ObjectType, Oid};
 use ithaca_chassis::Timer;
 
 use super::limits::Limits;
+use super::line::{HttpLine, Line};
 use super::refs::{Named, Refs};
 use super::remote::{Fetch, exchange, kept};
 use crate::cache::{Cache, Handle, has_commit};
-use crate::credentials::Credentials;
+use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 
@@ -126,6 +127,18 @@ impl Inner {
         Ok(revisions.iter().map(settle).collect())
     }
 
+    /// What a connection is made with. Waits where a token has to be asked for.
+    fn line(&self, access: &Access) -> Result<Line, RepositoryError> {
+        if self.key.is_local() {
+            return Ok(Line::Local);
+        }
+        let client = self.credentials.client(&self.key, access)?;
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|error| RepositoryError::of_cache(&self.key.to_string(), error))?;
+        let authorization = runtime.block_on(self.credentials.authorization(&self.key, access))?;
+        Ok(Line::Http(HttpLine { client, authorization }))
+    }
+
     /// One connection: list, and fetch the tips that are named and not here.
     fn list_and_fetch(
         &self,
@@ -133,9 +146,10 @@ impl Inner {
         revisions: &BTreeSet<String>,
     ) -> Result<Refs, RepositoryError> {
         let access = self.credentials.access(&self.key)?;
+        let line = self.line(&access)?;
         let timer = Timer::start(&self.metrics.ls_remote);
         let mut fetch_timer = None;
-        let refs = exchange(cache, &self.key, &access, self.limits, |refs| {
+        let refs = exchange(cache, &self.key, (&access, line), self.limits, |refs| {
             self.metrics.listed(timer);
             let missing: BTreeSet<String> = revisions
                 .iter()
@@ -203,9 +217,10 @@ impl Inner {
 
     fn fetch(&self, fetch: Fetch) -> Result<(), RepositoryError> {
         let access = self.credentials.access(&self.key)?;
+        let line = self.line(&access)?;
         let cache = self.cache.handle()?;
         let timer = Timer::start(&self.metrics.fetch);
-        let outcome = exchange(&cache, &self.key, &access, self.limits, |_| Some(fetch));
+        let outcome = exchange(&cache, &self.key, (&access, line), self.limits, |_| Some(fetch));
         self.metrics.fetched(timer, outcome.is_ok());
         outcome.map(drop)
     }

@@ -1,12 +1,14 @@
 //! Real repositories on disk, read through the same code as remote ones.
 
 mod http;
+mod private;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::{Oid, Signature};
+use tokio::sync::watch;
 
 use super::*;
 use crate::credentials::Credentials;
@@ -84,9 +86,13 @@ impl World {
 }
 
 fn open(url: &str, cache: &Path) -> GitRepository {
+    open_as(Credentials::new(watch::channel(None).1, Duration::from_secs(1)), url, cache)
+}
+
+fn open_as(credentials: Credentials, url: &str, cache: &Path) -> GitRepository {
     let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
     let key = RepositoryKey::new(url, "", true).expect("a URL");
-    GitRepository::new(key, cache, limits, Credentials::default(), Metrics::new())
+    GitRepository::new(key, cache, limits, credentials, Metrics::new())
 }
 
 async fn observe(repository: &GitRepository, revision: &str) -> Result<String, String> {

@@ -31,7 +31,7 @@ async fn serve(folder: &Path) -> String {
     format!("http://{address}")
 }
 
-async fn backend(State(folder): State<PathBuf>, request: Request) -> Response<Body> {
+pub(super) async fn backend(State(folder): State<PathBuf>, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.expect("a body");
     let content_type =
@@ -79,10 +79,9 @@ async fn repositories_are_fetched_over_http_without_their_history() {
     let tip = world.commit("main", &[("a.yaml", "3")]);
     world.tag("v1", &first);
     let server = serve(world.folder.path()).await;
-    let limits = Limits { silence: Duration::from_secs(1), call: Duration::from_secs(10) };
     // The process does this first thing; an error says that another test did.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    prepare_process(&limits);
+    prepare_process();
 
     let url = format!("{server}/git/upstream");
     let repository = open(&url, &world.cache());
