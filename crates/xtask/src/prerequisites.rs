@@ -85,6 +85,16 @@ const TO_TEST: &[Prerequisite] = &[
         missing: "curl is missing: install the Debian package curl, with which that Git server calls webhooks",
     },
     Prerequisite {
+        command: &["test", "-x", "/usr/sbin/sshd"],
+        least: None,
+        missing: "sshd is missing: install the Debian package openssh-server, which serves Git over SSH to the tests",
+    },
+    Prerequisite {
+        command: &["which", "ssh-keygen"],
+        least: None,
+        missing: "ssh-keygen is missing: install the Debian package openssh-client, which makes keys for the tests",
+    },
+    Prerequisite {
         command: &["openssl", "version"],
         least: None,
         missing: "openssl is missing: install the Debian package openssl, with which it signs them",

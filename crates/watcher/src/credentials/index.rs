@@ -83,11 +83,11 @@ impl Index {
         self.known_hosts = lines.into();
     }
 
-    /// The project whose alone a repository is as an application of a project sees it; empty where all share it.
-    pub fn scope(&self, url: &str, project: &str) -> &str {
-        let found = self.find(url, project);
-        let scoped = found.own.into_iter().chain(found.template).map(|(_, spec)| spec.project.as_str());
-        scoped.filter(|project| !project.is_empty()).next_back().unwrap_or_default()
+    /// The project whose alone a repository is, as an application of a project sees it; empty where all share it.
+    pub fn scope<'a>(&self, url: &str, project: &'a str) -> &'a str {
+        let Found { own, template } = self.find(url, project);
+        let is_scoped = own.into_iter().chain(template).any(|(_, spec)| !spec.project.is_empty());
+        if is_scoped { project } else { "" }
     }
 
     /// How a repository is reached, and as whom.

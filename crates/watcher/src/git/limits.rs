@@ -11,12 +11,13 @@ pub struct Limits {
     pub call: Duration,
 }
 
-/// Prepares libgit2 for the whole process: how it speaks HTTP and how much it keeps in memory. To be
+/// Prepares libgit2 for the whole process: how it speaks HTTP and SSH and how much it keeps in memory. To be
 /// called once, before any other use of Git.
 #[allow(unsafe_code)]
 pub fn prepare_process() {
     const MIB: usize = 1 << 20;
     super::http::install();
+    super::ssh::install();
     // SAFETY: these set plain numbers that libgit2 reads without locks; no other thread uses it yet.
     let outcomes = unsafe {
         [

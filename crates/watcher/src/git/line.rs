@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use reqwest::Client;
 use reqwest::header::HeaderValue;
 
+use super::ssh::SshLine;
+
 /// What a connection over HTTP is made with.
 #[derive(Clone)]
 pub(super) struct HttpLine {
@@ -21,6 +23,8 @@ pub(super) enum Line {
     Local,
     /// By HTTP or HTTPS.
     Http(HttpLine),
+    /// By SSH.
+    Ssh(SshLine),
 }
 
 thread_local! {

@@ -10,6 +10,7 @@ mod line;
 mod refs;
 mod remote;
 mod repository;
+mod ssh;
 
 pub use limits::{Limits, prepare_process};
 pub use repository::GitRepository;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, Oid};
+use ithaca_api::repository::is_ssh;
 use ithaca_chassis::Timer;
 
 use super::limits::Limits;
 use super::line::{HttpLine, Line};
 use super::refs::{Named, Refs};
 use super::remote::{Fetch, exchange, kept};
+use super::ssh::SshLine;
 use crate::cache::{Cache, Handle, has_commit};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
@@ -131,6 +133,13 @@ impl Inner {
     fn line(&self, access: &Access) -> Result<Line, RepositoryError> {
         if self.key.is_local() {
             return Ok(Line::Local);
+        }
+        if is_ssh(self.key.url()) {
+            let line = SshLine::new(access, self.limits.silence);
+            return line.map(Line::Ssh).map_err(|reason| RepositoryError::Remote {
+                repository: self.key.to_string(),
+                reason: reason.to_owned(),
+            });
         }
         let client = self.credentials.client(&self.key, access)?;
         let runtime = tokio::runtime::Handle::try_current()

@@ -2,6 +2,7 @@
 
 mod http;
 mod private;
+mod ssh;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

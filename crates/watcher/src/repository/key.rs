@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ithaca_api::repository::is_ssh;
 use ithaca_api::{ApplicationSource, without_credentials};
 
 use super::RepositoryError;
@@ -51,9 +52,7 @@ impl RepositoryKey {
                 _ if !chart.is_empty() => refuse("OCI registries are not supported yet"),
                 path if path.starts_with('/') && allow_files => git(path.to_owned()),
                 path if path.starts_with('/') => refuse("local repositories are not allowed here"),
-                scp if scp.contains('@') || scp.contains(':') => {
-                    refuse("SSH needs a key, and keys are not supported yet")
-                }
+                scp if is_ssh(scp) && scp.contains(':') => git(scp.to_owned()),
                 _ => refuse("it is not a URL"),
             };
         };
@@ -65,8 +64,8 @@ impl RepositoryKey {
             _ if !chart.is_empty() => refuse("charts are had by https, http and oci URLs only"),
             "file" if allow_files => git(format!("file://{rest}")),
             "file" => refuse("file:// repositories are not allowed here"),
-            "ssh" => refuse("SSH needs a key, and keys are not supported yet"),
-            _ => refuse("only https, http and file URLs are supported"),
+            "ssh" => git(format!("ssh://{}", with_lower_host(rest))),
+            _ => refuse("only https, http, ssh and file URLs are supported"),
         }
     }
 
@@ -150,17 +149,17 @@ mod tests {
         assert_eq!(parse("HTTPS://Example.org/a/B.git/"), Ok("https://example.org/a/B.git".into()));
         assert_eq!(parse(" file:///srv/a "), Ok("file:///srv/a".into()));
         assert_eq!(parse("/srv/a"), Ok("/srv/a".into()));
+        assert_eq!(parse("ssh://git@Example.org:2222/a"), Ok("ssh://git@example.org:2222/a".into()));
+        assert_eq!(parse("git@example.org:a/b.git"), Ok("git@example.org:a/b.git".into()));
     }
 
     #[test]
     fn what_is_not_served_says_why() {
         for (url, reason) in [
-            ("git@example.org:a/b.git", "SSH"),
-            ("ssh://git@example.org/a", "SSH"),
             ("oci://example.org/a", "OCI"),
             ("file:///srv/a", "not allowed"),
             ("/srv/a", "not allowed"),
-            ("ext::sh -c id", "SSH"),
+            ("ext::sh -c id", "not a URL"),
             ("git://example.org/a", "only https"),
             ("", "empty"),
             ("guestbook", "not a URL"),
