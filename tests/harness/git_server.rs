@@ -1,4 +1,5 @@
-//! A Git server over HTTP: every bare repository of a folder, to read and to push, without accounts.
+//! A Git server over HTTP: every bare repository of a folder, to read and to push, without accounts except where a test
+//! protects one.
 //!
 //! In: Git's smart HTTP protocol. Out: the answers of `git http-backend`, and for each push a
 //! GitHub-style webhook, so that a commit is applied at once. A push to an unknown `/name.git` creates it.
@@ -6,6 +7,7 @@
 mod backend;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +16,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use tokio::sync::oneshot;
 
 use crate::{Repository, port};
@@ -33,6 +38,8 @@ struct Shared {
     url: String,
     /// Where pushes are told.
     webhook: Mutex<Option<String>>,
+    /// The header that tells who may read a repository; all may read others.
+    readers: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 impl GitServer {
@@ -47,8 +54,12 @@ impl GitServer {
             .context("failed to listen for the Git server")?;
         listener.set_nonblocking(true)?;
         let url = format!("http://127.0.0.1:{port}");
-        let shared =
-            Arc::new(Shared { folder: folder.to_path_buf(), url: url.clone(), webhook: Mutex::new(None) });
+        let shared = Arc::new(Shared {
+            folder: folder.to_path_buf(),
+            url: url.clone(),
+            webhook: Mutex::default(),
+            readers: Mutex::default(),
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -68,6 +79,13 @@ impl GitServer {
     /// Pushes are told to this URL from now on, or to nobody.
     pub fn set_webhook(&self, url: Option<String>) {
         *self.shared.lock_webhook() = url;
+    }
+
+    /// From now on only who shows this user's name and password reads and writes a repository over HTTP.
+    pub fn protect(&self, repository: &Repository, user: &str, password: &str) {
+        let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let mut readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.insert(repository.bare.clone(), header);
     }
 
     /// Tells the webhook that `main` moved, as a push does, and returns when it has answered.
@@ -103,6 +121,12 @@ impl Shared {
         self.webhook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn may_read(&self, repository: &Path, request: &Request) -> bool {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = request.headers().get(AUTHORIZATION);
+        readers.get(repository).is_none_or(|expected| shown.is_some_and(|shown| shown == expected))
+    }
+
     /// The bare repository that a request is about.
     fn repository(&self, request: &Request) -> Option<PathBuf> {
         let name = request.uri().path().strip_prefix('/')?.split('/').next()?;
@@ -124,6 +148,9 @@ async fn serve(shared: &Shared, request: Request<Body>) -> anyhow::Result<Respon
         let text = format!("no repository here; try {}/NAME.git\n", shared.url);
         return Ok((StatusCode::NOT_FOUND, text).into_response());
     };
+    if !shared.may_read(&repository, &request) {
+        return Ok((StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Basic realm=\"Git\"")]).into_response());
+    }
     let asks_to_push = request.uri().query() == Some("service=git-receive-pack");
     if asks_to_push {
         backend::create(&repository).await?;
