@@ -154,8 +154,7 @@ impl Renderer {
         }
         let folder = source.tree.resolve(&source.folder).map_err(SourceError::Path)?;
         let kind = SourceType::detect(&source.request.spec, source.tree.file_names(&folder))?;
-        let environment =
-            Environment::new(&request.application.name, &request.destination_namespace, &source.request);
+        let environment = environment::of(request, &source.request);
         let objects = match kind {
             SourceType::Directory => self.directory(source, &environment).await?,
             SourceType::Helm => {
@@ -166,7 +165,6 @@ impl Renderer {
                     namespace: &request.destination_namespace,
                     capabilities: &request.capabilities,
                 };
-                let environment = environment::of(request, &source.request);
                 helm::render(&self.helm, &sandbox, sources, index, release, &environment).await?
             }
             SourceType::Kustomize => {
@@ -177,7 +175,6 @@ impl Renderer {
                     helm: &self.helm,
                     capabilities: &request.capabilities,
                 };
-                let environment = environment::of(request, &source.request);
                 kustomize::render(tools, &sandbox, source, &environment).await?
             }
             SourceType::Plugin => return Err(SourceError::Plugin),
@@ -186,7 +183,11 @@ impl Renderer {
     }
 
     /// Plain folders need no disk and no program, but for those in Jsonnet.
-    async fn directory(&self, source: &Source, environment: &Environment) -> Result<Vec<Value>, SourceError> {
+    async fn directory(
+        &self,
+        source: &Source,
+        environment: &environment::Environment,
+    ) -> Result<Vec<Value>, SourceError> {
         let options = source.request.spec.directory.clone().unwrap_or_default();
         let programs = directory::programs(&source.tree, &source.folder, &options)?;
         let mut evaluated = BTreeMap::new();

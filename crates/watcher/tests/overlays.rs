@@ -7,7 +7,7 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ithaca_watcher::reads::{Entry, Files, Kind, Reads, SourceFiles, derive};
+use ithaca_watcher::reads::{Application, Entry, Files, Kind, Reads, SourceFiles, derive};
 use serde_json::json;
 
 #[test]
@@ -49,7 +49,8 @@ fn reads(repository: &Path, overlay: &str) -> Reads {
     };
     let text = |path: &str| std::fs::read(at(path)).ok();
     let files = Files { entry: &entry, list: &list, text: &text };
-    let derived = derive(&[SourceFiles { source: &source, files }]).expect("it is read");
+    let derived =
+        derive(&[SourceFiles { source: &source, files }], &Application::default()).expect("it is read");
     derived.reads.into_iter().next().expect("one source")
 }
 
