@@ -54,7 +54,8 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let registry = Registry::new(args.cache_dir.clone(), limits, credentials.clone(), metrics.clone());
     let (events_tx, events_rx) = mpsc::unbounded_channel();
     let (orders_tx, orders_rx) = mpsc::unbounded_channel();
-    let (secret_tx, secret_rx) = watch::channel(None);
+    let (secrets_tx, secrets) = watch::channel(None);
+    let (limit_tx, limit) = watch::channel(args.webhook_max_mib << 20);
     let (keys_tx, keys_rx) = watch::channel(Keys::default());
     let content_limits = ContentLimits::of_mib(args.content_max_mib);
     let content = Content::new(
@@ -64,12 +65,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         args.allow_file_repositories,
         metrics.clone(),
     );
-    let webhooks = Webhooks {
-        events: events_tx.clone(),
-        secret: secret_rx,
-        limit: args.webhook_max_mib << 20,
-        metrics: metrics.clone(),
-    };
+    let webhooks = Webhooks { events: events_tx.clone(), secrets, limit, metrics: metrics.clone() };
     let settings = Settings {
         policy: settings::DEFAULT_POLICY,
         quiet: args.quiet_period,
@@ -85,8 +81,8 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         () = observe(settings, rim, credentials, events_rx) => Err("observing ended"),
         () = applications::watch(client.clone(), namespace, events_tx.clone(), ready) => Err("the watch ended"),
         () = credentials::follow(client.clone(), namespace, index_tx, credentials_ready) => Err("the watch ended"),
-        () = settings::watch_config_map(client.clone(), namespace, events_tx.clone()) => Err("the watch ended"),
-        () = settings::watch_secret(client.clone(), namespace, secret_tx) => Err("the watch ended"),
+        () = settings::watch_config_map(client.clone(), namespace, events_tx.clone(), limit_tx) => Err("the watch ended"),
+        () = settings::watch_secret(client.clone(), namespace, secrets_tx) => Err("the watch ended"),
         () = watch_keys(client.clone(), namespace, keys_tx, events_tx.clone()) => Err("the watch ended"),
         () = capabilities::watch(client, events_tx.clone()) => Err("the watch ended"),
         () = tell_incarnations(&bus, events_tx) => Err("the bus ended"),

@@ -15,20 +15,25 @@ use crate::applications::patience;
 use crate::build_options::BuildOptions;
 use crate::event::{Event, Events};
 use crate::schedule::Policy;
+use crate::webhook::Secrets;
 
 const INTERVAL: &str = "timeout.reconciliation";
 const JITTER: &str = "timeout.reconciliation.jitter";
-const WEBHOOK_SECRET: &str = "webhook.github.secret";
+const WEBHOOK_LIMIT: &str = "webhook.maxPayloadSizeMB";
 
 /// What holds where nothing is set.
 pub const DEFAULT_POLICY: Policy =
     Policy { interval: Duration::from_secs(120), jitter: Duration::from_secs(60) };
 
-/// The secret that webhooks are signed with; none where they are not checked.
-pub type WebhookSecret = Option<Vec<u8>>;
-
-/// Watches the ConfigMap until nobody listens any more.
-pub async fn watch_config_map(client: Client, namespace: &str, events: Events) {
+/// Watches the ConfigMap until nobody listens any more. The largest webhook is told in bytes; it is what was told
+/// before where the ConfigMap has none.
+pub async fn watch_config_map(
+    client: Client,
+    namespace: &str,
+    events: Events,
+    webhook_limit: watch::Sender<usize>,
+) {
+    let default_limit = *webhook_limit.borrow();
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
     let mut stream = watch_object(api, SETTINGS_CONFIG_MAP)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch ConfigMap {SETTINGS_CONFIG_MAP}"))
@@ -37,6 +42,7 @@ pub async fn watch_config_map(client: Client, namespace: &str, events: Events) {
     while let Some(event) = stream.next().await {
         let Ok(config_map) = event else { continue };
         let data = config_map.and_then(|config_map| config_map.data).unwrap_or_default();
+        webhook_limit.send_replace(limit(&data).unwrap_or(default_limit));
         let told = [Event::Policy(policy(&data)), Event::BuildOptions(BuildOptions::of(&data))];
         if told.into_iter().any(|event| events.send(event).is_err()) {
             return;
@@ -45,7 +51,7 @@ pub async fn watch_config_map(client: Client, namespace: &str, events: Events) {
 }
 
 /// Watches the Secret until nobody listens any more.
-pub async fn watch_secret(client: Client, namespace: &str, secret: watch::Sender<WebhookSecret>) {
+pub async fn watch_secret(client: Client, namespace: &str, secrets: watch::Sender<Option<Secrets>>) {
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let mut stream = watch_object(api, SETTINGS_SECRET)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch Secret {SETTINGS_SECRET}"))
@@ -54,8 +60,7 @@ pub async fn watch_secret(client: Client, namespace: &str, secret: watch::Sender
     while let Some(event) = stream.next().await {
         let Ok(object) = event else { continue };
         let data = object.and_then(|object| object.data).unwrap_or_default();
-        let found = data.get(WEBHOOK_SECRET).map(|bytes| bytes.0.clone()).filter(|bytes| !bytes.is_empty());
-        secret.send_replace(found);
+        secrets.send_replace(Some(Secrets::new(&data)));
     }
 }
 
@@ -71,9 +76,35 @@ fn policy(data: &BTreeMap<String, String>) -> Policy {
     Policy { interval: read(INTERVAL, DEFAULT_POLICY.interval), jitter: read(JITTER, DEFAULT_POLICY.jitter) }
 }
 
+/// The largest webhook, in bytes, where one is set.
+fn limit(data: &BTreeMap<String, String>) -> Option<usize> {
+    let text = data.get(WEBHOOK_LIMIT)?.trim();
+    let limit =
+        text.parse().ok().filter(|limit| *limit > 0).and_then(|limit: usize| limit.checked_mul(1 << 20));
+    if limit.is_none() {
+        tracing::warn!(
+            text,
+            "failed to read {WEBHOOK_LIMIT} of ConfigMap {SETTINGS_CONFIG_MAP} as a number of MiB"
+        );
+    }
+    limit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_webhook_is_a_number_of_mebibytes() {
+        for (text, bytes) in [("1", Some(1 << 20)), (" 50 ", Some(50 << 20)), ("0", None), ("a lot", None)] {
+            assert_eq!(
+                limit(&BTreeMap::from([(WEBHOOK_LIMIT.to_owned(), text.to_owned())])),
+                bytes,
+                "{text}"
+            );
+        }
+        assert_eq!(limit(&BTreeMap::new()), None);
+    }
 
     #[test]
     fn absent_and_unreadable_settings_have_argo_cds_defaults() {
