@@ -15,7 +15,7 @@ use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::credentials::Index;
-use crate::repository::{Observation, RepositoryError, RepositoryKey, match_key};
+use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::Policy;
 
 /// What the observer is told once, or when settings change.
@@ -209,7 +209,7 @@ impl Observer {
     pub fn pushed(&mut self, now: Instant, keys: &[String], context: &opentelemetry::Context) -> usize {
         let mut matched = 0;
         for (repository, remote) in &mut self.remotes {
-            if match_key(repository.url()).is_some_and(|key| keys.contains(&key)) {
+            if repository.goes_by(keys) {
                 remote.schedule.request(now);
                 remote.reason = Some((now, context.clone()));
                 matched += 1;

@@ -68,6 +68,25 @@ fn a_push_is_said_at_once_to_those_it_concerns_and_calmly_to_the_rest() {
 }
 
 #[test]
+fn however_many_pushes_come_during_a_look_one_more_follows() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.push();
+    let effects = world.observer.effects(world.now);
+    let (repository, revisions, begun) = call(&effects).expect("one call");
+    let answer = world.answer(repository, revisions);
+    world.commit("c2", &["a"]);
+    for _ in 0..100 {
+        assert_eq!(world.push(), 1);
+        assert!(world.observer.effects(world.now).is_empty());
+    }
+    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    world.calls = 0;
+    assert_eq!(texts(&world.settle()), ["a c2"]);
+    assert_eq!(world.calls, 1);
+}
+
+#[test]
 fn calm_facts_wait_for_quiet_and_come_a_few_at_a_time() {
     let names: Vec<String> = (0..100).map(|number| format!("app-{number}")).collect();
     let mut world = World::new().with(&names.iter().map(String::as_str).collect::<Vec<_>>());

@@ -95,6 +95,17 @@ impl RepositoryKey {
         &self.chart
     }
 
+    /// Whether it goes by one of the keys that a webhook tells: a registry tells of the chart itself.
+    pub fn goes_by(&self, keys: &[String]) -> bool {
+        let url = match self.protocol {
+            Protocol::Oci if !self.url.contains("://") => format!("oci://{}", self.url),
+            _ => self.url.clone(),
+        };
+        let of_chart = (!self.chart.is_empty()).then(|| format!("{url}/{}", self.chart));
+        let own = [Some(url), of_chart].into_iter().flatten();
+        own.filter_map(|url| match_key(&url)).any(|key| keys.contains(&key))
+    }
+
     /// True where objects are copied from disk and depths mean nothing.
     pub fn is_local(&self) -> bool {
         self.url.starts_with('/') || self.url.starts_with("file://")
@@ -188,6 +199,21 @@ mod tests {
         assert_eq!(url.to_string(), "https://example.org/a@b");
         assert_eq!(format!("{url:?}"), "https://example.org/a@b");
         assert_eq!(url.url(), "https://me:secret@example.org/a@b");
+    }
+
+    #[test]
+    fn a_chart_goes_by_its_own_name_in_the_registry() {
+        let key = |protocol, url: &str, chart: &str| RepositoryKey {
+            protocol,
+            url: url.to_owned(),
+            chart: chart.to_owned(),
+            scope: String::new(),
+        };
+        let told = ["ghcr.io/acme/charts/web".to_owned()];
+        assert!(key(Protocol::Oci, "ghcr.io/Acme/charts", "web").goes_by(&told));
+        assert!(key(Protocol::Oci, "oci://ghcr.io:443/acme/charts/web", "").goes_by(&told));
+        assert!(!key(Protocol::Oci, "oci://ghcr.io/acme/charts", "other").goes_by(&told));
+        assert!(!key(Protocol::Git, "https://ghcr.io/acme/charts", "").goes_by(&told));
     }
 
     #[test]
