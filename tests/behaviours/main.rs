@@ -25,6 +25,7 @@ mod hooks_of_deletion;
 mod idle;
 mod ignored_differences;
 mod impersonation;
+mod interval;
 mod managed_namespace;
 mod manual_sync;
 mod members;

@@ -1,8 +1,15 @@
 //! The names of annotations, labels and finalizers, and the values that are small languages.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::duration::parse_duration;
+
 /// On an Application: the Applications that have to be Synced and Healthy before it is synced, `name` or
 /// `namespace/name`, separated by commas. Ithaca's own.
 pub const DEPENDS_ON: &str = "ithaca.dev/depends-on";
+/// On an Application: how often its repositories are asked, a duration; `0` leaves that to webhooks. Ithaca's own.
+pub const INTERVAL: &str = "ithaca.dev/interval";
 /// On an Application: ask for a comparison with freshly resolved revisions; see [`Refresh`].
 pub const REFRESH: &str = "argocd.argoproj.io/refresh";
 /// On an Application or cluster Secret: the literal `true` stops all processing.
@@ -92,6 +99,25 @@ impl Refresh {
     }
 }
 
+/// The shortest interval that an Application may ask for.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reads the interval annotation's value.
+pub fn parse_interval(value: &str) -> Result<Duration, String> {
+    match parse_duration(value) {
+        Ok(interval) if !interval.is_zero() && interval < SHORTEST_INTERVAL => {
+            Err(format!("{value:?} is too short: it must be 0, which leaves it to webhooks, or at least 1s"))
+        }
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+/// What cannot be read in an Application's annotations, and is done without: each reason names its annotation.
+pub fn unreadable(annotations: &BTreeMap<String, String>) -> Vec<String> {
+    let interval = annotations.get(INTERVAL).and_then(|value| parse_interval(value).err());
+    interval.map(|reason| format!("annotation {INTERVAL}: {reason}")).into_iter().collect()
+}
+
 /// True where the compare options, separated by commas, hold `IgnoreExtraneous`: the object does not count where the
 /// source does not have it.
 pub fn ignores_extraneous(compare_options: &str) -> bool {
@@ -112,6 +138,20 @@ mod tests {
         assert_eq!(Refresh::parse("hard"), Refresh::Hard);
         assert_eq!(Refresh::parse("normal"), Refresh::Normal);
         assert_eq!(Refresh::parse("please"), Refresh::Normal);
+    }
+
+    #[test]
+    fn an_interval_is_a_duration_of_a_second_or_more_or_none_at_all() {
+        assert_eq!(parse_interval("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_interval("0"), Ok(Duration::ZERO));
+        assert_eq!(parse_interval("1s"), Ok(Duration::from_secs(1)));
+        for text in ["often", "-1s", "500ms", ""] {
+            assert!(parse_interval(text).is_err(), "{text}");
+        }
+        let told = unreadable(&BTreeMap::from([(INTERVAL.to_owned(), "often".to_owned())]));
+        assert!(
+            matches!(&told[..], [reason] if reason.contains("ithaca.dev/interval: failed to read \"often\""))
+        );
     }
 
     #[test]

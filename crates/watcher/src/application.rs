@@ -1,6 +1,7 @@
 //! An Application as the watcher needs it: a small part of the object, checked, and nothing else kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ithaca_api::annotation::{self, Refresh};
 use ithaca_api::tracking::instance_name;
@@ -9,6 +10,9 @@ use kube::Resource;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
+
+/// The annotations that are read.
+const ANNOTATIONS: [&str; 3] = [annotation::REFRESH, annotation::SKIP_RECONCILE, annotation::INTERVAL];
 
 /// What the watcher knows of an Application.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,8 @@ pub struct Watched {
     pub is_skipped: bool,
     /// What the refresh annotation asks for.
     pub refresh: Option<Refresh>,
+    /// How often its repositories are to be asked, where it says so. One that cannot be read is told of by the applier.
+    pub interval: Option<Duration>,
     /// What the spec tracks.
     pub tracked: Request,
     /// What the operation asks for outright, with its key.
@@ -69,6 +75,8 @@ impl Watched {
             generation: metadata.generation.unwrap_or_default(),
             is_skipped: annotation::skips_reconcile(annotation(annotation::SKIP_RECONCILE)),
             refresh: annotation(annotation::REFRESH).map(Refresh::parse),
+            interval: annotation(annotation::INTERVAL)
+                .and_then(|value| annotation::parse_interval(value).ok()),
             tracked: tracked(&object.spec),
             operation: operation(&object.spec, &object.operation),
         })
@@ -204,7 +212,7 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
     }
     let Needed { name, namespace, uid, generation, resource_version, mut annotations } =
         Needed::deserialize(deserializer)?;
-    annotations.retain(|name, _| name == annotation::REFRESH || name == annotation::SKIP_RECONCILE);
+    annotations.retain(|name, _| ANNOTATIONS.contains(&name.as_str()));
     let annotations = (!annotations.is_empty()).then_some(annotations);
     Ok(ObjectMeta { name, namespace, uid, generation, resource_version, annotations, ..Default::default() })
 }

@@ -14,18 +14,46 @@ pub struct Policy {
     pub jitter: Duration,
 }
 
+impl Policy {
+    /// The policy for a repository whose Applications ask for these intervals; `None` is one that leaves it to this
+    /// policy. The shortest counts, and zero is longer than any.
+    pub fn shortest(&self, asked: impl IntoIterator<Item = Option<Duration>>) -> Self {
+        let policy = |asked: Option<Duration>| match asked {
+            // A short interval is not to be made long by chance.
+            Some(interval) => Self { interval, jitter: self.jitter.min(interval / 2) },
+            None => *self,
+        };
+        let timed = asked.into_iter().map(policy).filter(|policy| !policy.interval.is_zero());
+        let none = Self { interval: Duration::ZERO, jitter: Duration::ZERO };
+        timed.min_by_key(|policy| policy.interval).unwrap_or(none)
+    }
+}
+
 /// The first wait after a failure.
 const FIRST_RETRY: Duration = Duration::from_secs(3);
-/// The longest wait after failures where there is no interval.
+/// The longest wait after failures, where the interval is not longer.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
+/// The longest that a remote is left alone because it asks for it.
+const LONGEST_HOLD: Duration = Duration::from_secs(3600);
 
 /// The calls to one repository.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
     running: bool,
     due: Option<Instant>,
+    /// Until then the remote wants to be left alone, whatever the reason for a call.
+    held_until: Option<Instant>,
     failures: u32,
     last_started: Option<Instant>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With an answer.
+    Answered,
+    /// With a failure, and how long the remote wants to be left alone, if it says so.
+    Failed(Option<Duration>),
 }
 
 impl Schedule {
@@ -36,31 +64,56 @@ impl Schedule {
 
     /// Starts a call if one is due and none runs.
     pub fn start(&mut self, now: Instant) -> bool {
-        if self.running || self.due.is_none_or(|due| due > now) {
+        if self.next().is_none_or(|next| next > now) {
             return false;
         }
         self.running = true;
         self.due = None;
+        self.held_until = None;
         self.last_started = Some(now);
         true
     }
 
     /// A call ended. `chance` is between 0 and 1.
-    pub fn finish(&mut self, now: Instant, is_ok: bool, policy: &Policy, chance: f64) {
+    pub fn finish(&mut self, now: Instant, ended: Ended, policy: &Policy, chance: f64) {
         self.running = false;
-        self.failures = if is_ok { 0 } else { self.failures.saturating_add(1) };
-        let longest = if policy.interval.is_zero() { LONGEST_RETRY } else { policy.interval };
-        let wait = match self.failures {
-            0 if policy.interval.is_zero() => return,
-            0 => policy.interval + policy.jitter.mul_f64(chance.clamp(0.0, 1.0)),
-            failures => FIRST_RETRY.saturating_mul(1 << (failures - 1).min(16)).min(longest),
+        let chance = chance.clamp(0.0, 1.0);
+        let wait = match ended {
+            Ended::Answered => {
+                self.failures = 0;
+                if policy.interval.is_zero() {
+                    return;
+                }
+                policy.interval + policy.jitter.mul_f64(chance)
+            }
+            Ended::Failed(hold) => {
+                self.failures = self.failures.saturating_add(1);
+                self.held_until = hold.map(|hold| now + hold.min(LONGEST_HOLD));
+                let longest = policy.interval.max(LONGEST_RETRY);
+                let doubled = FIRST_RETRY.saturating_mul(1 << (self.failures - 1).min(16));
+                // Many that failed at once are not to come back at once.
+                doubled.min(longest).mul_f64(0.75 + chance / 2.0)
+            }
         };
         self.request(now + wait);
     }
 
+    /// Brings the next call forward to what a new policy makes of it; one that is due earlier stays.
+    pub fn bring_forward(&mut self, now: Instant, policy: &Policy) {
+        if !self.running && !policy.interval.is_zero() {
+            self.request(now + policy.interval + policy.jitter);
+        }
+    }
+
+    /// Whether the remote is left alone because it asked for it.
+    pub fn is_held(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| until > now)
+    }
+
     /// When the next call is due; None while one runs or where there is no reason for one.
     pub fn next(&self) -> Option<Instant> {
-        if self.running { None } else { self.due }
+        let due = self.due.filter(|_| !self.running)?;
+        Some(self.held_until.map_or(due, |until| until.max(due)))
     }
 
     /// When the last call was started.
@@ -92,7 +145,8 @@ mod tests {
         for is_ok in outcomes {
             schedule.request(now);
             assert!(schedule.start(now));
-            schedule.finish(now, *is_ok, policy, 0.5);
+            let ended = if *is_ok { Ended::Answered } else { Ended::Failed(None) };
+            schedule.finish(now, ended, policy, 0.5);
             let next = schedule.next().expect("a next call");
             waits.push(next.duration_since(now).as_secs());
             now = next;
@@ -109,6 +163,60 @@ mod tests {
     fn a_failing_remote_is_asked_ever_less_often() {
         assert_eq!(waits(&[false, false, false, true], &POLICY), [3, 6, 12, 150]);
         assert_eq!(waits(&[false; 8], &POLICY)[7], 120);
+        let often = Policy { interval: Duration::from_secs(5), ..POLICY };
+        assert_eq!(
+            waits(&[false; 8], &often)[7],
+            120,
+            "a short interval is no reason to press a remote that fails"
+        );
+        let seldom = Policy { interval: Duration::from_secs(600), ..POLICY };
+        assert_eq!(waits(&[false; 12], &seldom)[11], 600);
+    }
+
+    #[test]
+    fn many_that_failed_at_once_come_back_one_by_one() {
+        let wait = |chance| {
+            let (now, mut schedule) = (Instant::now(), Schedule::default());
+            schedule.request(now);
+            assert!(schedule.start(now));
+            schedule.finish(now, Ended::Failed(None), &POLICY, chance);
+            schedule.next().expect("a next call").duration_since(now).as_millis()
+        };
+        assert_eq!([wait(0.0), wait(0.5), wait(1.0)], [2_250, 3_000, 3_750]);
+    }
+
+    #[test]
+    fn a_remote_that_wants_to_be_left_alone_is_whatever_the_reason() {
+        let (now, mut schedule) = (Instant::now(), Schedule::default());
+        let hold = |schedule: &mut Schedule, hold| {
+            schedule.request(now);
+            assert!(schedule.start(now));
+            schedule.finish(now, Ended::Failed(Some(Duration::from_secs(hold))), &POLICY, 0.5);
+        };
+        hold(&mut schedule, 60);
+        schedule.request(now);
+        let before = now + Duration::from_secs(59);
+        assert!(schedule.is_held(before) && !schedule.start(before));
+        assert_eq!(schedule.next(), Some(now + Duration::from_secs(60)));
+        assert!(schedule.start(now + Duration::from_secs(60)));
+        let mut liar = Schedule::default();
+        hold(&mut liar, 1_000_000);
+        assert_eq!(liar.next(), Some(now + LONGEST_HOLD));
+    }
+
+    #[test]
+    fn the_shortest_interval_of_a_repositorys_applications_counts() {
+        let seconds = |asked: &[Option<u64>]| {
+            let asked = asked.iter().map(|asked| asked.map(Duration::from_secs));
+            let Policy { interval, jitter } = POLICY.shortest(asked);
+            (interval.as_secs(), jitter.as_secs())
+        };
+        assert_eq!(seconds(&[None, None]), (120, 60));
+        assert_eq!(seconds(&[Some(600), None]), (120, 60));
+        assert_eq!(seconds(&[Some(600), Some(900)]), (600, 60));
+        assert_eq!(seconds(&[Some(10), None]), (10, 5));
+        assert_eq!(seconds(&[Some(0), Some(600)]), (600, 60));
+        assert_eq!(seconds(&[Some(0), Some(0)]), (0, 0));
     }
 
     #[test]
@@ -118,7 +226,7 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.request(now);
         assert!(schedule.start(now));
-        schedule.finish(now, true, &policy, 0.0);
+        schedule.finish(now, Ended::Answered, &policy, 0.0);
         assert_eq!(schedule.next(), None);
         assert_eq!(waits(&[false], &policy), [3]);
     }
@@ -133,9 +241,9 @@ mod tests {
         schedule.request(now);
         assert!(!schedule.start(now));
         assert_eq!(schedule.next(), None);
-        schedule.finish(now, true, &POLICY, 0.0);
+        schedule.finish(now, Ended::Answered, &POLICY, 0.0);
         assert!(schedule.start(now));
-        schedule.finish(now, true, &POLICY, 0.0);
+        schedule.finish(now, Ended::Answered, &POLICY, 0.0);
         assert!(!schedule.start(now));
     }
 }

@@ -297,7 +297,9 @@ fn conditions(
     conditions.extend(excluded(bundle));
     let of_spec = sync_options::unsupported(view.application.spec.sync_options(), Place::Application);
     let of_spec = of_spec.into_iter().map(|reason| format!("spec.syncPolicy.syncOptions: {reason}"));
-    let unsupported = assembly.unsupported.iter().cloned().chain(of_spec);
+    let of_annotations = view.application.metadata.annotations.as_ref().map(annotation::unreadable);
+    let of_annotations = of_annotations.into_iter().flatten();
+    let unsupported = assembly.unsupported.iter().cloned().chain(of_spec).chain(of_annotations);
     conditions.extend(unsupported.map(|message| condition(ConditionType::UnsupportedWarning, message)));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
     conditions.extend(shared(comparison, view));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use git2::{ErrorClass, ErrorCode};
 
+use super::http::WAIT;
 use crate::credentials::Access;
 use crate::repository::{RepositoryError, RepositoryKey};
 
@@ -23,8 +24,16 @@ pub(super) fn explain(
 ) -> RepositoryError {
     let repository = key.to_string();
     let message = error.message();
+    let http_status = message.rsplit_once("status code: ").map(|(_, status)| status.trim());
     match (error.code(), error.class()) {
         (ErrorCode::Timeout | ErrorCode::User, _) => RepositoryError::Timeout { repository, limit },
+        _ if matches!(http_status, Some("429" | "503")) => {
+            RepositoryError::Busy { repository, hold: hold(message) }
+        }
+        // Some hosts refuse who asks too often with 403, and say until when.
+        (ErrorCode::Auth, _) if hold(message).is_some() => {
+            RepositoryError::Busy { repository, hold: hold(message) }
+        }
         (ErrorCode::Auth, _) => access.refused(key),
         _ if message.contains("timed out") => RepositoryError::Timeout { repository, limit },
         _ if NOWHERE.iter().any(|words| message.to_lowercase().contains(words)) => {
@@ -36,4 +45,10 @@ pub(super) fn explain(
         }
         _ => RepositoryError::Remote { repository, reason: message.to_owned() },
     }
+}
+
+/// How long the server wants to be left alone.
+fn hold(message: &str) -> Option<Duration> {
+    let (_, seconds) = message.split_once(WAIT)?;
+    seconds.split(' ').next()?.parse().ok().map(Duration::from_secs)
 }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use bytes::{Buf, Bytes};
 use git2::transport::{self, Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ErrorClass, ErrorCode};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use k8s_openapi::jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use tokio::runtime::Handle;
 use url::Url;
@@ -22,6 +23,9 @@ const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
 const DISCOVERY: &str = "/info/refs?service=git-upload-pack";
+
+/// What an error begins with where the server says how long to wait: libgit2 passes on nothing but a text.
+pub(super) const WAIT: &str = "asked to wait ";
 
 /// Has libgit2 speak HTTP and HTTPS through this module. Only the first call counts.
 #[allow(unsafe_code)]
@@ -177,8 +181,20 @@ fn send(request: RequestBuilder) -> Result<Response, git2::Error> {
         404 | 410 => ErrorCode::NotFound,
         _ => ErrorCode::GenericError,
     };
-    let message = format!("the server answered with status code: {}", status.as_u16());
+    let wait = retry_after(response.headers());
+    let wait = wait.map(|wait| format!("{WAIT}{wait} s; ")).unwrap_or_default();
+    let message = format!("{wait}the server answered with status code: {}", status.as_u16());
     Err(git2::Error::new(code, ErrorClass::Http, message))
+}
+
+/// How many seconds the server wants to be left alone, which it may say as a number or as a date.
+fn retry_after(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = || {
+        let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(date.as_second() - Timestamp::now().as_second())
+    };
+    text.parse().ok().or_else(seconds).filter(|seconds| *seconds > 0)
 }
 
 /// Anything else, such as a page to log in, must not be taken for Git's protocol.

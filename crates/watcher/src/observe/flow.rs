@@ -180,7 +180,9 @@ fn resolved(
     revision: &str,
     remote: &mut Remote,
 ) -> Option<Result<String, RepositoryError>> {
-    let was_asked = remote.schedule.last_started().is_some_and(|started| started >= track.fresh_from);
+    // A remote that wants to be left alone is not asked for anybody: its failure is the answer.
+    let was_asked = remote.schedule.is_held(now)
+        || remote.schedule.last_started().is_some_and(|started| started >= track.fresh_from);
     let is_failing = remote.is_failing() && (was_asked || !track.is_forced) && !remote.schedule.is_running();
     let (started, answer) = match remote.standing(now) {
         Some(Ok(answer)) => (Some(answer.started), answer.revisions.get(revision).cloned()),

@@ -16,7 +16,7 @@ use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::credentials::Index;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
-use crate::schedule::Policy;
+use crate::schedule::{Ended, Policy};
 
 /// What the observer is told once, or when settings change.
 #[derive(Clone, Debug)]
@@ -149,6 +149,7 @@ impl Observer {
             }
         };
         self.count_users(&observed, 1);
+        self.bring_forward(now, &observed);
         self.applications.insert(uid.clone(), observed);
         self.forget_unused();
         for purpose in [Purpose::Tracked, Purpose::Operation] {
@@ -183,8 +184,13 @@ impl Observer {
         answer: Result<Observation, RepositoryError>,
         chance: f64,
     ) {
+        let policy = self.policy_of(repository);
         let Some(remote) = self.remotes.get_mut(repository) else { return };
-        remote.schedule.finish(now, answer.is_ok(), &self.settings.policy, chance);
+        let ended = match &answer {
+            Ok(_) => Ended::Answered,
+            Err(error) => Ended::Failed(error.hold()),
+        };
+        remote.schedule.finish(now, ended, &policy, chance);
         let since = remote.reason.take().map_or(started, |(since, _)| since);
         remote.take(now, answer.map(|revisions| Answer { started, since, context, revisions }));
         let users = self.keys(|track| track.remotes().any(|used| used == repository));
@@ -222,10 +228,9 @@ impl Observer {
     pub fn policy(&mut self, now: Instant, policy: Policy) {
         if self.settings.policy != policy {
             self.settings.policy = policy;
-            // What is due later than the new interval allows is due sooner.
-            let latest = now + policy.interval + policy.jitter;
-            let waiting = self.remotes.values_mut().filter(|remote| !remote.schedule.is_running());
-            waiting.filter(|_| !policy.interval.is_zero()).for_each(|remote| remote.schedule.request(latest));
+            let applications = std::mem::take(&mut self.applications);
+            applications.values().for_each(|observed| self.bring_forward(now, observed));
+            self.applications = applications;
         }
     }
 
@@ -255,6 +260,25 @@ impl Observer {
             [Purpose::Tracked, Purpose::Operation].map(|purpose| Key { uid: uid.clone(), purpose })
         });
         keys.for_each(|key| self.advance(now, &key));
+    }
+
+    /// What is due later than an application's interval allows is due sooner.
+    fn bring_forward(&mut self, now: Instant, observed: &Observed) {
+        let policy = self.settings.policy.shortest([observed.watched.interval]);
+        for repository in observed.tracks().flat_map(|(_, track)| track.remotes()) {
+            if let Some(remote) = self.remotes.get_mut(repository) {
+                remote.schedule.bring_forward(now, &policy);
+            }
+        }
+    }
+
+    /// How often a repository is asked: as often as the most eager of its applications wants.
+    fn policy_of(&self, repository: &RepositoryKey) -> Policy {
+        let uses = |observed: &&Observed| {
+            observed.tracks().any(|(_, track)| track.remotes().any(|used| used == repository))
+        };
+        let asked = self.applications.values().filter(uses).map(|observed| observed.watched.interval);
+        self.settings.policy.shortest(asked)
     }
 
     /// The destination offers something else.

@@ -54,6 +54,37 @@ fn an_interval_without_a_commit_says_nothing() {
 }
 
 #[test]
+fn the_shortest_interval_counts_and_only_while_it_is_asked_for() {
+    let mut world = World::new().with(&["a"]);
+    world.apply(annotated("b", "ithaca.dev/interval", "10s"));
+    world.settle();
+    world.calls = 0;
+    world.wait(100 * SECOND);
+    assert_eq!(world.calls, 10);
+    world.apply(annotated("b", "ithaca.dev/interval", "0"));
+    world.wait(11 * SECOND);
+    world.calls = 0;
+    world.wait(240 * SECOND);
+    assert_eq!(world.calls, 2);
+    world.apply(annotated("b", "ithaca.dev/interval", "20s"));
+    world.wait(21 * SECOND);
+    assert_eq!(world.calls, 3);
+}
+
+#[test]
+fn without_an_interval_only_pushes_lead_to_a_look() {
+    let mut world = World::new();
+    world.files.insert("apps/a".to_owned(), "1".to_owned());
+    world.apply(annotated("a", "ithaca.dev/interval", "0"));
+    world.settle();
+    assert!(world.wait(10_000 * SECOND).is_empty());
+    assert_eq!(world.calls, 1);
+    world.commit("c2", &["a"]);
+    world.push();
+    assert_eq!(texts(&world.settle()), ["a c2"]);
+}
+
+#[test]
 fn a_push_is_said_at_once_to_those_it_concerns_and_calmly_to_the_rest() {
     let mut world = World::new().with(&["a", "b", "c"]);
     world.settle();

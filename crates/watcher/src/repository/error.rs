@@ -55,6 +55,14 @@ pub enum RepositoryError {
         /// How long was waited.
         limit: Duration,
     },
+    /// The server has too much to do, or was asked too often.
+    #[error("failed to read repository {repository}: the server wants to be asked less often{}", in_seconds(.hold))]
+    Busy {
+        /// Which.
+        repository: String,
+        /// How long it wants to be left alone, where it says so.
+        hold: Option<Duration>,
+    },
     /// The server could not be reached or gave an answer that makes no sense.
     #[error("failed to read repository {repository}: {reason}")]
     Remote {
@@ -91,7 +99,19 @@ pub enum RepositoryError {
     },
 }
 
+fn in_seconds(hold: &Option<Duration>) -> String {
+    hold.map(|hold| format!(", again in {} s", hold.as_secs())).unwrap_or_default()
+}
+
 impl RepositoryError {
+    /// How long the server wants to be left alone, where it says so.
+    pub fn hold(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { hold, .. } => *hold,
+            _ => None,
+        }
+    }
+
     /// What a failed use of the cache means.
     pub(crate) fn of_cache(repository: &str, reason: impl ToString) -> Self {
         Self::Cache { repository: repository.to_owned(), reason: reason.to_string() }

@@ -24,6 +24,14 @@ async fn serve(folder: &Path) -> String {
         .route("/login/info/refs", any(async || "<html>please log in</html>"))
         .route("/private/info/refs", any(async || StatusCode::UNAUTHORIZED))
         .route("/broken/info/refs", any(async || StatusCode::BAD_GATEWAY))
+        .route(
+            "/busy/info/refs",
+            any(async || (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "42")])),
+        )
+        .route(
+            "/limited/info/refs",
+            any(async || (StatusCode::FORBIDDEN, [(header::RETRY_AFTER, "Fri, 01 Jan 2100 00:00:00 GMT")])),
+        )
         .route("/silent/info/refs", any(std::future::pending::<StatusCode>));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -106,6 +114,8 @@ async fn repositories_are_fetched_over_http_without_their_history() {
         ("private", "authentication is needed"),
         ("login", "does not speak Git's smart protocol"),
         ("broken", "status code: 502"),
+        ("busy", "asked less often, again in 42 s"),
+        ("limited", "asked less often, again in "),
         ("silent", "no answer within"),
     ] {
         let error = observe(&open(&format!("{server}/{path}"), &world.cache()), "HEAD").await;
