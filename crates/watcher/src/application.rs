@@ -11,6 +11,8 @@ use kube::core::{NamespaceResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
+use crate::repository::Wanted;
+
 /// The annotations that are read.
 const ANNOTATIONS: [&str; 3] = [annotation::REFRESH, annotation::SKIP_RECONCILE, annotation::INTERVAL];
 
@@ -55,7 +57,7 @@ pub struct Request {
 pub struct SourceRequest {
     /// The source as it was written.
     pub source: ApplicationSource,
-    /// The revision to resolve.
+    /// The revision to resolve, as [`Wanted`] writes it.
     pub revision: String,
 }
 
@@ -95,7 +97,7 @@ fn tracked(spec: &Read<ApplicationSpec>) -> Request {
     };
     let with_revision = |source: &ApplicationSource| SourceRequest {
         source: source.clone(),
-        revision: source.target_revision().to_owned(),
+        revision: wanted(source, source.target_revision()),
     };
     Request {
         project: spec.project().to_owned(),
@@ -123,7 +125,10 @@ fn operation(spec: &Read<ApplicationSpec>, operation: &Option<Read<Operation>>) 
     let requests = sources
         .iter()
         .enumerate()
-        .map(|(index, source)| SourceRequest { source: source.clone(), revision: revision(index, source) })
+        .map(|(index, source)| SourceRequest {
+            source: source.clone(),
+            revision: wanted(source, &revision(index, source)),
+        })
         .collect();
     let request = Request {
         project: spec.project().to_owned(),
@@ -131,6 +136,13 @@ fn operation(spec: &Read<ApplicationSpec>, operation: &Option<Read<Operation>>) 
         sources: check(requests),
     };
     Some((key, request))
+}
+
+/// What is wanted of the repository of a source. Only Git's tags have prefixes.
+fn wanted(source: &ApplicationSource, revision: &str) -> String {
+    let is_git = source.chart.is_empty() && !source.repo_url.starts_with("oci://");
+    let tag_prefix = if is_git { source.tag_prefix.as_str() } else { "" };
+    Wanted { revision, tag_prefix }.text()
 }
 
 fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
@@ -267,9 +279,10 @@ mod tests {
     #[test]
     fn an_application_tracks_what_its_sources_say() {
         let spec = json!({"project": "", "destination": {"namespace": "n"}, "sources": [
-            {"repoURL": "a", "path": "p"}, {"repoURL": "b", "path": "p", "targetRevision": "v1"}]});
+            {"repoURL": "a", "path": "p"},
+            {"repoURL": "b", "path": "p", "targetRevision": "v1", "tagPrefix": "web-"}]});
         let watched = watched(object(spec, Value::Null));
-        assert_eq!(revisions(&watched.tracked), ["HEAD", "v1"]);
+        assert_eq!(revisions(&watched.tracked), ["HEAD", "web-:v1"]);
         assert_eq!(watched.tracked.destination_namespace, "n");
         assert_eq!((watched.tracked.project.as_str(), watched.instance.as_str()), ("default", "web"));
         assert_eq!(watched.refresh, Some(Refresh::Hard));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use git2::{ErrorClass, ErrorCode};
 
-use super::http::WAIT;
+use super::http::{UNSUPPORTED_FORMAT, WAIT};
 use crate::credentials::Access;
 use crate::repository::{RepositoryError, RepositoryKey};
 
@@ -25,6 +25,10 @@ pub(super) fn explain(
     let repository = key.to_string();
     let message = error.message();
     let http_status = message.rsplit_once("status code: ").map(|(_, status)| status.trim());
+    if message.contains(UNSUPPORTED_FORMAT) {
+        let reason = "it names objects by SHA-256, and only SHA-1 is supported";
+        return RepositoryError::Unsupported { repository, reason };
+    }
     match (error.code(), error.class()) {
         (ErrorCode::Timeout | ErrorCode::User, _) => RepositoryError::Timeout { repository, limit },
         _ if matches!(http_status, Some("429" | "503")) => {

@@ -27,6 +27,11 @@ const DISCOVERY: &str = "/info/refs?service=git-upload-pack";
 /// What an error begins with where the server says how long to wait: libgit2 passes on nothing but a text.
 pub(super) const WAIT: &str = "asked to wait ";
 
+/// What libgit2 says of a repository on a disk whose objects have other names than SHA-1.
+pub(super) const UNSUPPORTED_FORMAT: &str = "unknown object format";
+/// Within so many bytes after the first reference's name a server says what it can do.
+const LONGEST_CAPABILITIES: usize = 2048;
+
 /// Has libgit2 speak HTTP and HTTPS through this module. Only the first call counts.
 #[allow(unsafe_code)]
 pub(super) fn install() {
@@ -86,7 +91,10 @@ impl SmartSubtransport for Subtransport {
                 let found =
                     response.url().as_str().strip_suffix(DISCOVERY).and_then(|url| Url::parse(url).ok());
                 *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = found;
-                Ok(Box::new(Stream::Answer(Answer { response, part: Bytes::new() })))
+                let mut answer = Answer { response, part: Bytes::new() };
+                answer.fill()?;
+                check_format(&answer.part)?;
+                Ok(Box::new(Stream::Answer(answer)))
             }
             Service::UploadPack => {
                 let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -152,17 +160,22 @@ impl Read for Stream {
     }
 }
 
-impl Read for Answer {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Answer {
+    /// Waits for the next part, where none is here. It stays empty at the end.
+    fn fill(&mut self) -> Result<(), git2::Error> {
         while self.part.is_empty() {
-            let part = wait(self.response.chunk())
-                .and_then(|part| part.map_err(failed))
-                .map_err(|error| io::Error::other(error.message().to_owned()))?;
-            match part {
+            match wait(self.response.chunk())?.map_err(failed)? {
                 Some(part) => self.part = part,
-                None => return Ok(0),
+                None => return Ok(()),
             }
         }
+        Ok(())
+    }
+}
+
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fill().map_err(|error| io::Error::other(error.message().to_owned()))?;
         let length = self.part.len().min(buffer.len());
         buffer[..length].copy_from_slice(&self.part[..length]);
         self.part.advance(length);
@@ -206,6 +219,19 @@ fn check_type(response: &Response, expected: &str) -> Result<(), git2::Error> {
             Err(git2::Error::new(ErrorCode::GenericError, ErrorClass::Http, message))
         }
     }
+}
+
+/// What a server says that names objects by SHA-256, in the first line that names one.
+const SHA256: &[u8] = b"object-format=sha256";
+
+/// libgit2 would fail on the first name that is longer than it knows.
+fn check_format(advertisement: &[u8]) -> Result<(), git2::Error> {
+    let end = advertisement.iter().position(|byte| *byte == 0).map_or(0, |nul| nul + LONGEST_CAPABILITIES);
+    let capabilities = &advertisement[..end.min(advertisement.len())];
+    if capabilities.windows(SHA256.len()).any(|window| window == SHA256) {
+        return Err(git2::Error::from_str(UNSUPPORTED_FORMAT));
+    }
+    Ok(())
 }
 
 /// Waits on a thread that may block; it must belong to a runtime.

@@ -1,15 +1,19 @@
 //! Which commit a revision names, decided on what the remote lists.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use git2::Oid;
+use ithaca_api::{Version, VersionConstraint};
+
+use crate::repository::Wanted;
 
 /// The references that a remote lists, tags peeled to what they point at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refs {
     /// What `HEAD` points at: the reference's name where known, and its commit.
     head: Option<(String, Oid)>,
-    commits: HashMap<String, Oid>,
+    /// By name, so that of equal ones always the same is chosen.
+    commits: BTreeMap<String, Oid>,
 }
 
 /// What a revision names.
@@ -23,12 +27,15 @@ pub(super) enum Named {
     Prefix(String),
     /// Several listed commits begin so.
     Ambiguous,
+    /// A constraint that no tag is a version for.
+    NoVersion,
     /// Nothing.
     Unknown,
 }
 
 const HEAD: &str = "HEAD";
 const PEELED: &str = "^{}";
+const TAGS: &str = "refs/tags/";
 /// The fewest digits that count as the beginning of a commit id.
 const SHORTEST_PREFIX: usize = 7;
 
@@ -48,8 +55,9 @@ impl Refs {
         refs
     }
 
-    /// What a revision names: `HEAD`, a full id, a branch, a tag, a full reference, a beginning of an id.
-    pub(super) fn resolve(&self, revision: &str) -> Named {
+    /// What a revision names: `HEAD`, a full id, a branch, a tag, a full reference, a version or a constraint on
+    /// versions, a beginning of an id. The first of these counts: a branch `1.x` is that branch.
+    pub(super) fn resolve(&self, Wanted { revision, tag_prefix }: Wanted<'_>) -> Named {
         if revision.is_empty() || revision == HEAD {
             return match &self.head {
                 Some((name, id)) => Named::Reference(name.clone(), *id),
@@ -68,7 +76,33 @@ impl Refs {
                 return Named::Reference(name.clone(), *id);
             }
         }
-        self.resolve_prefix(revision)
+        match self.resolve_version(revision, tag_prefix) {
+            Named::Unknown => self.resolve_prefix(revision),
+            named => named,
+        }
+    }
+
+    /// The tag of the highest version that a constraint takes. A plain version is a name, and a constraint only where
+    /// tags have something before it.
+    fn resolve_version(&self, revision: &str, tag_prefix: &str) -> Named {
+        let Ok(constraint) = VersionConstraint::parse(revision) else { return Named::Unknown };
+        let exact = Version::parse(revision);
+        if exact.is_some() && tag_prefix.is_empty() {
+            return Named::Unknown;
+        }
+        let tags = || {
+            let tags = self.commits.iter();
+            tags.filter_map(|(name, id)| Some((name.strip_prefix(TAGS)?.strip_prefix(tag_prefix)?, id)))
+        };
+        let versions = tags().map(|(version, _)| version);
+        let version = match &exact {
+            Some(exact) => versions.clone().find(|text| Version::parse(text).as_ref() == Some(exact)),
+            None => constraint.highest(versions),
+        };
+        match version.and_then(|version| tags().find(|(known, _)| *known == version)) {
+            Some((version, id)) => Named::Reference(format!("{TAGS}{tag_prefix}{version}"), *id),
+            None => Named::NoVersion,
+        }
     }
 
     fn resolve_prefix(&self, revision: &str) -> Named {
@@ -103,6 +137,10 @@ mod tests {
         Oid::from_str(&format!("{digits:0<40}")).expect("an id")
     }
 
+    fn resolve(refs: &Refs, revision: &str) -> Named {
+        refs.resolve(Wanted::of(revision))
+    }
+
     fn refs() -> Refs {
         Refs::new([
             ("HEAD", id("aaaaaaa1"), Some("refs/heads/main")),
@@ -129,22 +167,70 @@ mod tests {
             ("refs/pull/7/head", "refs/pull/7/head", "aaaaaaa2"),
             ("BBBBBBB1", "refs/heads/feature/x", "bbbbbbb1"),
         ] {
-            assert_eq!(refs().resolve(revision), Named::Reference(name.into(), id(digits)), "{revision}");
+            assert_eq!(resolve(&refs(), revision), Named::Reference(name.into(), id(digits)), "{revision}");
         }
     }
 
     #[test]
     fn ids_resolve_to_themselves_and_prefixes_only_where_clear() {
         let full = id("12345678");
-        assert_eq!(refs().resolve(&full.to_string()), Named::Commit(full));
-        assert_eq!(refs().resolve("1234567"), Named::Prefix("1234567".into()));
-        assert_eq!(refs().resolve("aaaaaaa"), Named::Ambiguous);
-        assert_eq!(refs().resolve("aaaaaa"), Named::Unknown);
-        assert_eq!(refs().resolve("nothing"), Named::Unknown);
+        assert_eq!(resolve(&refs(), &full.to_string()), Named::Commit(full));
+        assert_eq!(resolve(&refs(), "1234567"), Named::Prefix("1234567".into()));
+        assert_eq!(resolve(&refs(), "aaaaaaa"), Named::Ambiguous);
+        assert_eq!(resolve(&refs(), "aaaaaa"), Named::Unknown);
+        assert_eq!(resolve(&refs(), "nothing"), Named::Unknown);
+    }
+
+    #[test]
+    fn constraints_pick_the_highest_tag_unless_they_are_names() {
+        let names = [
+            "heads/main",
+            "heads/2.x",
+            "tags/v1.2.0",
+            "tags/1.10.0",
+            "tags/v1.10.0",
+            "tags/v1.11.0-rc.1",
+            "tags/v2.0.0",
+            "tags/2.0.1",
+            "tags/nightly",
+            "tags/web-1.0.0",
+            "tags/web-v1.4.0",
+            "tags/web-1.5.0-rc.1",
+            "tags/web-x",
+            "tags/~0.1",
+            "heads/3.0.0",
+        ];
+        let names: Vec<_> = names.iter().map(|name| format!("refs/{name}")).collect();
+        let refs = Refs::new(names.iter().map(|name| (name.as_str(), id("abcdef12"), None)));
+        for (revision, expected) in [
+            ("1.x", Some("tags/1.10.0")),
+            ("^1.2", Some("tags/1.10.0")),
+            (">=1.2, <1.5 || 9.x", Some("tags/v1.2.0")),
+            (">=1.2.0-0 <2", Some("tags/v1.11.0-rc.1")),
+            ("*", Some("tags/2.0.1")),
+            ("2.x", Some("heads/2.x")),
+            ("~0.1", Some("tags/~0.1")),
+            ("web-:1.x", Some("tags/web-v1.4.0")),
+            ("web-:>=1.4.1-0", Some("tags/web-1.5.0-rc.1")),
+            ("web-:1.4.0", Some("tags/web-v1.4.0")),
+            ("web-:v1.0.0", Some("tags/web-1.0.0")),
+            ("web-:main", Some("heads/main")),
+            ("web-v:*", Some("tags/web-v1.4.0")),
+            ("7.x", None),
+            ("other-:*", None),
+            ("web-:9.9.9", None),
+        ] {
+            let expected = match expected {
+                Some(name) => Named::Reference(format!("refs/{name}"), id("abcdef12")),
+                None => Named::NoVersion,
+            };
+            assert_eq!(resolve(&refs, revision), expected, "{revision}");
+        }
+        assert_eq!(resolve(&refs, "1.2.0"), Named::Unknown, "a plain version is a name");
     }
 
     #[test]
     fn an_empty_repository_has_no_head() {
-        assert_eq!(Refs::default().resolve("HEAD"), Named::Unknown);
+        assert_eq!(resolve(&Refs::default(), "HEAD"), Named::Unknown);
     }
 }

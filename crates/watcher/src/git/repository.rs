@@ -19,7 +19,7 @@ use super::ssh::SshLine;
 use crate::cache::{Cache, Handle, has_commit};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
-use crate::repository::{Observation, RepositoryError, RepositoryKey};
+use crate::repository::{Observation, RepositoryError, RepositoryKey, Wanted};
 
 /// How much longer than its limit a call is waited for before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -125,7 +125,7 @@ impl Inner {
             self.cache.close();
         }
         let refs = refs?;
-        let settle = |revision: &String| (revision.clone(), self.settle(&refs, revision));
+        let settle = |revision: &String| (revision.clone(), self.settle(&refs, Wanted::of(revision)));
         Ok(revisions.iter().map(settle).collect())
     }
 
@@ -162,7 +162,7 @@ impl Inner {
             self.metrics.listed(timer);
             let missing: BTreeSet<String> = revisions
                 .iter()
-                .filter_map(|revision| match refs.resolve(revision) {
+                .filter_map(|revision| match refs.resolve(Wanted::of(revision)) {
                     Named::Reference(name, id) if !has_commit(cache, id) => Some(name),
                     _ => None,
                 })
@@ -177,8 +177,9 @@ impl Inner {
     }
 
     /// The commit that a revision names, after the tips were fetched.
-    fn settle(&self, refs: &Refs, revision: &str) -> Result<String, RepositoryError> {
-        match refs.resolve(revision) {
+    fn settle(&self, refs: &Refs, wanted: Wanted<'_>) -> Result<String, RepositoryError> {
+        let revision = wanted.revision;
+        match refs.resolve(wanted) {
             Named::Reference(name, id) => self.tip(&name, id),
             Named::Commit(id) => {
                 let missing = !has_commit(&*self.cache.handle()?, id);
@@ -189,6 +190,11 @@ impl Inner {
             }
             Named::Prefix(prefix) => self.find_prefix(revision, &prefix),
             Named::Ambiguous => Err(self.ambiguous(revision)),
+            Named::NoVersion => Err(RepositoryError::NoVersion {
+                repository: self.key.to_string(),
+                revision: revision.to_owned(),
+                tag_prefix: wanted.tag_prefix.to_owned(),
+            }),
             Named::Unknown => Err(self.unknown(revision)),
         }
     }

@@ -1,6 +1,7 @@
 //! Real repositories on disk, read through the same code as remote ones.
 
 mod http;
+mod moved;
 mod private;
 mod ssh;
 

@@ -278,7 +278,11 @@ fn say(
 }
 
 fn failed(error: &RepositoryError) -> Outcome {
-    let may_heal =
-        matches!(error, RepositoryError::UnknownRevision { .. } | RepositoryError::UnknownRepository { .. });
+    let may_heal = matches!(
+        error,
+        RepositoryError::UnknownRevision { .. }
+            | RepositoryError::NoVersion { .. }
+            | RepositoryError::UnknownRepository { .. }
+    );
     Outcome::failed(Reason::Source, error.to_string(), may_heal)
 }

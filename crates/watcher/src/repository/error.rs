@@ -81,6 +81,16 @@ pub enum RepositoryError {
         /// Which revision.
         revision: String,
     },
+    /// No tag of the repository is a version that a constraint takes.
+    #[error("failed to resolve revision {revision:?} of repository {repository}: no {} is such a version", tag_with(.tag_prefix))]
+    NoVersion {
+        /// Which repository.
+        repository: String,
+        /// The constraint.
+        revision: String,
+        /// What stands before versions in the tags.
+        tag_prefix: String,
+    },
     /// More than one commit begins with these digits.
     #[error("failed to resolve revision {revision:?} of repository {repository}: several commits begin so")]
     AmbiguousRevision {
@@ -97,6 +107,10 @@ pub enum RepositoryError {
         /// Why.
         reason: String,
     },
+}
+
+fn tag_with(prefix: &str) -> String {
+    if prefix.is_empty() { "tag".to_owned() } else { format!("tag that begins with {prefix:?}") }
 }
 
 fn in_seconds(hold: &Option<Duration>) -> String {

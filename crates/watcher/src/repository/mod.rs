@@ -5,11 +5,13 @@
 
 mod error;
 mod key;
+mod wanted;
 
 use std::collections::BTreeMap;
 
 pub use error::RepositoryError;
 pub use key::{Protocol, RepositoryKey, match_key};
+pub use wanted::Wanted;
 
 /// What each asked revision was found to be: a revision that never changes its content, or why it is none.
 /// Of Git that is a full commit id, of a chart its version, of an OCI artifact its digest.

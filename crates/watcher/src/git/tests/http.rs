@@ -16,7 +16,6 @@ use super::*;
 async fn serve(folder: &Path) -> String {
     let router = Router::new()
         .route("/git/{*path}", any(backend))
-        .with_state(folder.to_owned())
         .route(
             "/moved/info/refs",
             any(async || Redirect::permanent("/git/upstream/info/refs?service=git-upload-pack")),
@@ -32,11 +31,25 @@ async fn serve(folder: &Path) -> String {
             "/limited/info/refs",
             any(async || (StatusCode::FORBIDDEN, [(header::RETRY_AFTER, "Fri, 01 Jan 2100 00:00:00 GMT")])),
         )
-        .route("/silent/info/refs", any(std::future::pending::<StatusCode>));
+        .route("/lying/info/refs", any(lie))
+        .route(
+            "/lying/git-upload-pack",
+            any(async || {
+                ([(header::CONTENT_TYPE, "application/x-git-upload-pack-result")], "0008NAK\nnonsense")
+            }),
+        )
+        .route("/silent/info/refs", any(std::future::pending::<StatusCode>))
+        .with_state(folder.to_owned());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
+}
+
+/// Lists what another repository has.
+async fn lie(state: State<PathBuf>) -> Response<Body> {
+    let uri = "/git/upstream/info/refs?service=git-upload-pack";
+    backend(state, Request::get(uri).body(Body::empty()).expect("a request")).await
 }
 
 pub(super) async fn backend(State(folder): State<PathBuf>, request: Request) -> Response<Body> {
@@ -79,6 +92,20 @@ fn depth(repository: &GitRepository, commit: &str) -> usize {
     walk.count()
 }
 
+/// Makes a repository whose objects have long names.
+fn sha256_repository(folder: &Path) {
+    let git = |folder: &Path, arguments: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        let git = git.arg("-C").arg(folder).args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]);
+        assert!(git.args(arguments).output().expect("git").status.success(), "{arguments:?}");
+    };
+    let long = ["init", "--quiet", "--object-format=sha256", "--initial-branch=main"];
+    git(folder, &[long.as_slice(), &["--bare", "long"]].concat());
+    git(folder, &[long.as_slice(), &["work"]].concat());
+    git(&folder.join("work"), &["commit", "--quiet", "--allow-empty", "--message=Begin"]);
+    git(&folder.join("work"), &["push", "--quiet", "../long", "main"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn repositories_are_fetched_over_http_without_their_history() {
     let world = World::new();
@@ -107,16 +134,22 @@ async fn repositories_are_fetched_over_http_without_their_history() {
     assert_eq!(observe(&repository, &middle).await, Ok(middle));
     assert_eq!(observe(&repository, &first[..9]).await, Ok(first));
 
+    sha256_repository(world.folder.path());
+    let on_disk = open(&format!("file://{}/long", world.folder.path().display()), &world.cache());
+    let error = observe(&on_disk, "HEAD").await.expect_err("long names");
+    assert!(error.contains("only SHA-1 is supported"), "{error}");
     let moved = open(&format!("{server}/moved"), &world.cache());
     assert!(observe(&moved, "HEAD").await.is_ok());
     for (path, reason) in [
         ("git/nothing", "does not exist"),
+        ("git/long", "only SHA-1 is supported"),
         ("private", "authentication is needed"),
         ("login", "does not speak Git's smart protocol"),
         ("broken", "status code: 502"),
         ("busy", "asked less often, again in 42 s"),
         ("limited", "asked less often, again in "),
         ("silent", "no answer within"),
+        ("lying", "failed to read repository"),
     ] {
         let error = observe(&open(&format!("{server}/{path}"), &world.cache()), "HEAD").await;
         let error = error.expect_err(path);
