@@ -18,6 +18,7 @@ mod drift;
 mod encrypted_sources;
 mod excluded_kinds;
 mod extraneous;
+mod generate_paths;
 mod health;
 mod health_scripts;
 mod hooks;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::GeneratePaths;
 use crate::duration::parse_duration;
 
 /// On an Application: the Applications that have to be Synced and Healthy before it is synced, `name` or
@@ -114,8 +115,13 @@ pub fn parse_interval(value: &str) -> Result<Duration, String> {
 
 /// What cannot be read in an Application's annotations, and is done without: each reason names its annotation.
 pub fn unreadable(annotations: &BTreeMap<String, String>) -> Vec<String> {
-    let interval = annotations.get(INTERVAL).and_then(|value| parse_interval(value).err());
-    interval.map(|reason| format!("annotation {INTERVAL}: {reason}")).into_iter().collect()
+    let fault = |name: &str, read: fn(&str) -> Option<String>| {
+        let reason = annotations.get(name).and_then(|value| read(value))?;
+        Some(format!("annotation {name}: {reason}"))
+    };
+    let interval = fault(INTERVAL, |value| parse_interval(value).err());
+    let paths = fault(MANIFEST_GENERATE_PATHS, |value| GeneratePaths::parse(value).err());
+    interval.into_iter().chain(paths).collect()
 }
 
 /// True where the compare options, separated by commas, hold `IgnoreExtraneous`: the object does not count where the

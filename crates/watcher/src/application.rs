@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ithaca_api::annotation::{self, Refresh};
 use ithaca_api::tracking::instance_name;
-use ithaca_api::{Application, ApplicationSource, ApplicationSpec, Operation, operation_request_key};
+use ithaca_api::{
+    Application, ApplicationSource, ApplicationSpec, GeneratePaths, Operation, operation_request_key,
+};
 use kube::Resource;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
@@ -14,7 +16,12 @@ use std::borrow::Cow;
 use crate::repository::Wanted;
 
 /// The annotations that are read.
-const ANNOTATIONS: [&str; 3] = [annotation::REFRESH, annotation::SKIP_RECONCILE, annotation::INTERVAL];
+const ANNOTATIONS: [&str; 4] = [
+    annotation::REFRESH,
+    annotation::SKIP_RECONCILE,
+    annotation::INTERVAL,
+    annotation::MANIFEST_GENERATE_PATHS,
+];
 
 /// What the watcher knows of an Application.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +42,8 @@ pub struct Watched {
     pub refresh: Option<Refresh>,
     /// How often its repositories are to be asked, where it says so. One that cannot be read is told of by the applier.
     pub interval: Option<Duration>,
+    /// The files that concern it, where it says so. What cannot be read is told of by the applier as well.
+    pub generate_paths: Option<Arc<GeneratePaths>>,
     /// What the spec tracks.
     pub tracked: Request,
     /// What the operation asks for outright, with its key.
@@ -79,6 +88,9 @@ impl Watched {
             refresh: annotation(annotation::REFRESH).map(Refresh::parse),
             interval: annotation(annotation::INTERVAL)
                 .and_then(|value| annotation::parse_interval(value).ok()),
+            generate_paths: annotation(annotation::MANIFEST_GENERATE_PATHS)
+                .and_then(|value| GeneratePaths::parse(value).ok().flatten())
+                .map(Arc::new),
             tracked: tracked(&object.spec),
             operation: operation(&object.spec, &object.operation),
         })

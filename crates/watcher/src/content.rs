@@ -158,7 +158,8 @@ fn send_all(
     let snapshot = handle.snapshot(commit).map_err(cache_failed)?;
     let found = reads.into_iter().filter_map(|read| {
         let path = read.path.trim_matches('/').to_owned();
-        snapshot.entry(&path).map(|entry| (path, entry))
+        let entry = as_read(&handle, &read.object_id, snapshot.entry(&path))?;
+        Some((path, entry))
     });
     // A stack of what is still to be sent, the first on top.
     let mut stack = in_order(found.collect());
@@ -173,6 +174,25 @@ fn send_all(
         }
     }
     Ok(())
+}
+
+/// What was read at a path: of an application that names its paths that may be older than what is there now.
+fn as_read(handle: &Handle<'_>, id: &str, there: Option<Entry>) -> Option<Entry> {
+    let is_there = |entry: &Entry| id.is_empty() || entry.id == id;
+    if there.as_ref().is_some_and(is_there) {
+        return there;
+    }
+    let older = git2::Oid::from_str(id).ok().and_then(|id| handle.find_object(id, None).ok());
+    let kind = match (older.and_then(|object| object.kind()), &there) {
+        (Some(git2::ObjectType::Tree), _) => Kind::Folder,
+        (Some(git2::ObjectType::Blob), Some(Entry { kind: Kind::Folder | Kind::Module, .. }) | None) => {
+            Kind::File
+        }
+        (Some(git2::ObjectType::Blob), Some(entry)) => entry.kind,
+        // It is in the cache no more: then what is there now has to do.
+        _ => return there,
+    };
+    Some(Entry { id: id.to_owned(), kind })
 }
 
 /// Sorts as the paths of the files will be, and leaves out what lies in a folder that is there as well.
@@ -254,7 +274,52 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
     use super::*;
+    use crate::credentials::Credentials;
+    use crate::git::Limits;
+
+    /// Of an application that says which paths concern it, what was read may be older than the revision.
+    #[tokio::test]
+    async fn what_was_read_is_served_whatever_the_revision_holds() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let upstream = git2::Repository::init_bare(folder.path().join("upstream"))?;
+        let author = git2::Signature::now("Ada", "ada@example.com")?;
+        let mut blobs = Vec::new();
+        let mut parents = Vec::new();
+        for text in ["one", "two"] {
+            let mut tree = upstream.treebuilder(None)?;
+            let blob = upstream.blob(text.as_bytes())?;
+            tree.insert("a.yaml", blob, 0o100644)?;
+            let tree = upstream.find_tree(tree.write()?)?;
+            let parent: Vec<_> = parents.iter().collect();
+            let commit = upstream.commit(Some("HEAD"), &author, &author, "Change", &tree, &parent)?;
+            parents = vec![upstream.find_commit(commit)?];
+            blobs.push(blob.to_string());
+        }
+        let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
+        let credentials = Credentials::new(watch::channel(None).1, limits.silence);
+        let registry = Registry::new(folder.path().join("cache"), limits, credentials, Metrics::new());
+        let key =
+            RepositoryKey::new(&format!("file://{}", folder.path().join("upstream").display()), "", true)?;
+        let repository = registry.open(&key);
+        let observed = repository.observe(BTreeSet::from(["HEAD".to_owned()])).await?;
+        let commit = observed["HEAD"].clone()?;
+        let handle = repository.handle()?;
+        let there = || Some(Entry { id: blobs[1].clone(), kind: Kind::Executable });
+        let read = |id: &str, there| as_read(&handle, id, there).map(|entry| (entry.id, entry.kind));
+        assert_eq!(handle.snapshot(&commit)?.entry("a.yaml").map(|entry| entry.id), Some(blobs[1].clone()));
+        assert_eq!(read(&blobs[0], there()), Some((blobs[0].clone(), Kind::Executable)));
+        assert_eq!(read(&blobs[0], None), Some((blobs[0].clone(), Kind::File)));
+        assert_eq!(read("", there()), Some((blobs[1].clone(), Kind::Executable)));
+        // What the cache has lost is what is there now.
+        let lost = "0123456789012345678901234567890123456789";
+        assert_eq!(read(lost, there()), Some((blobs[1].clone(), Kind::Executable)));
+        assert_eq!(read(lost, None), None);
+        Ok(())
+    }
 
     #[test]
     fn asked_paths_are_sent_in_order_and_once() {

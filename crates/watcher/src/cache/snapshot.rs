@@ -11,6 +11,9 @@ use crate::reads::{Entry, Kind};
 /// Files that are parsed to find what they refer to are small; larger ones are not parsed.
 const LARGEST_TEXT: usize = 1 << 20;
 
+/// Changed files that are looked at one by one.
+const MOST_CHANGED: usize = 10_000;
+
 /// The commit behind a revision, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitInfo {
@@ -44,6 +47,23 @@ impl<'a> Snapshot<'a> {
             subject: part(self.commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or(b"")),
             committed_at: self.commit.time().seconds(),
         }
+    }
+
+    /// The files that differ from those of another commit; None where that is not here, or too many differ to look at
+    /// each of them.
+    pub fn changed_since(&self, commit: &str) -> Option<Vec<String>> {
+        let before = self.cache.find_commit(Oid::from_str(commit).ok()?).ok()?.tree().ok()?;
+        let after = self.commit.tree().ok()?;
+        let diff = self.cache.diff_tree_to_tree(Some(&before), Some(&after), None).ok()?;
+        if diff.deltas().len() > MOST_CHANGED {
+            return None;
+        }
+        let sides =
+            diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+        let mut files: Vec<_> =
+            sides.flatten().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+        files.dedup();
+        Some(files)
     }
 
     /// What is at a path; the empty path is the root. Links are not followed.

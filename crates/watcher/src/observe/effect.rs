@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ithaca_api::ApplicationSource;
+use ithaca_api::{ApplicationSource, GeneratePaths};
 use ithaca_proto::v1::{Purpose, RevisionObserved};
 
 use super::fact::Outcome;
@@ -57,6 +57,8 @@ pub struct Job {
     pub sources: Vec<JobSource>,
     /// What was found for the same sources at other revisions.
     pub previous: Option<Arc<Outcome>>,
+    /// Which files alone make `previous` hold no longer, where the application says so.
+    pub generate_paths: Option<Arc<GeneratePaths>>,
 }
 
 /// What was found for a job: its key, its version of the request, the outcome.

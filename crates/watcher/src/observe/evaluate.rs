@@ -1,6 +1,8 @@
 //! Finds what applications read, a batch at a time. Blocks on the caches of the repositories.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ithaca_proto::v1::failure::Reason;
@@ -41,12 +43,13 @@ pub fn evaluate(
             None => Err(RepositoryError::of_cache(&source.repository.to_string(), "it is not open")),
         });
     }
+    let changes = Changes::default();
     let mut moved = Vec::new();
     let mut changed = Vec::new();
     for job in jobs {
         match open(job, &snapshots) {
             Err(failed) => found(vec![(job.key.clone(), job.epoch, failed)]),
-            Ok(opened) => match unchanged(job, &opened) {
+            Ok(opened) => match unchanged(job, &opened, &changes) {
                 Some(outcome) => moved.push((job.key.clone(), job.epoch, outcome)),
                 None => changed.push((job, opened)),
             },
@@ -71,18 +74,45 @@ fn open<'a, 's>(job: &'a Job, snapshots: &'s Snapshots<'a>) -> Result<Vec<&'s Op
     job.sources.iter().map(revision).collect()
 }
 
-/// The previous outcome at the new revisions, where they changed nothing that it was decided by.
-fn unchanged(job: &Job, opened: &[&Open<'_>]) -> Option<Outcome> {
+/// The previous outcome at the new revisions, where they changed nothing that it was decided by, or none of the files
+/// that the application says concern it. In the latter case what is read stays what it was, and is served so.
+fn unchanged<'a>(job: &'a Job, opened: &[&Open<'_>], changes: &Changes<'a>) -> Option<Outcome> {
     let previous = job.previous.as_ref().filter(|previous| previous.failure.is_none())?;
-    let mut pairs = previous.sources.iter().zip(opened);
+    let mut pairs = previous.sources.iter().zip(&job.sources).zip(opened);
     let holds = previous.sources.len() == opened.len()
-        && pairs.all(|(source, open)| reads::still_holds(&source.reads, |path| open.snapshot.entry(path)));
+        && pairs.all(|((before, now), open)| {
+            reads::still_holds(&before.reads, |path| open.snapshot.entry(path))
+                || job.generate_paths.as_ref().is_some_and(|paths| {
+                    let named = paths.of_source(&now.source.path);
+                    let changed = changes.between(now, &before.revision, open);
+                    changed.is_some_and(|files| !files.iter().any(|file| named.concern(file)))
+                })
+        });
     let reads = previous.sources.iter().map(|source| source.reads.clone());
     holds.then(|| Outcome {
         sources: observed(job, opened, reads),
         has_chart: previous.has_chart,
         failure: None,
     })
+}
+
+/// The files that differ between two revisions of a repository, each pair compared once for the whole batch.
+#[derive(Default)]
+struct Changes<'a> {
+    known: RefCell<HashMap<Pair<'a>, ChangedFiles>>,
+}
+
+/// A repository, and two of its revisions.
+type Pair<'a> = (&'a RepositoryKey, String, &'a str);
+/// None where they cannot be told.
+type ChangedFiles = Option<Rc<Vec<String>>>;
+
+impl<'a> Changes<'a> {
+    fn between(&self, source: &'a JobSource, before: &str, open: &Open<'_>) -> ChangedFiles {
+        let key = (&source.repository, before.to_owned(), source.revision.as_str());
+        let compare = || open.snapshot.changed_since(before).map(Rc::new);
+        self.known.borrow_mut().entry(key).or_insert_with(compare).clone()
+    }
 }
 
 /// What a job reads at its revisions.

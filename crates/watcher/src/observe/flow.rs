@@ -62,7 +62,8 @@ impl Observer {
                 project: track.request.project.clone(),
                 destination_namespace: track.request.destination_namespace.clone(),
             };
-            self.jobs.push(Job { key: key.clone(), epoch, application, sources, previous });
+            let (key, generate_paths) = (key.clone(), watched.generate_paths.clone());
+            self.jobs.push(Job { key, epoch, application, sources, previous, generate_paths });
         }
     }
 

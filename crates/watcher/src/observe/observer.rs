@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ithaca_api::annotation::Refresh;
 use ithaca_proto::v1::{Capabilities, Purpose};
 
 use super::calm::Calm;
@@ -351,6 +352,11 @@ impl Observer {
         }
         if watched.refresh.is_some() && watched.refresh != before.refresh {
             tracked.force(now);
+        }
+        let reads_anew = watched.refresh == Some(Refresh::Hard) && watched.refresh != before.refresh;
+        if watched.generate_paths != before.generate_paths || reads_anew && watched.generate_paths.is_some() {
+            // What was read may be older than what is there.
+            tracked.outcome = None;
         }
         if watched.operation != before.operation {
             let key = Key { uid: watched.uid.clone(), purpose: Purpose::Operation };
