@@ -166,7 +166,7 @@ fn send_all(
     stack.reverse();
     while let Some((path, entry)) = stack.pop() {
         if entry.kind == Kind::Folder {
-            let below = snapshot.list(&path).into_iter().rev();
+            let below = snapshot.list_folder(&entry.id).into_iter().rev();
             let join = |name: String| if path.is_empty() { name } else { format!("{path}/{name}") };
             stack.extend(below.map(|(name, entry)| (join(name), entry)));
         } else {
@@ -223,7 +223,10 @@ fn send_file(handle: &Handle<'_>, path: String, entry: &Entry, sender: &mut Send
         Kind::Executable => Mode::Executable,
         Kind::Link => Mode::Symlink,
         Kind::File => Mode::File,
-        Kind::Folder | Kind::Module => return Ok(()),
+        Kind::Folder => return Ok(()),
+        Kind::Module => {
+            return Err(Stop::Failed(Status::unavailable(format!("submodule {path} is not fetched"))));
+        }
     };
     let failed = |error: git2::Error| {
         Stop::Failed(Status::unavailable(format!("failed to read {path}: {}", error.message())))

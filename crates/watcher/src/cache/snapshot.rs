@@ -73,14 +73,33 @@ impl<'a> Snapshot<'a> {
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let folder = self.folder(parent)?;
-        folder.get_name(name).map(|found| entry(&found))
+        folder.get_name(name).map(|found| self.found(&found))
     }
 
     /// What a folder holds, in Git's order; empty where there is no folder.
     pub fn list(&self, path: &str) -> Vec<(String, Entry)> {
-        let Some(folder) = self.folder(path) else { return Vec::new() };
-        let named = |found: TreeEntry<'_>| Some((found.name().ok()?.to_owned(), entry(&found)));
+        self.folder(path).map(|folder| self.entries(&folder)).unwrap_or_default()
+    }
+
+    /// What the folder with an id holds, which need not be one of this commit; empty where there is none.
+    pub fn list_folder(&self, id: &str) -> Vec<(String, Entry)> {
+        let folder = Oid::from_str(id).and_then(|id| self.cache.find_tree(id));
+        folder.map(|folder| self.entries(&folder)).unwrap_or_default()
+    }
+
+    fn entries(&self, folder: &Tree<'_>) -> Vec<(String, Entry)> {
+        let named = |found: TreeEntry<'_>| Some((found.name().ok()?.to_owned(), self.found(&found)));
         folder.iter().filter_map(named).collect()
+    }
+
+    /// What a tree says of one of its entries. A submodule whose commit is here is the folder that the commit holds.
+    fn found(&self, found: &TreeEntry<'_>) -> Entry {
+        let kind = kind(found.filemode());
+        let inside = || self.cache.find_commit(found.id()).ok();
+        match (kind == Kind::Module).then(inside).flatten() {
+            Some(commit) => Entry { id: commit.tree_id().to_string(), kind: Kind::Folder },
+            None => Entry { id: found.id().to_string(), kind },
+        }
     }
 
     /// The content of a file or link; None where there is none or it is large.
@@ -104,15 +123,9 @@ impl<'a> Snapshot<'a> {
         if path.is_empty() {
             return self.cache.find_tree(self.commit.tree_id()).ok();
         }
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let id = self.folder(parent)?.get_name(name)?.id();
-        self.cache.find_tree(id).ok()
+        let id = self.entry(path).filter(|entry| entry.kind == Kind::Folder)?.id;
+        self.cache.find_tree(Oid::from_str(&id).ok()?).ok()
     }
-}
-
-/// What a tree says of one of its entries.
-fn entry(found: &TreeEntry<'_>) -> Entry {
-    Entry { id: found.id().to_string(), kind: kind(found.filemode()) }
 }
 
 /// The kind behind a file mode as Git stores it.

@@ -7,6 +7,7 @@ mod failure;
 mod http;
 mod limits;
 mod line;
+mod modules;
 mod refs;
 mod remote;
 mod repository;

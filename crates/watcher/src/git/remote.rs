@@ -26,6 +26,8 @@ pub(super) enum Fetch {
     Commit(Oid),
     /// All branches and tags with their history.
     Everything,
+    /// The same of a submodule's repository, apart from those of the repository itself: the name is where.
+    EverythingOf(String),
 }
 
 /// Connects, lists the remote's references, asks `plan` what of them to fetch, and fetches it.
@@ -69,8 +71,13 @@ fn refspecs(fetch: &Fetch) -> Vec<String> {
     match fetch {
         Fetch::Tips(names) => names.iter().map(|name| format!("+{name}:{}", kept(name))).collect(),
         Fetch::Commit(id) => vec![format!("+{id}:{KEPT}commits/{id}")],
-        Fetch::Everything => ["heads", "tags"].map(|kind| format!("+refs/{kind}/*:{KEPT}{kind}/*")).to_vec(),
+        Fetch::Everything => everything(KEPT),
+        Fetch::EverythingOf(name) => everything(&format!("{KEPT}modules/{name}/")),
     }
+}
+
+fn everything(below: &str) -> Vec<String> {
+    ["heads", "tags"].map(|kind| format!("+refs/{kind}/*:{below}{kind}/*")).to_vec()
 }
 
 fn options(
@@ -91,10 +98,10 @@ fn options(
         Fetch::Tips(_) | Fetch::Commit(_) => {
             options.depth(1);
         }
-        Fetch::Everything if is_shallow => {
+        Fetch::Everything | Fetch::EverythingOf(_) if is_shallow => {
             options.depth(WHOLE_HISTORY);
         }
-        Fetch::Everything => {}
+        Fetch::Everything | Fetch::EverythingOf(_) => {}
     }
     options
 }

@@ -5,14 +5,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use git2::{ErrorCode, ObjectType, Oid};
 use ithaca_api::repository::is_ssh;
 use ithaca_chassis::Timer;
+use sha2::{Digest, Sha256};
 
 use super::limits::Limits;
 use super::line::{HttpLine, Line};
+use super::modules::{self, Module};
 use super::refs::{Named, Refs};
 use super::remote::{Fetch, exchange, kept};
 use super::ssh::SshLine;
@@ -23,6 +25,9 @@ use crate::repository::{Observation, RepositoryError, RepositoryKey, Wanted};
 
 /// How much longer than its limit a call is waited for before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How many submodules one commit may have, theirs included.
+const MOST_MODULES: usize = 64;
 
 /// A remote repository and its cache; cheap to clone.
 #[derive(Clone)]
@@ -66,11 +71,15 @@ impl GitRepository {
         if here.is_ok_and(|here| here.unwrap_or(false)) {
             return Ok(());
         }
-        self.blocking(
-            move |inner| {
-                if inner.has(&commit)? { Ok(()) } else { inner.fetch_commit(inner.parse(&commit)?) }
-            },
-        )
+        self.blocking(move |inner| {
+            if inner.has(&commit)? {
+                return Ok(());
+            }
+            let id = inner.parse(&commit)?;
+            inner.fetch_commit(id)?;
+            inner.fetch_modules(id);
+            Ok(())
+        })
         .await
     }
 
@@ -126,25 +135,85 @@ impl Inner {
         }
         let refs = refs?;
         let settle = |revision: &String| (revision.clone(), self.settle(&refs, Wanted::of(revision)));
-        Ok(revisions.iter().map(settle).collect())
+        let observed: Observation = revisions.iter().map(settle).collect();
+        let commits: BTreeSet<&String> = observed.values().flatten().collect();
+        commits.iter().filter_map(|commit| self.parse(commit).ok()).for_each(|id| self.fetch_modules(id));
+        Ok(observed)
+    }
+
+    /// Fetches what the submodules of a commit hold, and theirs. One that cannot be had is not there for whoever reads
+    /// it, and concerns nobody else.
+    fn fetch_modules(&self, commit: Oid) {
+        let deadline = Instant::now() + self.limits.call;
+        let mut parents = vec![(self.key.clone(), commit)];
+        let mut count = 0;
+        while let Some((parent, commit)) = parents.pop() {
+            for (module, id) in self.modules(commit) {
+                count += 1;
+                if count > MOST_MODULES || Instant::now() > deadline {
+                    tracing::warn!(repository = %self.key, "there are too many submodules, or they take too long");
+                    return;
+                }
+                let fetched = modules::key(&parent, &module.url)
+                    .and_then(|key| self.fetch_module(&key, id).map(|()| parents.push((key, id))));
+                if let Err(error) = fetched {
+                    tracing::warn!(%error, repository = %self.key, path = module.path, "failed to fetch a submodule");
+                }
+            }
+        }
+    }
+
+    /// The submodules of a commit that is here, each with the commit that it is at.
+    fn modules(&self, commit: Oid) -> Vec<(Module, Oid)> {
+        let Ok(cache) = self.cache.handle() else { return Vec::new() };
+        let Ok(tree) = cache.find_commit(commit).and_then(|commit| commit.tree()) else { return Vec::new() };
+        let Some(blob) = tree.get_name(".gitmodules").and_then(|file| cache.find_blob(file.id()).ok()) else {
+            return Vec::new();
+        };
+        let at = |module: Module| {
+            let entry = tree.get_path(Path::new(&module.path)).ok()?;
+            (entry.kind() == Some(ObjectType::Commit)).then(|| (module, entry.id()))
+        };
+        modules::parse(&String::from_utf8_lossy(blob.content())).into_iter().filter_map(at).collect()
+    }
+
+    /// Fetches the commit of a submodule into this cache.
+    fn fetch_module(&self, key: &RepositoryKey, id: Oid) -> Result<(), RepositoryError> {
+        let cache = self.cache.handle()?;
+        let access = self.credentials.access(key)?;
+        let apart = hex::encode(&Sha256::digest(key.url())[..8]);
+        let mut last = None;
+        for fetch in [Fetch::Commit(id), Fetch::EverythingOf(apart)] {
+            if has_commit(&cache, id) {
+                return Ok(());
+            }
+            let line = self.line(key, &access)?;
+            last = exchange(&cache, key, (&access, line), self.limits, |_| Some(fetch)).err();
+        }
+        if has_commit(&cache, id) {
+            return Ok(());
+        }
+        let unknown =
+            || RepositoryError::UnknownRevision { repository: key.to_string(), revision: id.to_string() };
+        Err(last.unwrap_or_else(unknown))
     }
 
     /// What a connection is made with. Waits where a token has to be asked for.
-    fn line(&self, access: &Access) -> Result<Line, RepositoryError> {
-        if self.key.is_local() {
+    fn line(&self, key: &RepositoryKey, access: &Access) -> Result<Line, RepositoryError> {
+        if key.is_local() {
             return Ok(Line::Local);
         }
-        if is_ssh(self.key.url()) {
+        if is_ssh(key.url()) {
             let line = SshLine::new(access, self.limits.silence);
             return line.map(Line::Ssh).map_err(|reason| RepositoryError::Remote {
-                repository: self.key.to_string(),
+                repository: key.to_string(),
                 reason: reason.to_owned(),
             });
         }
-        let client = self.credentials.client(&self.key, access)?;
+        let client = self.credentials.client(key, access)?;
         let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|error| RepositoryError::of_cache(&self.key.to_string(), error))?;
-        let authorization = runtime.block_on(self.credentials.authorization(&self.key, access))?;
+            .map_err(|error| RepositoryError::of_cache(&key.to_string(), error))?;
+        let authorization = runtime.block_on(self.credentials.authorization(key, access))?;
         Ok(Line::Http(HttpLine { client, authorization }))
     }
 
@@ -155,7 +224,7 @@ impl Inner {
         revisions: &BTreeSet<String>,
     ) -> Result<Refs, RepositoryError> {
         let access = self.credentials.access(&self.key)?;
-        let line = self.line(&access)?;
+        let line = self.line(&self.key, &access)?;
         let timer = Timer::start(&self.metrics.ls_remote);
         let mut fetch_timer = None;
         let refs = exchange(cache, &self.key, (&access, line), self.limits, |refs| {
@@ -232,7 +301,7 @@ impl Inner {
 
     fn fetch(&self, fetch: Fetch) -> Result<(), RepositoryError> {
         let access = self.credentials.access(&self.key)?;
-        let line = self.line(&access)?;
+        let line = self.line(&self.key, &access)?;
         let cache = self.cache.handle()?;
         let timer = Timer::start(&self.metrics.fetch);
         let outcome = exchange(&cache, &self.key, (&access, line), self.limits, |_| Some(fetch));

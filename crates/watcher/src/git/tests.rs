@@ -1,6 +1,7 @@
 //! Real repositories on disk, read through the same code as remote ones.
 
 mod http;
+mod modules;
 mod moved;
 mod private;
 mod ssh;
@@ -38,8 +39,13 @@ impl World {
     fn commit(&self, branch: &str, files: &[(&str, &str)]) -> String {
         let mut index = git2::Index::new().expect("an index");
         for (path, text) in files {
-            let id = self.upstream.blob(text.as_bytes()).expect("a blob");
-            let mode = if text.starts_with("../") { 0o120000 } else { 0o100644 };
+            let (id, mode) = match text.strip_prefix("gitlink:") {
+                Some(commit) => (Oid::from_str(commit).expect("an id"), 0o160000),
+                None => {
+                    let mode = if text.starts_with("../") { 0o120000 } else { 0o100644 };
+                    (self.upstream.blob(text.as_bytes()).expect("a blob"), mode)
+                }
+            };
             let zero = git2::IndexTime::new(0, 0);
             let entry = git2::IndexEntry {
                 ctime: zero,

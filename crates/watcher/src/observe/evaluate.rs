@@ -144,7 +144,10 @@ fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
             let message = explain(job, &error);
             let none = std::iter::repeat_with(Arc::<Reads>::default);
             let mut failed = Outcome::failed(Reason::Source, message, may_heal);
-            failed.sources = observed(job, opened, none);
+            // A submodule may be fetched by the next look: then the same revision has to be evaluated again.
+            if !matches!(error, ReadError::Module { .. }) {
+                failed.sources = observed(job, opened, none);
+            }
             failed
         }
     }

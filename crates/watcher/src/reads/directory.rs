@@ -25,6 +25,9 @@ pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Resul
     while let Some(inside) = folders.pop() {
         for (name, entry) in (files.list)(&inside) {
             let at = if inside.is_empty() { name } else { format!("{inside}/{name}") };
+            if entry.kind == Kind::Module && directory.recurse {
+                return Err(ReadError::Module { path: at });
+            }
             if entry.kind == Kind::Folder {
                 if directory.recurse {
                     folders.push(at);

@@ -18,6 +18,15 @@ pub enum ReadError {
         /// The path.
         path: String,
     },
+    /// What a submodule holds is needed, and is not here.
+    #[error(
+        "submodule {path:?} could not be fetched, and the log of the watcher says why; only submodules on the host of \
+         their repository are fetched"
+    )]
+    Module {
+        /// Where it is.
+        path: String,
+    },
     /// A path leads out of the repository.
     #[error("path {path:?} leads out of the repository")]
     Escape {

@@ -122,6 +122,9 @@ impl<'a> Reader<'a> {
             let Some(entry) = (self.files(index).entry)(&next) else {
                 return Ok(rest.fold(next, |path, part| format!("{path}/{part}")));
             };
+            if entry.kind == Kind::Module {
+                return Err(ReadError::Module { path: next });
+            }
             if entry.kind != Kind::Link {
                 real = next;
                 continue;
@@ -158,7 +161,8 @@ impl<'a> Reader<'a> {
                 match entry.kind {
                     Kind::Folder => folders.push(at),
                     Kind::Link => self.follow(index, &at)?,
-                    Kind::File | Kind::Executable | Kind::Module => {}
+                    Kind::Module => return Err(ReadError::Module { path: at }),
+                    Kind::File | Kind::Executable => {}
                 }
             }
         }
