@@ -49,6 +49,11 @@ pub fn merge(source: &ApplicationSource, file: &str, text: &[u8]) -> Result<Appl
         Value::Object(patch) => patch,
         _ => return Err(unreadable("it holds no map of a source's fields".to_owned())),
     };
+    if patch.get("sops").is_some_and(Value::is_object) {
+        return Err(unreadable(
+            "it is encrypted, but it is read as it is: put secrets into a value file".to_owned(),
+        ));
+    }
     patch.retain(|field, _| !PLACE.contains(&field.as_str()));
     let mut merged = serde_json::to_value(source).map_err(|error| unreadable(error.to_string()))?;
     json_patch::merge(&mut merged, &Value::Object(patch));
@@ -145,6 +150,7 @@ mod tests {
             ("- helm", "it holds no map of a source's fields"),
             ("helm: {parameters: [{name: a, value: 1}]}", "invalid type: integer `1`, expected a string"),
             ("directory: {recurse: 'yes'}", "expected a boolean"),
+            ("helm: {releaseName: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}", "it is encrypted"),
         ] {
             let error = merged(source.clone(), text).expect_err(text);
             assert!(error.contains(reason), "{error}");

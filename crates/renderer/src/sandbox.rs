@@ -418,8 +418,10 @@ mod tests {
     #[tokio::test]
     async fn files_beyond_the_limit_cannot_be_written() {
         let limits = Limits { output: 100_000, ..LIMITS };
-        let (sandbox, output) =
-            shell(limits, "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxx || exit 1; done > file").await;
+        // The limit comes a moment after the start.
+        let script = "until [ \"$(ulimit -f)\" != unlimited ]; do :; done
+            while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxx || exit 1; done > file";
+        let (sandbox, output) = shell(limits, script).await;
         assert!(output.is_err());
         assert!(std::fs::metadata(sandbox.path("file")).expect("a file").len() <= 100_000);
     }
