@@ -6,7 +6,7 @@
 
 mod address;
 
-use std::{borrow::Cow, num::NonZeroU32};
+use std::borrow::Cow;
 
 use k8s_openapi::api::core::v1::Secret;
 
@@ -52,8 +52,8 @@ pub enum RepositoryKind {
     Oci,
 }
 
-/// How a repository is reached, and as whom. `forceHttpBasicAuth` is not here: a user's name and password always go
-/// with the first request.
+/// How a repository is reached, and as whom. `forceHttpBasicAuth` and `depth` are not here: a user's name and password
+/// always go with the first request, and no more of a history is fetched than is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryAccess {
     /// As whom.
@@ -72,8 +72,6 @@ pub struct RepositoryAccess {
     pub proxy: Sensitive,
     /// What is reached without the proxy, by commas.
     pub no_proxy: String,
-    /// How much of the history is fetched.
-    pub depth: Option<NonZeroU32>,
 }
 
 /// As whom a repository is reached.
@@ -242,7 +240,6 @@ impl Keys<'_> {
     }
 
     fn access(&self, url: &str) -> Result<RepositoryAccess, RepositoryAccessError> {
-        let depth = self.number("depth")?.map(|depth| u32::try_from(depth).unwrap_or(u32::MAX));
         let proxy = Sensitive::from(self.text("proxy"));
         if !proxy.is_empty() && !is_url(proxy.reveal(), &["http", "https", "socks5", "socks5h"]) {
             return Err(RepositoryAccessError::NotAUrl { key: "proxy", schemes: "http, https and socks5" });
@@ -256,7 +253,6 @@ impl Keys<'_> {
             oci_over_http: self.flag("insecureOCIForceHttp")?,
             proxy,
             no_proxy: self.text("noProxy"),
-            depth: depth.and_then(NonZeroU32::new),
         })
     }
 

@@ -37,7 +37,6 @@ fn a_secret_says_all_that_argo_cd_knows() {
             ("forceHttpBasicAuth", "true"),
             ("proxy", "http://me:s3cret@proxy:8080"),
             ("noProxy", ".local"),
-            ("depth", "1"),
         ],
     );
     let spec = RepositorySpec::read(&secret).expect("a repository");
@@ -47,7 +46,6 @@ fn a_secret_says_all_that_argo_cd_knows() {
     let basic = Credential::Basic { username: "me".into(), password: "p4ssword".to_owned().into() };
     assert_eq!(access.credential, Some(basic));
     assert!(access.insecure && access.enable_lfs && access.has_credentials());
-    assert_eq!(access.depth, NonZeroU32::new(1));
     let printed = format!("{spec:?}");
     for hidden in ["p4ssword", "k3y", "s3cret"] {
         assert!(!printed.contains(hidden), "{printed}");
@@ -90,7 +88,6 @@ fn what_cannot_be_read_is_told_without_what_is_there() {
     use RepositoryAccessError as E;
     for (data, expected) in [
         (("insecure", "s3cret"), E::NotABool { key: "insecure" }),
-        (("depth", "s3cret"), E::NotANumber { key: "depth" }),
         (("githubAppID", "s3cret"), E::NotANumber { key: "githubAppID" }),
         (("githubAppPrivateKey", "s3cret"), E::Half { one: "githubAppID", other: "githubAppPrivateKey" }),
         (("tlsClientCertKey", "s3cret"), E::Half { one: "tlsClientCertData", other: "tlsClientCertKey" }),
