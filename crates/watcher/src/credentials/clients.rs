@@ -111,3 +111,6 @@ fn through(builder: ClientBuilder, way: &Way) -> Result<ClientBuilder, &'static 
     let proxy = Proxy::all(way.proxy.reveal()).map_err(|_| "its proxy is no URL")?;
     Ok(builder.proxy(proxy.no_proxy(NoProxy::from_string(&way.no_proxy))))
 }
+
+#[cfg(test)]
+mod tests;

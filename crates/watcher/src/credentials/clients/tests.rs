@@ -1,0 +1,124 @@
+//! Servers that are reached only in the right way: by their own authority, with a client's certificate, by a proxy.
+
+use std::sync::Arc;
+
+use ithaca_api::repository::{ClientCertificate, RepositoryAccess};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+/// An authority of our own, and what it signs.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority"))
+    }
+
+    /// A certificate for a name, and its key.
+    fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        (params.signed_by(&key, &self.0).expect("a certificate"), key)
+    }
+}
+
+/// Answers one request after the other with the first line of each.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut request = vec![0; 4096];
+    let Ok(length) = stream.read(&mut request).await else { return };
+    let request = String::from_utf8_lossy(&request[..length]).into_owned();
+    let line = request.lines().next().unwrap_or_default();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", line.len());
+    let _ = stream.write_all(format!("{head}{line}").as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+/// A server at `localhost`; with TLS where there is a configuration for it.
+async fn serve(config: Option<ServerConfig>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let acceptor = config.map(|config| TlsAcceptor::from(Arc::new(config)));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            match acceptor.clone() {
+                None => answer(stream).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        answer(stream).await;
+                    }
+                }
+            }
+        }
+    });
+    port
+}
+
+async fn get(access: &Access, url: &str) -> Result<String, String> {
+    let client = Clients::new(Duration::from_secs(5)).get(access)?;
+    let response = client.get(url).send().await.map_err(|error| error.to_string())?;
+    response.text().await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn certificates_are_as_the_installation_says() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("localhost");
+    let chain = vec![CertificateDer::from(certificate.der().to_vec())];
+    let key = || PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.0.der().clone()).expect("a root");
+    let verifier = WebPkiClientVerifier::builder(roots.into()).build().expect("a verifier");
+    let open = ServerConfig::builder().with_no_client_auth().with_single_cert(chain.clone(), key());
+    let strict = ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain, key());
+    let open = format!("https://localhost:{}/", serve(Some(open.expect("a configuration"))).await);
+    let strict = format!("https://localhost:{}/", serve(Some(strict.expect("a configuration"))).await);
+
+    let unknown = Access::default();
+    let known = Access { authorities: Some(authority.0.pem().into()), ..Access::default() };
+    let other = Access { authorities: Some(Authority::new().0.pem().into()), ..Access::default() };
+    let settings = RepositoryAccess { insecure: true, ..RepositoryAccess::default() };
+    let insecure = Access { settings, ..Access::default() };
+    assert!(get(&known, &open).await.is_ok());
+    assert!(get(&insecure, &open).await.is_ok());
+    assert!(get(&unknown, &open).await.is_err());
+    assert!(get(&other, &open).await.is_err());
+
+    let (shown, shown_key) = authority.sign("ithaca");
+    let client = ClientCertificate { certificate: shown.pem(), key: shown_key.serialize_pem().into() };
+    let settings = RepositoryAccess { client_certificate: Some(client), ..RepositoryAccess::default() };
+    assert!(get(&Access { settings, ..known.clone() }, &strict).await.is_ok());
+    assert!(get(&known, &strict).await.is_err());
+
+    let odd = ClientCertificate { certificate: "s3cret".to_owned(), key: "s3cret".to_owned().into() };
+    let settings = RepositoryAccess { client_certificate: Some(odd), ..RepositoryAccess::default() };
+    let error = get(&Access { settings, ..Access::default() }, &strict).await.expect_err("no certificate");
+    assert!(error.contains("tlsClientCertData") && !error.contains("s3cret"), "{error}");
+    let odd = Access { authorities: Some("none".into()), ..Access::default() };
+    assert!(get(&odd, &open).await.expect_err("no authority").contains("argocd-tls-certs-cm"));
+}
+
+#[tokio::test]
+async fn a_proxy_leads_where_it_is_not_left_out() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (proxy, server) = (serve(None).await, serve(None).await);
+    let access = |no_proxy: &str| {
+        let proxy = format!("http://127.0.0.1:{proxy}").into();
+        let settings =
+            RepositoryAccess { proxy, no_proxy: no_proxy.to_owned(), ..RepositoryAccess::default() };
+        Access { settings, ..Access::default() }
+    };
+    let far = get(&access(""), "http://git.invalid/app").await;
+    assert_eq!(far.as_deref(), Ok("GET http://git.invalid/app HTTP/1.1"));
+    let near = get(&access("localhost"), &format!("http://localhost:{server}/app")).await;
+    assert_eq!(near.as_deref(), Ok("GET /app HTTP/1.1"));
+}
