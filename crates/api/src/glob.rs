@@ -8,6 +8,7 @@
 //! | groups and kinds (`ignoreDifferences`, `resource.customizations`): [`crate::KindPattern`] | nothing | is refused, with the reason |
 //! | `resource.exclusions` and `resource.inclusions`: [`crate::Exclusions`] | nothing | is refused, with the reason |
 //! | `sourceRepos` of a project | `/`, unless the pattern is `*` | allows nothing, denies everything |
+//! | repositories in `sourceIntegrity` of a project | nothing | refuses every source |
 //! | all else in a project: destinations, kinds, namespaces, windows, orphans, accounts | nothing | allows nothing, denies everything |
 //!
 //! Files in repositories have other rules; whoever walks them has them.

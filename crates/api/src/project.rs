@@ -1,6 +1,7 @@
 //! The AppProject: what its Applications may take from where, put where, and who may act on them.
 
 mod account;
+mod integrity;
 mod orphan;
 mod permissions;
 mod window;
@@ -17,6 +18,7 @@ use crate::destination::Destination;
 use crate::object::namespaced_object;
 use crate::{API_VERSION, is_default, schema};
 
+pub use integrity::{Depth, GitDemand, Integrity, OciDemand};
 pub use orphan::Orphans;
 pub use permissions::{ClusterRef, Permissions};
 pub use window::{Gate, Target, Windows};

@@ -260,7 +260,7 @@ impl Namespaces {
 }
 
 /// A repository's URL in the form in which two that mean the same are equal.
-fn normalized(url: &str) -> String {
+pub(super) fn normalized(url: &str) -> String {
     let url = url.trim().to_lowercase();
     let url = match url.split_once("://") {
         None if url.contains('@') => url.replacen(':', "/", 1),
