@@ -27,6 +27,7 @@ pub mod reads;
 pub mod registry;
 pub mod repository;
 pub mod schedule;
+pub mod signature;
 pub mod sops;
 
 pub use args::Args;

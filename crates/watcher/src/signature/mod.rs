@@ -1,0 +1,34 @@
+//! Whether a revision is signed as its project asks.
+//!
+//! What comes in: signed objects of a repository as bytes, the installation's keys, what a project asks. What goes out:
+//! nothing where it is signed so, else why it is not, in words for whoever made the commit. What it does not do: touch
+//! a repository, a network or a clock.
+//!
+//! A key is asked to be valid when the signature was made and, for what a revision names itself, now: who still has a
+//! key that is not valid any more can write any date. What it descends from is vouched for by its hash.
+
+mod error;
+mod openpgp;
+mod ssh;
+mod verify;
+
+pub use error::SignatureError;
+pub use openpgp::OpenPgpKeys;
+pub use ssh::AllowedSigners;
+pub use verify::{Keyring, Signed, verify};
+
+/// When a key has to be valid, in seconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+struct Moments {
+    /// When the object says that it was made.
+    made: i64,
+    /// The time now, where that counts.
+    now: Option<i64>,
+}
+
+impl Moments {
+    /// All of them.
+    fn iter(self) -> impl Iterator<Item = i64> {
+        std::iter::once(self.made).chain(self.now)
+    }
+}
