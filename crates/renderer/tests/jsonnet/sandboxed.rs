@@ -28,6 +28,8 @@ async fn render(limits: Limits, directory: Value, files: &[(&str, &str)]) -> Res
     let source = SourceRequest { spec, ..Default::default() };
     let request = Request {
         application: ApplicationRef { uid: "1".into(), namespace: "argocd".into(), name: "shop".into() },
+        instance: "shop".into(),
+        project: "default".into(),
         purpose: Purpose::Tracked,
         observed_at: 1,
         generation: 1,

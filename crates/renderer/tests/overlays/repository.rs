@@ -74,6 +74,8 @@ pub async fn render(
     };
     let request = Request {
         application: ApplicationRef { uid: "1".into(), namespace: "argocd".into(), name: "shop".into() },
+        instance: "shop".into(),
+        project: "default".into(),
         purpose: Purpose::Tracked,
         observed_at: 1,
         generation: 1,
