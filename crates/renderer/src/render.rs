@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::directory::{self, DirectoryError};
-use crate::environment::{self, Environment};
+use crate::environment;
 use crate::failure;
 use crate::helm::{self, HelmError, Release};
 use crate::jsonnet::{self, JsonnetError};
