@@ -34,8 +34,6 @@ async fn render(limits: Limits, directory: Value, files: &[(&str, &str)]) -> Res
         observed_at: 1,
         generation: 1,
         request_key: String::new(),
-        instance: "shop".into(),
-        project: "default".into(),
         refresh: Refresh::Unspecified,
         destination_namespace: "store".into(),
         sources: Ok(Vec::new()),

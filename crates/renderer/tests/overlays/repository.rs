@@ -80,8 +80,6 @@ pub async fn render(
         observed_at: 1,
         generation: 1,
         request_key: String::new(),
-        instance: "shop".into(),
-        project: "default".into(),
         refresh: Refresh::Unspecified,
         destination_namespace: "store".into(),
         sources: Ok(Vec::new()),
