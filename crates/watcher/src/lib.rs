@@ -18,9 +18,11 @@ mod settings;
 mod webhook;
 
 pub mod application;
+pub mod archive;
 pub mod cache;
 pub mod credentials;
 pub mod git;
+pub mod helm;
 pub mod metrics;
 pub mod observe;
 pub mod reads;

@@ -1,0 +1,3 @@
+//! Helm repositories.
+
+pub mod index;
