@@ -23,6 +23,10 @@ const ANNOTATIONS: [&str; 4] = [
     annotation::MANIFEST_GENERATE_PATHS,
 ];
 
+/// What Argo CD says of a chart without a version, which has no newest one that could be meant.
+const REVISION_REQUIRED: &str =
+    "spec.source.targetRevision is required if the manifest source is a helm chart";
+
 /// What the watcher knows of an Application.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watched {
@@ -161,7 +165,7 @@ fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
     if sources.is_empty() {
         return Err("spec.source or spec.sources must be set".to_owned());
     }
-    for SourceRequest { source, .. } in &sources {
+    for SourceRequest { source, revision } in &sources {
         if source.repo_url.is_empty() {
             return Err("a source's repoURL must be set".to_owned());
         }
@@ -170,6 +174,16 @@ fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
         }
         if !source.path.is_empty() && !source.chart.is_empty() {
             return Err(format!("a source of {} has both path and chart", source.repo_url));
+        }
+        let is_archived = !source.chart.is_empty() || source.repo_url.starts_with("oci://");
+        if is_archived && source.target_revision.is_empty() && revision == source.target_revision() {
+            return Err(REVISION_REQUIRED.to_owned());
+        }
+        if is_archived && !source.reference.is_empty() {
+            return Err(format!(
+                "a source of {} has a ref, which only Git repositories can have",
+                source.repo_url
+            ));
         }
     }
     Ok(sources.into())
@@ -322,6 +336,19 @@ mod tests {
             (json!({"source": 5}), "failed to read spec"),
             (json!({"project": "", "destination": {}}), "spec.source or spec.sources must be set"),
             (json!({"project": "", "destination": {}, "source": {"repoURL": "a"}}), "path, chart or ref"),
+            (
+                json!({"project": "", "destination": {}, "source": {"repoURL": "a", "chart": "c"}}),
+                "spec.source.targetRevision is required",
+            ),
+            (
+                json!({"project": "", "destination": {}, "source": {"repoURL": "oci://a/b", "path": "."}}),
+                "spec.source.targetRevision is required",
+            ),
+            (
+                json!({"project": "", "destination": {}, "source":
+                    {"repoURL": "a", "chart": "c", "ref": "values", "targetRevision": "1"}}),
+                "only Git repositories",
+            ),
         ] {
             let error = watched(object(spec, Value::Null)).tracked.sources.expect_err("a refusal");
             assert!(error.contains(reason), "{error}");

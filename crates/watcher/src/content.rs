@@ -149,13 +149,13 @@ struct Sender {
 
 fn send_all(
     repository: &Repository,
-    commit: &str,
+    revision: &str,
     reads: Vec<PathRead>,
     sender: &mut Sender,
 ) -> Result<(), Stop> {
     let cache_failed = |error: RepositoryError| Stop::Failed(Status::unavailable(error.to_string()));
     let handle = repository.handle().map_err(cache_failed)?;
-    let snapshot = handle.snapshot(commit).map_err(cache_failed)?;
+    let snapshot = handle.snapshot(revision).map_err(cache_failed)?;
     let found = reads.into_iter().filter_map(|read| {
         let path = read.path.trim_matches('/').to_owned();
         let entry = as_read(&handle, &read.object_id, snapshot.entry(&path))?;

@@ -25,12 +25,14 @@ pub mod git;
 pub mod helm;
 pub mod metrics;
 pub mod observe;
+pub mod oci;
 pub mod reads;
 pub mod registry;
 pub mod repository;
 pub mod schedule;
 pub mod signature;
 pub mod sops;
+pub mod web;
 
 pub use args::Args;
 pub use run::run;

@@ -2,19 +2,29 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use url::Url;
+
+use crate::archive::{ArchiveLimits, Shelf};
 use crate::cache::Handle;
 use crate::credentials::Credentials;
 use crate::git::{GitRepository, Limits};
+use crate::helm::{Catalogs, HelmRepository, Parts};
 use crate::metrics::Metrics;
-use crate::repository::{Observation, RepositoryError, RepositoryKey};
+use crate::oci::OciRepository;
+use crate::repository::{Observation, Protocol, RepositoryError, RepositoryKey};
+use crate::web::Way;
 
 /// A repository of any protocol; cheap to clone.
 #[derive(Clone)]
 pub enum Repository {
     /// Git.
     Git(GitRepository),
+    /// A chart in a Helm repository.
+    Helm(HelmRepository),
+    /// A repository in an OCI registry.
+    Oci(OciRepository),
 }
 
 impl Repository {
@@ -23,6 +33,8 @@ impl Repository {
     pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
         match self {
             Self::Git(repository) => repository.observe(revisions).await,
+            Self::Helm(repository) => repository.observe(revisions).await,
+            Self::Oci(repository) => repository.observe(revisions).await,
         }
     }
 
@@ -30,6 +42,8 @@ impl Repository {
     pub async fn ensure(&self, revision: String) -> Result<(), RepositoryError> {
         match self {
             Self::Git(repository) => repository.ensure(revision).await,
+            Self::Helm(repository) => repository.ensure(revision).await,
+            Self::Oci(repository) => repository.ensure(revision).await,
         }
     }
 
@@ -37,6 +51,8 @@ impl Repository {
     pub fn handle(&self) -> Result<Handle<'_>, RepositoryError> {
         match self {
             Self::Git(repository) => repository.handle(),
+            Self::Helm(repository) => repository.handle(),
+            Self::Oci(repository) => repository.handle(),
         }
     }
 
@@ -44,6 +60,8 @@ impl Repository {
     fn set_cache_aside(&self) -> Option<PathBuf> {
         match self {
             Self::Git(repository) => repository.set_cache_aside(),
+            Self::Helm(repository) => repository.set_cache_aside(),
+            Self::Oci(repository) => repository.set_cache_aside(),
         }
     }
 }
@@ -52,31 +70,64 @@ impl Repository {
 #[derive(Clone)]
 pub struct Registry {
     repositories: Arc<Mutex<HashMap<RepositoryKey, Repository>>>,
+    /// The indexes of Helm repositories, each shared by all charts of one.
+    catalogs: Arc<Mutex<HashMap<(String, String), Weak<Catalogs>>>>,
     cache_dir: PathBuf,
     limits: Limits,
+    archives: ArchiveLimits,
     credentials: Credentials,
     metrics: Metrics,
 }
 
 impl Registry {
     /// An empty registry whose repositories are cached below a folder.
-    pub fn new(cache_dir: PathBuf, limits: Limits, credentials: Credentials, metrics: Metrics) -> Self {
-        Self { repositories: Arc::default(), cache_dir, limits, credentials, metrics }
+    pub fn new(
+        cache_dir: PathBuf,
+        limits: Limits,
+        archives: ArchiveLimits,
+        credentials: Credentials,
+        metrics: Metrics,
+    ) -> Self {
+        let (repositories, catalogs) = (Arc::default(), Arc::default());
+        Self { repositories, catalogs, cache_dir, limits, archives, credentials, metrics }
     }
 
     /// A repository, which is in use from now on.
     pub fn open(&self, key: &RepositoryKey) -> Repository {
-        let new = || {
-            let (credentials, metrics) = (self.credentials.clone(), self.metrics.clone());
-            Repository::Git(GitRepository::new(
-                key.clone(),
-                &self.cache_dir,
-                self.limits,
-                credentials,
-                metrics,
-            ))
-        };
-        self.lock().entry(key.clone()).or_insert_with(new).clone()
+        self.lock().entry(key.clone()).or_insert_with(|| self.new_repository(key)).clone()
+    }
+
+    fn new_repository(&self, key: &RepositoryKey) -> Repository {
+        let (folder, limit, metrics) = (&self.cache_dir, self.limits.call, self.metrics.clone());
+        let way = || Way::new(key.clone(), self.credentials.clone());
+        let shelf = || Shelf::new(folder, key, self.archives);
+        match (key.protocol(), Url::parse(key.url())) {
+            (Protocol::Helm, Ok(url)) => {
+                let parts =
+                    Parts { way: way(), catalogs: self.catalogs(key), shelf: shelf(), limit, metrics };
+                Repository::Helm(HelmRepository::new(url, parts))
+            }
+            (Protocol::Oci, _) => Repository::Oci(OciRepository::new(way(), shelf(), limit, metrics)),
+            _ => Repository::Git(self.git(key)),
+        }
+    }
+
+    fn git(&self, key: &RepositoryKey) -> GitRepository {
+        let (credentials, metrics) = (self.credentials.clone(), self.metrics.clone());
+        GitRepository::new(key.clone(), &self.cache_dir, self.limits, credentials, metrics)
+    }
+
+    /// The indexes of a Helm repository as a project sees it, which go with the last of its charts.
+    fn catalogs(&self, key: &RepositoryKey) -> Arc<Catalogs> {
+        let place = (key.url().to_owned(), key.scope().to_owned());
+        let mut all = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, catalogs| catalogs.strong_count() > 0);
+        if let Some(known) = all.get(&place).and_then(Weak::upgrade) {
+            return known;
+        }
+        let new = Arc::new(Catalogs::new(self.cache_dir.clone()));
+        all.insert(place, Arc::downgrade(&new));
+        new
     }
 
     /// A repository if it is in use.
@@ -114,7 +165,8 @@ mod tests {
         repository.commit(Some("HEAD"), &author, &author, "Begin", &tree, &[])?;
         let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
         let credentials = Credentials::new(tokio::sync::watch::channel(None).1, limits.silence);
-        let registry = Registry::new(folder.path().join("cache"), limits, credentials, Metrics::new());
+        let (cache, archives) = (folder.path().join("cache"), ArchiveLimits::of_mib(1));
+        let registry = Registry::new(cache, limits, archives, credentials, Metrics::new());
         let key = RepositoryKey::new(&format!("file://{}", upstream.display()), "", true)?;
         let head = || BTreeSet::from(["HEAD".to_owned()]);
         registry.open(&key).observe(head()).await?;

@@ -17,6 +17,7 @@ use tonic::transport::server::TcpIncoming;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::archive::ArchiveLimits;
 use crate::content::{Content, ContentLimits};
 use crate::credentials::Credentials;
 use crate::event::{Event, Events};
@@ -51,7 +52,9 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
 
     let (index_tx, index_rx) = watch::channel(None);
     let credentials = Credentials::new(index_rx, limits.silence);
-    let registry = Registry::new(args.cache_dir.clone(), limits, credentials.clone(), metrics.clone());
+    let archives = ArchiveLimits::of_mib(args.content_max_mib);
+    let registry =
+        Registry::new(args.cache_dir.clone(), limits, archives, credentials.clone(), metrics.clone());
     let (events_tx, events_rx) = mpsc::unbounded_channel();
     let (orders_tx, orders_rx) = mpsc::unbounded_channel();
     let (secrets_tx, secrets) = watch::channel(None);

@@ -2,13 +2,14 @@
 //!
 //! What comes in: the bytes of a tar archive that anybody may have made, and limits. What goes out: the id of a tree in
 //! the cache, or why there is none. Nothing is ever written to a path that an archive names. What it does not do: know
-//! charts or registries, or look at what the files hold.
+//! charts or registries.
 
 mod entries;
 mod error;
 mod limits;
 mod path;
 mod plant;
+mod shelf;
 
 use std::io::Read;
 
@@ -17,6 +18,7 @@ use git2::Oid;
 
 pub use error::ArchiveError;
 pub use limits::ArchiveLimits;
+pub use shelf::{Archive, Shelf};
 
 use limits::{Counted, Guarded};
 

@@ -4,6 +4,7 @@
 //! reach a network. Everything here blocks. It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder
 //! is begun from what is current; whoever still reads the old one is not disturbed.
 
+mod kept;
 mod snapshot;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use git2::{ErrorCode, ObjectType, Oid, RepositoryInitOptions};
+pub use kept::{Kept, carry, count, keep, kept};
 use sha2::{Digest, Sha256};
 pub use snapshot::{CommitInfo, Snapshot, kind};
 
@@ -128,9 +130,11 @@ impl Cache {
 }
 
 impl Handle<'_> {
-    /// The files of a commit that is here.
-    pub fn snapshot(&self, commit: &str) -> Result<Snapshot<'_>, RepositoryError> {
-        let opened = Oid::from_str(commit).and_then(|id| Snapshot::open(self, id));
+    /// The files of a revision that is here: of a commit, or of what is kept by its own name.
+    pub fn snapshot(&self, revision: &str) -> Result<Snapshot<'_>, RepositoryError> {
+        let kept = kept(self, revision).map_err(|error| self.cache.failed(&error))?;
+        let commit = kept.map_or_else(|| Oid::from_str(revision), |kept| Ok(kept.commit));
+        let opened = commit.and_then(|id| Snapshot::open(self, id));
         opened.map_err(|error| self.cache.failed(&error))
     }
 }

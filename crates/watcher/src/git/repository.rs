@@ -21,7 +21,7 @@ use super::ssh::SshLine;
 use crate::cache::{Cache, Handle, has_commit};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
-use crate::repository::{Observation, RepositoryError, RepositoryKey, Wanted};
+use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, Wanted};
 
 /// How much longer than its limit a call is waited for before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -134,9 +134,12 @@ impl Inner {
             self.cache.close();
         }
         let refs = refs?;
-        let settle = |revision: &String| (revision.clone(), self.settle(&refs, Wanted::of(revision)));
+        let settle = |revision: &String| {
+            (revision.clone(), self.settle(&refs, Wanted::of(revision)).map(Resolved::commit))
+        };
         let observed: Observation = revisions.iter().map(settle).collect();
-        let commits: BTreeSet<&String> = observed.values().flatten().collect();
+        let commits: BTreeSet<&String> =
+            observed.values().flatten().map(|resolved| &resolved.commit).collect();
         commits.iter().filter_map(|commit| self.parse(commit).ok()).for_each(|id| self.fetch_modules(id));
         Ok(observed)
     }

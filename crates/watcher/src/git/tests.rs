@@ -106,7 +106,8 @@ fn open_as(credentials: Credentials, url: &str, cache: &Path) -> GitRepository {
 async fn observe(repository: &GitRepository, revision: &str) -> Result<String, String> {
     let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
     let mut observed = observed.map_err(|error| error.to_string())?;
-    observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
+    let answer = observed.remove(revision).expect("an answer");
+    answer.map(|resolved| resolved.revision).map_err(|error| error.to_string())
 }
 
 #[tokio::test]

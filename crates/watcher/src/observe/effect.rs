@@ -9,7 +9,7 @@ use ithaca_proto::v1::{Purpose, RevisionObserved};
 
 use super::fact::Outcome;
 use crate::reads;
-use crate::repository::RepositoryKey;
+use crate::repository::{RepositoryKey, Resolved};
 
 /// One subject on the bus: an application and why its revision is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,8 +71,8 @@ pub struct JobSource {
     pub source: ApplicationSource,
     /// Its repository.
     pub repository: RepositoryKey,
-    /// The full commit id, version or digest.
-    pub revision: String,
+    /// What its revision was found to be.
+    pub resolved: Resolved,
 }
 
 /// A fact and what is to be told about it besides.

@@ -33,9 +33,9 @@ pub fn evaluate(
         repositories.iter().map(|(key, repository)| (key, repository.handle())).collect();
     let mut snapshots = Snapshots::new();
     for source in jobs.iter().flat_map(|job| &job.sources) {
-        let key = (&source.repository, source.revision.as_str());
+        let key = (&source.repository, source.resolved.commit.as_str());
         snapshots.entry(key).or_insert_with(|| match handles.get(&source.repository) {
-            Some(Ok(handle)) => handle.snapshot(&source.revision).map(|snapshot| {
+            Some(Ok(handle)) => handle.snapshot(&source.resolved.commit).map(|snapshot| {
                 let info = Arc::new(snapshot.commit());
                 Open { snapshot, info }
             }),
@@ -66,7 +66,7 @@ pub fn evaluate(
 /// The revisions of a job.
 fn open<'a, 's>(job: &'a Job, snapshots: &'s Snapshots<'a>) -> Result<Vec<&'s Open<'a>>, Outcome> {
     let revision =
-        |source: &'a JobSource| match snapshots.get(&(&source.repository, source.revision.as_str())) {
+        |source: &'a JobSource| match snapshots.get(&(&source.repository, source.resolved.commit.as_str())) {
             Some(Ok(open)) => Ok(open),
             Some(Err(error)) => Err(Outcome::failed(Reason::Source, error.to_string(), true)),
             None => Err(Outcome::default()),
@@ -157,7 +157,7 @@ fn observed(job: &Job, opened: &[&Open<'_>], reads: impl Iterator<Item = Arc<Rea
     let parts = job.sources.iter().zip(opened).zip(reads);
     parts
         .map(|((source, open), reads)| ObservedSource {
-            revision: source.revision.clone(),
+            resolved: source.resolved.clone(),
             reads,
             info: open.info.clone(),
         })
@@ -175,7 +175,7 @@ fn explain(job: &Job, error: &ReadError) -> String {
             }
             _ => true,
         })
-        .map(|source| format!("{} at revision {}", source.repository, source.revision))
+        .map(|source| format!("{} at revision {}", source.repository, source.resolved.revision))
         .collect();
     match places.first() {
         Some(place) => format!("{error} in {place}"),

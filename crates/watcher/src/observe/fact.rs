@@ -12,6 +12,7 @@ use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::cache::CommitInfo;
 use crate::reads::{self, Reads};
+use crate::repository::{Protocol, Resolved};
 
 /// What was found for a request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,8 +28,8 @@ pub struct Outcome {
 /// One source at its revision, and what it reads there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedSource {
-    /// The full commit id, version or digest.
-    pub revision: String,
+    /// What its revision was found to be.
+    pub resolved: Resolved,
     /// What it reads.
     pub reads: Arc<Reads>,
     /// Who made the commit, and when.
@@ -73,8 +74,8 @@ impl Outcome {
     }
 
     /// The revisions, in order.
-    pub(super) fn revisions(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|source| source.revision.as_str())
+    pub(super) fn revisions(&self) -> impl Iterator<Item = &Resolved> {
+        self.sources.iter().map(|source| &source.resolved)
     }
 }
 
@@ -139,17 +140,19 @@ pub(super) fn fact(
             overridden: found.reads.overridden.clone(),
             chart: repository.as_ref().map(|repository| repository.chart().to_owned()).unwrap_or_default(),
             scope: repository.as_ref().map(|repository| repository.scope().to_owned()).unwrap_or_default(),
-            revision: found.revision.clone(),
+            revision: found.resolved.revision.clone(),
             reads: found
                 .reads
                 .paths
                 .iter()
                 .map(|(path, id)| v1::PathRead { path: path.clone(), object_id: id.clone() })
                 .collect(),
-            commit: Some(v1::Commit {
-                author: found.info.author.clone(),
-                subject: found.info.subject.clone(),
-                committed_at: found.info.committed_at,
+            commit: repository.as_ref().is_ok_and(|key| key.protocol() == Protocol::Git).then(|| {
+                v1::Commit {
+                    author: found.info.author.clone(),
+                    subject: found.info.subject.clone(),
+                    committed_at: found.info.committed_at,
+                }
             }),
             kustomize_build_options: build_options
                 .filter(|_| found.reads.is_overlay)

@@ -16,7 +16,7 @@ use super::track::{FRESH, Track};
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::reads;
-use crate::repository::{RepositoryError, RepositoryKey};
+use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 
 type Remotes = BTreeMap<RepositoryKey, Remote>;
 
@@ -46,7 +46,7 @@ impl Observer {
             }
             Located::At(sources) => sources,
         };
-        let revisions = sources.iter().map(|source| source.revision.as_str());
+        let revisions = sources.iter().map(|source| &source.resolved);
         let is_known = track.outcome.as_ref().is_some_and(|outcome| {
             outcome.sources.len() == sources.len() && outcome.revisions().eq(revisions)
         });
@@ -158,11 +158,11 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
         match resolved(now, track, &request.revision, remote) {
             None => waits = true,
             Some(Err(error)) => failure = failure.or(Some(error)),
-            Some(Ok(revision)) => {
+            Some(Ok(resolved)) => {
                 found.push(JobSource {
                     source: request.source.clone(),
                     repository: repository.clone(),
-                    revision,
+                    resolved,
                 });
             }
         }
@@ -180,7 +180,7 @@ fn resolved(
     track: &Track,
     revision: &str,
     remote: &mut Remote,
-) -> Option<Result<String, RepositoryError>> {
+) -> Option<Result<Resolved, RepositoryError>> {
     // A remote that wants to be left alone is not asked for anybody: its failure is the answer.
     let was_asked = remote.schedule.is_held(now)
         || remote.schedule.last_started().is_some_and(|started| started >= track.fresh_from);
@@ -284,6 +284,8 @@ fn failed(error: &RepositoryError) -> Outcome {
         RepositoryError::UnknownRevision { .. }
             | RepositoryError::NoVersion { .. }
             | RepositoryError::UnknownRepository { .. }
+            | RepositoryError::UnknownChart { .. }
+            | RepositoryError::UnknownVersion { .. }
     );
     Outcome::failed(Reason::Source, error.to_string(), may_heal)
 }

@@ -99,6 +99,34 @@ pub enum RepositoryError {
         /// Which revision.
         revision: String,
     },
+    /// The index of a Helm repository does not name the chart.
+    #[error("failed to read repository {repository}: chart not found in its index")]
+    UnknownChart {
+        /// Which, with the chart.
+        repository: String,
+    },
+    /// None of the versions that there are is meant.
+    #[error(
+        "failed to resolve revision {revision:?} of repository {repository}: none of its {known} versions matches"
+    )]
+    UnknownVersion {
+        /// Which repository.
+        repository: String,
+        /// Which revision.
+        revision: String,
+        /// How many versions there are.
+        known: usize,
+    },
+    /// What a revision consists of cannot be used.
+    #[error("failed to use revision {revision:?} of repository {repository}: {reason}")]
+    Content {
+        /// Which repository.
+        repository: String,
+        /// Which revision.
+        revision: String,
+        /// Why.
+        reason: String,
+    },
     /// The cache on disk failed.
     #[error("failed to use the cache of repository {repository}: {reason}")]
     Cache {

@@ -43,13 +43,15 @@ impl RepositoryKey {
         if text.is_empty() {
             return refuse("the URL is empty");
         }
-        let git = |url: String| {
-            Ok(Self { protocol: Protocol::Git, url, chart: String::new(), scope: String::new() })
+        let new = |protocol: Protocol, url: String, chart: &str| {
+            Ok(Self { protocol, url, chart: chart.to_owned(), scope: String::new() })
         };
+        let git = |url: String| new(Protocol::Git, url, "");
+        let oci = |rest: &str| new(Protocol::Oci, format!("oci://{}", with_lower_host(rest)), chart);
         let Some((scheme, rest)) = text.split_once("://") else {
             return match text {
                 // Argo CD's way to name a registry: without a scheme, with a chart.
-                _ if !chart.is_empty() => refuse("OCI registries are not supported yet"),
+                registry if !chart.is_empty() => oci(registry),
                 path if path.starts_with('/') && allow_files => git(path.to_owned()),
                 path if path.starts_with('/') => refuse("local repositories are not allowed here"),
                 scp if is_ssh(scp) && scp.contains(':') => git(scp.to_owned()),
@@ -58,14 +60,20 @@ impl RepositoryKey {
         };
         let scheme = scheme.to_ascii_lowercase();
         match scheme.as_str() {
-            "oci" => refuse("OCI registries are not supported yet"),
-            "http" | "https" if !chart.is_empty() => refuse("Helm repositories are not supported yet"),
+            "oci" => oci(rest),
+            "http" | "https" if !chart.is_empty() => {
+                let url = format!("{scheme}://{}", with_lower_host(rest));
+                if url::Url::parse(&url).is_err() {
+                    return refuse("it is not a URL");
+                }
+                new(Protocol::Helm, url, chart)
+            }
             "http" | "https" => git(format!("{scheme}://{}", with_lower_host(rest))),
             _ if !chart.is_empty() => refuse("charts are had by https, http and oci URLs only"),
             "file" if allow_files => git(format!("file://{rest}")),
             "file" => refuse("file:// repositories are not allowed here"),
             "ssh" => git(format!("ssh://{}", with_lower_host(rest))),
-            _ => refuse("only https, http, ssh and file URLs are supported"),
+            _ => refuse("only https, http, ssh, oci and file URLs are supported"),
         }
     }
 
@@ -90,7 +98,7 @@ impl RepositoryKey {
         &self.url
     }
 
-    /// The chart's name in a Helm repository; else empty.
+    /// The chart's name in a Helm repository or a registry; empty where no chart is meant.
     pub fn chart(&self) -> &str {
         &self.chart
     }
@@ -167,7 +175,6 @@ mod tests {
     #[test]
     fn what_is_not_served_says_why() {
         for (url, reason) in [
-            ("oci://example.org/a", "OCI"),
             ("file:///srv/a", "not allowed"),
             ("/srv/a", "not allowed"),
             ("ext::sh -c id", "not a URL"),
@@ -181,16 +188,29 @@ mod tests {
     }
 
     #[test]
-    fn charts_are_told_from_git() {
-        for (url, reason) in [
-            ("https://example.org/charts", "Helm repositories"),
-            ("registry.example.org/charts", "OCI registries"),
-            ("oci://registry.example.org/charts", "OCI registries"),
-            ("ssh://git@example.org/a", "charts are had by"),
+    fn a_chart_is_in_a_helm_repository_or_in_a_registry() {
+        for (url, chart, protocol, found) in [
+            ("https://Example.org/charts/", "web", Protocol::Helm, "https://example.org/charts"),
+            ("http://example.org", "web", Protocol::Helm, "http://example.org/"),
+            ("oci://Registry.example.org/charts", "web", Protocol::Oci, "oci://registry.example.org/charts"),
+            (
+                "registry.example.org:5000/charts",
+                "web",
+                Protocol::Oci,
+                "oci://registry.example.org:5000/charts",
+            ),
+            (
+                "oci://registry.example.org/manifests",
+                "",
+                Protocol::Oci,
+                "oci://registry.example.org/manifests",
+            ),
         ] {
-            let error = RepositoryKey::new(url, "web", false).expect_err(url).to_string();
-            assert!(error.contains(reason), "{url}: {error}");
+            let key = RepositoryKey::new(url, chart, false).expect(url);
+            assert_eq!((key.protocol(), key.url(), key.chart()), (protocol, found, chart));
         }
+        assert!(RepositoryKey::new("https://[", "web", false).is_err());
+        assert!(RepositoryKey::new("ssh://git@example.org/a", "web", false).is_err());
     }
 
     #[test]

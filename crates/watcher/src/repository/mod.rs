@@ -13,6 +13,21 @@ pub use error::RepositoryError;
 pub use key::{Protocol, RepositoryKey, match_key};
 pub use wanted::Wanted;
 
-/// What each asked revision was found to be: a revision that never changes its content, or why it is none.
-/// Of Git that is a full commit id, of a chart its version, of an OCI artifact its digest.
-pub type Observation = BTreeMap<String, Result<String, RepositoryError>>;
+/// What a revision was found to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// As it is shown and asked for: a full commit id, a chart's version, an OCI artifact's digest.
+    pub revision: String,
+    /// The commit in the cache that holds its files. Behind a chart's version it may change.
+    pub commit: String,
+}
+
+impl Resolved {
+    /// A commit, which is its own revision.
+    pub fn commit(id: String) -> Self {
+        Self { revision: id.clone(), commit: id }
+    }
+}
+
+/// What each asked revision was found to be, or why it is nothing.
+pub type Observation = BTreeMap<String, Result<Resolved, RepositoryError>>;

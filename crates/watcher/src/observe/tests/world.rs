@@ -12,7 +12,7 @@ use super::super::fact::ObservedSource;
 use super::super::*;
 use crate::application::{Watched, WatchedObject};
 use crate::reads::Reads;
-use crate::repository::{Observation, RepositoryError, RepositoryKey};
+use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
 use crate::schedule::Policy;
 
 pub(super) const URL: &str = "https://example.org/repo";
@@ -132,7 +132,7 @@ impl World {
         };
         let commit = |revision: &String| {
             let id = self.revisions.get(revision.as_str()).ok_or_else(|| unknown(revision))?;
-            Ok((*id).to_owned())
+            Ok(Resolved::commit((*id).to_owned()))
         };
         Ok(revisions.iter().map(|revision| (revision.clone(), commit(revision))).collect())
     }
@@ -141,9 +141,10 @@ impl World {
         let mut outcome = Outcome { has_chart: self.has_chart, ..Outcome::default() };
         for source in &job.sources {
             let Some(id) = self.files.get(&source.source.path) else {
-                let message = format!("path {} does not exist at {}", source.source.path, source.revision);
+                let message =
+                    format!("path {} does not exist at {}", source.source.path, source.resolved.revision);
                 outcome = Outcome::failed(Reason::Source, message, true);
-                let found = ObservedSource { revision: source.revision.clone(), ..Default::default() };
+                let found = ObservedSource { resolved: source.resolved.clone(), ..Default::default() };
                 outcome.sources.push(found);
                 return outcome;
             };
@@ -152,7 +153,7 @@ impl World {
             let reads = Reads { decided_by: paths.clone(), paths, is_overlay, ..Reads::default() };
             let reads = Arc::new(reads);
             outcome.sources.push(ObservedSource {
-                revision: source.revision.clone(),
+                resolved: source.resolved.clone(),
                 reads,
                 ..Default::default()
             });

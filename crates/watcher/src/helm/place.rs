@@ -1,0 +1,53 @@
+//! Where the parts of a Helm repository are: its index, and the archives that the index names.
+
+use url::Url;
+
+/// The URL of the index of a repository. A query in the repository's URL is kept, as other clients keep it.
+pub fn index(repository: &Url) -> Url {
+    below(repository, "index.yaml").unwrap_or_else(|| repository.clone())
+}
+
+/// The URL of an archive: absolute, or as seen from the repository.
+pub fn archive(repository: &Url, written: &str) -> Option<Url> {
+    match Url::parse(written) {
+        Ok(url) => Some(url),
+        Err(url::ParseError::RelativeUrlWithoutBase) => below(repository, written),
+        Err(_) => None,
+    }
+}
+
+fn below(repository: &Url, relative: &str) -> Option<Url> {
+    let mut folder = repository.clone();
+    if !folder.path().ends_with('/') {
+        folder.set_path(&format!("{}/", folder.path()));
+    }
+    let mut found = folder.join(relative).ok()?;
+    if found.query().is_none() {
+        found.set_query(repository.query());
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found_beside_the_repository_or_where_they_say() {
+        let parse = |url| Url::parse(url).expect("a URL");
+        let plain = parse("https://example.org/charts");
+        assert_eq!(index(&plain).as_str(), "https://example.org/charts/index.yaml");
+        assert_eq!(index(&parse("https://example.org/?a=b")).as_str(), "https://example.org/index.yaml?a=b");
+        for (written, found) in [
+            ("web-1.0.0.tgz", Some("https://example.org/charts/web-1.0.0.tgz")),
+            ("deep/web.tgz", Some("https://example.org/charts/deep/web.tgz")),
+            ("../web.tgz", Some("https://example.org/web.tgz")),
+            ("/web.tgz", Some("https://example.org/web.tgz")),
+            ("https://other.example.org/web.tgz", Some("https://other.example.org/web.tgz")),
+            ("oci://registry.example.org/web:1.0.0", Some("oci://registry.example.org/web:1.0.0")),
+            ("https://[", None),
+        ] {
+            assert_eq!(archive(&plain, written).map(String::from).as_deref(), found, "{written}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One chart of a Helm repository as the rest of the watcher sees it: observe versions, have their files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ithaca_chassis::Timer;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::catalog::{Catalog, Catalogs};
+use super::choice::Choice;
+use super::index::{Entry, read};
+use super::place;
+use crate::archive::{Archive, Layout, Packing, Shelf};
+use crate::cache::{Handle, Kept};
+use crate::metrics::Metrics;
+use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
+use crate::web::{Way, download, same_server};
+
+/// A chart and its cache; cheap to clone.
+#[derive(Clone)]
+pub struct HelmRepository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: Url,
+    way: Way,
+    catalogs: Arc<Catalogs>,
+    shelf: Shelf,
+    /// How long a call may take.
+    limit: Duration,
+    metrics: Metrics,
+    /// What was chosen from which index. Calls run one at a time.
+    chosen: Mutex<Option<(String, Arc<Choice>)>>,
+}
+
+/// What a repository is reached and kept with.
+pub struct Parts {
+    /// How it is reached.
+    pub way: Way,
+    /// Its indexes.
+    pub catalogs: Arc<Catalogs>,
+    /// Where its archives are unpacked.
+    pub shelf: Shelf,
+    /// How long a call may take.
+    pub limit: Duration,
+    /// What is measured.
+    pub metrics: Metrics,
+}
+
+impl HelmRepository {
+    /// The chart of a repository that is at a URL. Touches neither disk nor network yet.
+    pub fn new(url: Url, parts: Parts) -> Self {
+        let Parts { way, catalogs, shelf, limit, metrics } = parts;
+        let chosen = Mutex::new(None);
+        Self { inner: Arc::new(Inner { url, way, catalogs, shelf, limit, metrics, chosen }) }
+    }
+
+    /// Asks for the index, chooses the versions, and fetches those that are not here.
+    /// An error concerns the repository as a whole.
+    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
+        self.inner.within_limit(self.inner.observe(&revisions)).await
+    }
+
+    /// Makes sure that the files of a version are here.
+    pub async fn ensure(&self, version: String) -> Result<(), RepositoryError> {
+        if self.inner.shelf.find(&version).await?.is_some() {
+            return Ok(());
+        }
+        let revisions = BTreeSet::from([version]);
+        let mut observed = self.inner.within_limit(self.inner.observe(&revisions)).await?;
+        observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
+    }
+
+    /// A view on all that is here. Blocks, as do all uses of it.
+    pub fn handle(&self) -> Result<Handle<'_>, RepositoryError> {
+        self.inner.shelf.handle()
+    }
+
+    /// Takes the cache out of the way, and returns the folder that is left to be deleted.
+    pub fn set_cache_aside(&self) -> Option<PathBuf> {
+        self.inner.shelf.set_aside()
+    }
+}
+
+impl Inner {
+    fn key(&self) -> &RepositoryKey {
+        self.way.repository()
+    }
+
+    async fn within_limit<T>(
+        &self,
+        call: impl Future<Output = Result<T, RepositoryError>>,
+    ) -> Result<T, RepositoryError> {
+        let late = || RepositoryError::Timeout { repository: self.key().to_string(), limit: self.limit };
+        tokio::time::timeout(self.limit, call).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
+        let since = Instant::now();
+        let mut chosen = self.chosen.lock().await;
+        let timer = Timer::start(&self.metrics.ls_remote);
+        let web = self.way.web().await?;
+        let catalog = self.catalogs.newest(&web, &self.url, since).await;
+        let catalog = catalog.map_err(|error| self.way.failed(error, &web.access, self.limit))?;
+        let choice = match chosen.as_ref() {
+            Some((digest, choice)) if digest == catalog.digest() && choice.covers(revisions.iter()) => {
+                choice.clone()
+            }
+            _ => Arc::new(self.choose(catalog.clone(), revisions).await?),
+        };
+        *chosen = Some((catalog.digest().to_owned(), choice.clone()));
+        self.metrics.listed(timer);
+        let mut observed = BTreeMap::new();
+        for (revision, entry) in choice.found().filter(|(revision, _)| revisions.contains(*revision)) {
+            let found = match entry {
+                Some(entry) => self.fetch(entry).await,
+                None => Err(self.unknown(revision, &choice)),
+            };
+            observed.insert(revision.clone(), found);
+        }
+        let in_use =
+            observed.values().flatten().map(|resolved: &Resolved| resolved.revision.clone()).collect();
+        self.shelf.tidy(in_use).await?;
+        Ok(observed)
+    }
+
+    /// Reads the index on a thread that may block.
+    async fn choose(
+        &self,
+        catalog: Catalog,
+        revisions: &BTreeSet<String>,
+    ) -> Result<Choice, RepositoryError> {
+        let (mut choice, chart) = (Choice::new(revisions), self.key().chart().to_owned());
+        let reading = tokio::task::spawn_blocking(move || {
+            let found = read(catalog.text(), &chart, |entry| choice.offer(entry));
+            found.map(|is_there| is_there.then_some(choice))
+        });
+        let repository = self.key().to_string();
+        match reading.await {
+            Ok(Ok(Some(choice))) => Ok(choice),
+            Ok(Ok(None)) => Err(RepositoryError::UnknownChart { repository }),
+            Ok(Err(error)) => Err(RepositoryError::Remote { repository, reason: error.to_string() }),
+            Err(error) => Err(RepositoryError::of_cache(&repository, error)),
+        }
+    }
+
+    /// Has the files of a version, from the cache where its archive is the one that the index means.
+    async fn fetch(&self, entry: &Entry) -> Result<Resolved, RepositoryError> {
+        let version = entry.version.as_str();
+        let digest = entry.digest.trim().trim_start_matches("sha256:").to_ascii_lowercase();
+        let resolved =
+            |kept: Kept| Resolved { revision: version.to_owned(), commit: kept.commit.to_string() };
+        // An index without digests cannot tell that an archive was replaced.
+        if let Some(kept) =
+            self.shelf.find(version).await?.filter(|kept| digest.is_empty() || kept.origin == digest)
+        {
+            return Ok(resolved(kept));
+        }
+        let timer = Timer::start(&self.metrics.fetch);
+        let kept = self.fetch_archive(entry, &digest).await;
+        self.metrics.fetched(timer, kept.is_ok());
+        kept.map(resolved)
+    }
+
+    async fn fetch_archive(&self, entry: &Entry, digest: &str) -> Result<Kept, RepositoryError> {
+        let refused = |reason: String| self.shelf.refused(&entry.version, reason);
+        let Some(written) = entry.urls.first() else {
+            return Err(refused("its index names no URL for it".to_owned()));
+        };
+        let url = place::archive(&self.url, written).filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.ok_or_else(|| refused("its URL in the index is neither http nor https".to_owned()))?;
+        let is_home = same_server(&url, &self.url);
+        let web = self.way.web().await?;
+        let request = web.request(Method::GET, url, HeaderMap::new(), is_home);
+        let bytes =
+            async { download(web.send(request).await?, self.shelf.folder(), self.shelf.most_bytes()).await };
+        let bytes =
+            bytes.await.map_err(|error| refused(format!("its archive cannot be had: {}", error.reason())))?;
+        if !digest.is_empty() && bytes.sha256 != digest {
+            let reason = format!("its archive has the digest {}, and its index says {digest}", bytes.sha256);
+            return Err(refused(reason));
+        }
+        let origin = bytes.sha256.clone();
+        let (packing, layout) = (Packing::Gzip, Layout::InFolder);
+        self.shelf
+            .add(&entry.version, Archive { bytes, packing, layout, must_hold: "Chart.yaml", origin })
+            .await
+    }
+
+    fn unknown(&self, revision: &str, choice: &Choice) -> RepositoryError {
+        RepositoryError::UnknownVersion {
+            repository: self.key().to_string(),
+            revision: revision.to_owned(),
+            known: choice.known(),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A repository over HTTP that the tests change, and what the watcher makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::*;
+use crate::archive::{ArchiveLimits, Shelf};
+use crate::metrics::Metrics;
+use crate::repository::{RepositoryKey, Resolved};
+use crate::web::{self, Way};
+
+/// What the server has, and what it was asked.
+#[derive(Default)]
+struct Served {
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// A user and password in base64, where one is asked for.
+    secret: Mutex<Option<&'static str>>,
+    sent: AtomicUsize,
+    unchanged: AtomicUsize,
+}
+
+async fn serve(State(served): State<Arc<Served>>, Path(path): Path<String>, headers: HeaderMap) -> Response {
+    if let Some(secret) = *served.secret.lock().expect("a lock") {
+        let said = headers.get("authorization").and_then(|value| value.to_str().ok());
+        if said != Some(&format!("Basic {secret}")) {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+    }
+    let Some(content) = served.files.lock().expect("a lock").get(&path).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let tag = format!("\"{}\"", hex::encode(Sha256::digest(&content)));
+    if headers.get("if-none-match").is_some_and(|known| known == &tag) {
+        served.unchanged.fetch_add(1, Ordering::Relaxed);
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    served.sent.fetch_add(1, Ordering::Relaxed);
+    ([("etag", tag)], content).into_response()
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    served: Arc<Served>,
+    url: String,
+    catalogs: Arc<Catalogs>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let served = Arc::new(Served::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/charts", listener.local_addr().expect("an address"));
+        let router = Router::new().route("/charts/{*path}", get(serve)).with_state(served.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let folder = tempfile::tempdir().expect("a folder");
+        let catalogs = Arc::new(Catalogs::new(folder.path().to_owned()));
+        Self { folder, served, url, catalogs }
+    }
+
+    fn put(&self, path: &str, content: Vec<u8>) {
+        self.served.files.lock().expect("a lock").insert(path.to_owned(), content);
+    }
+
+    /// Publishes versions of the chart `web`, whose content is a text.
+    fn publish(&self, versions: &[(&str, &str)]) {
+        let mut index = "entries:\n  web:\n".to_owned();
+        for (version, text) in versions {
+            let archive = chart(&[("web/Chart.yaml", "name: web"), ("web/text", text)]);
+            let digest = hex::encode(Sha256::digest(&archive));
+            index +=
+                &format!("  - version: {version}\n    digest: {digest}\n    urls: [web-{version}.tgz]\n");
+            self.put(&format!("web-{version}.tgz"), archive);
+        }
+        self.put("index.yaml", index.into_bytes());
+    }
+
+    fn open_at(&self, url: &str, chart: &str) -> HelmRepository {
+        let key = RepositoryKey::new(url, chart, false).expect("a key");
+        let client = web::client(Duration::from_secs(5)).expect("a client");
+        let (limit, metrics) = (Duration::from_secs(20), Metrics::new());
+        let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
+        let (url, way) = (Url::parse(key.url()).expect("a URL"), Way::new(key, client, false));
+        HelmRepository::new(url, Parts { way, catalogs: self.catalogs.clone(), shelf, limit, metrics })
+    }
+
+    fn open(&self) -> HelmRepository {
+        self.open_at(&self.url, "web")
+    }
+}
+
+fn chart(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, text.as_bytes()).expect("an entry");
+    }
+    archive.into_inner().and_then(GzEncoder::finish).expect("an archive")
+}
+
+async fn look(repository: &HelmRepository, revision: &str) -> Result<Resolved, String> {
+    let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
+    let mut observed = observed.map_err(|error| error.to_string())?;
+    observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
+}
+
+fn text(repository: &HelmRepository, revision: &str) -> String {
+    let handle = repository.handle().expect("a handle");
+    let snapshot = handle.snapshot(revision).expect("a snapshot");
+    String::from_utf8(snapshot.text("text").expect("a file")).expect("a text")
+}
+
+#[tokio::test]
+async fn a_version_is_found_and_its_files_are_there() {
+    let world = World::new().await;
+    world.publish(&[("1.2.3", "one"), ("1.3.0", "two"), ("2.0.0", "three")]);
+    let repository = world.open();
+    for (revision, version, content) in
+        [("1.2.3", "1.2.3", "one"), ("^1", "1.3.0", "two"), ("*", "2.0.0", "three")]
+    {
+        let resolved = look(&repository, revision).await.expect("a version");
+        assert_eq!(resolved.revision, version);
+        assert_eq!(text(&repository, version), content);
+        assert_eq!(text(&repository, &resolved.commit), content);
+    }
+}
+
+#[tokio::test]
+async fn an_unchanged_index_is_not_sent_again() {
+    let world = World::new().await;
+    world.publish(&[("1.0.0", "one")]);
+    let (repository, other) = (world.open(), world.open_at(&world.url, "none"));
+    look(&repository, "*").await.expect("a version");
+    assert_eq!(world.served.sent.load(Ordering::Relaxed), 2);
+    for _ in 0..3 {
+        look(&repository, "*").await.expect("a version");
+    }
+    assert!(look(&other, "*").await.expect_err("no chart").contains("chart not found in its index"));
+    assert_eq!(world.served.sent.load(Ordering::Relaxed), 2);
+    assert_eq!(world.served.unchanged.load(Ordering::Relaxed), 4);
+    world.publish(&[("1.0.0", "one"), ("1.1.0", "two")]);
+    assert_eq!(look(&repository, "*").await.expect("a version").revision, "1.1.0");
+}
+
+#[tokio::test]
+async fn an_archive_that_is_replaced_is_other_content_of_the_same_version() {
+    let world = World::new().await;
+    world.publish(&[("1.0.0", "one")]);
+    let repository = world.open();
+    let first = look(&repository, "1.0.0").await.expect("a version");
+    world.publish(&[("1.0.0", "another")]);
+    let second = look(&repository, "1.0.0").await.expect("a version");
+    assert_eq!(first.revision, second.revision);
+    assert_ne!(first.commit, second.commit);
+    assert_eq!(text(&repository, "1.0.0"), "another");
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_here_is_fetched_when_it_is_read() {
+    let world = World::new().await;
+    world.publish(&[("1.0.0", "one")]);
+    let repository = world.open();
+    repository.ensure("1.0.0".to_owned()).await.expect("the version");
+    assert_eq!(text(&repository, "1.0.0"), "one");
+    world.served.files.lock().expect("a lock").clear();
+    repository.ensure("1.0.0".to_owned()).await.expect("it is here");
+    let error = repository.ensure("2.0.0".to_owned()).await.expect_err("no version").to_string();
+    assert!(error.contains("does not exist"), "{error}");
+}
+
+#[tokio::test]
+async fn many_versions_leave_only_what_is_in_use() {
+    let world = World::new().await;
+    let versions: Vec<(String, String)> =
+        (0..70).map(|number| (format!("1.{number}.0"), number.to_string())).collect();
+    let versions: Vec<(&str, &str)> =
+        versions.iter().map(|(version, text)| (version.as_str(), text.as_str())).collect();
+    world.publish(&versions);
+    let repository = world.open();
+    for (version, _) in &versions {
+        look(&repository, version).await.expect("a version");
+    }
+    assert!(repository.handle().expect("a handle").snapshot("1.0.0").is_err());
+    assert_eq!(text(&repository, "1.69.0"), "69");
+    repository.ensure("1.0.0".to_owned()).await.expect("it is fetched once more");
+    assert_eq!(text(&repository, "1.0.0"), "0");
+}
+
+#[tokio::test]
+async fn credentials_go_to_the_repository_and_nowhere_else() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    *world.served.secret.lock().expect("a lock") = Some("bWU6c2VjcmV0");
+    world.publish(&[("1.0.0", "one")]);
+    let error = look(&world.open(), "*").await.expect_err("a refusal");
+    assert!(error.contains("authentication is needed"), "{error}");
+    let with_credentials = world.url.replace("http://", "http://me:secret@");
+    let repository = world.open_at(&with_credentials, "web");
+    assert_eq!(look(&repository, "*").await.expect("a version").revision, "1.0.0");
+    // The other server would refuse them, as it wants others.
+    elsewhere.publish(&[("2.0.0", "two")]);
+    let index =
+        format!("entries:\n  web:\n  - version: 2.0.0\n    urls: ['{}/web-2.0.0.tgz']\n", elsewhere.url);
+    world.put("index.yaml", index.into_bytes());
+    look(&repository, "*").await.expect("a version");
+    *elsewhere.served.secret.lock().expect("a lock") = Some("bWU6c2VjcmV0");
+    let index =
+        format!("entries:\n  web:\n  - version: 3.0.0\n    urls: ['{}/web-2.0.0.tgz']\n", elsewhere.url);
+    world.put("index.yaml", index.into_bytes());
+    let error = look(&repository, "*").await.expect_err("a refusal");
+    assert!(error.contains("refuses it to us") && !error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_version_is_told_of_that_version() {
+    let world = World::new().await;
+    world.publish(&[("1.0.0", "one")]);
+    let good = chart(&[("web/Chart.yaml", "name: web")]);
+    let bomb = chart(&[("web/Chart.yaml", &"x".repeat(2 << 20))]);
+    let index = "entries:\n  web:\n  - {version: 1.0.0, urls: [web-1.0.0.tgz]}\n  \
+                 - {version: 2.0.0, urls: [good.tgz], digest: '0123'}\n  - {version: 3.0.0, urls: [page.tgz]}\n  \
+                 - {version: 4.0.0, urls: [bomb.tgz]}\n  - {version: 5.0.0, urls: [other.tgz]}\n  \
+                 - {version: 6.0.0, urls: [none.tgz]}\n  - {version: 7.0.0, urls: ['file:///etc/passwd']}\n  \
+                 - {version: 8.0.0}\n";
+    world.put("index.yaml", index.into());
+    world.put("good.tgz", good);
+    world.put("page.tgz", b"<html>log in</html>".to_vec());
+    world.put("bomb.tgz", bomb);
+    world.put("other.tgz", chart(&[("web/values.yaml", "")]));
+    let repository = world.open();
+    for (version, reason) in [
+        ("2.0.0", "its index says 0123"),
+        ("3.0.0", "cannot be read"),
+        ("4.0.0", "more than 1 MiB"),
+        ("5.0.0", "holds no Chart.yaml"),
+        ("6.0.0", "does not have it"),
+        ("7.0.0", "neither http nor https"),
+        ("8.0.0", "names no URL"),
+        ("9.0.0", "none of its 8 versions matches"),
+    ] {
+        let error = look(&repository, version).await.expect_err(reason);
+        assert!(error.contains(reason) && error.contains(version), "{error}");
+    }
+    let all = repository
+        .observe(BTreeSet::from(["1.0.0".to_owned(), "4.0.0".to_owned()]))
+        .await
+        .expect("an answer");
+    assert!(all["1.0.0"].is_ok() && all["4.0.0"].is_err());
+}

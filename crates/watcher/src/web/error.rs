@@ -1,0 +1,78 @@
+//! Why a request over HTTP gave nothing, without the URL, which may hold credentials.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use crate::repository::RepositoryError;
+
+/// A request that gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebError {
+    /// The server wants to know who asks, or refuses whoever does.
+    Authentication,
+    /// There is nothing.
+    NotFound,
+    /// The server was too slow.
+    Timeout,
+    /// Anything else, in words.
+    Failed(String),
+    /// The disk failed.
+    Disk(String),
+}
+
+impl WebError {
+    /// What a status means, if it is no success.
+    pub fn of_status(status: StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            200..=299 | 304 => None,
+            401 | 403 => Some(Self::Authentication),
+            404 | 410 => Some(Self::NotFound),
+            other => Some(Self::Failed(format!("the server answered with status {other}"))),
+        }
+    }
+
+    /// What a failed request means: the reason at the bottom.
+    pub fn of_request(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Timeout;
+        }
+        let error = error.without_url();
+        let mut reason = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            reason = inner.to_string();
+            source = inner.source();
+        }
+        Self::Failed(reason)
+    }
+
+    /// What a failure of the disk means.
+    pub fn of_disk(error: io::Error) -> Self {
+        Self::Disk(error.to_string())
+    }
+
+    /// The same as a failure of a repository, where nothing there has a name that could be missing.
+    pub fn about(self, repository: &str, limit: Duration) -> RepositoryError {
+        let repository = repository.to_owned();
+        match self {
+            Self::Authentication => RepositoryError::Authentication { repository },
+            Self::NotFound => RepositoryError::UnknownRepository { repository },
+            Self::Timeout => RepositoryError::Timeout { repository, limit },
+            Self::Failed(reason) => RepositoryError::Remote { repository, reason },
+            Self::Disk(reason) => RepositoryError::Cache { repository, reason },
+        }
+    }
+
+    /// In words, after the name of what was asked for.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Authentication => "the server refuses it to us".to_owned(),
+            Self::NotFound => "the server does not have it".to_owned(),
+            Self::Timeout => "the server does not answer in time".to_owned(),
+            Self::Failed(reason) | Self::Disk(reason) => reason.clone(),
+        }
+    }
+}

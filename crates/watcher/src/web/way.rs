@@ -1,0 +1,60 @@
+//! The way to one repository: as whom it is asked, and with which client.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ithaca_api::repository::Credential;
+
+use super::{Web, WebError};
+use crate::credentials::{Access, Credentials};
+use crate::repository::{RepositoryError, RepositoryKey};
+
+/// How one repository is reached.
+pub struct Way {
+    repository: RepositoryKey,
+    credentials: Credentials,
+    last: Mutex<Option<Arc<Web>>>,
+}
+
+impl Way {
+    /// The way to a repository.
+    pub fn new(repository: RepositoryKey, credentials: Credentials) -> Self {
+        Self { repository, credentials, last: Mutex::new(None) }
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &RepositoryKey {
+        &self.repository
+    }
+
+    /// What to ask with now; the same as before while credentials are.
+    pub async fn web(&self) -> Result<Arc<Web>, RepositoryError> {
+        let access = self.credentials.access(&self.repository)?;
+        // The tokens of an App are short-lived, and whoever makes them keeps them.
+        let is_lasting = !matches!(access.settings.credential, Some(Credential::GitHubApp(_)));
+        if let Some(last) = self.last().as_ref().filter(|last| is_lasting && last.access == access) {
+            return Ok(last.clone());
+        }
+        let client = self.credentials.client(&self.repository, &access)?;
+        let authorization = self.credentials.authorization(&self.repository, &access).await?;
+        let web = Arc::new(Web { client, authorization, access });
+        *self.last() = Some(web.clone());
+        Ok(web)
+    }
+
+    /// What it means that the repository as a whole was not to be had.
+    pub fn failed(&self, error: WebError, access: &Access, limit: std::time::Duration) -> RepositoryError {
+        let repository = self.repository.to_string();
+        match (error, &access.settings.credential) {
+            (WebError::Authentication, Some(_)) => {
+                let origin = access.secret.as_ref().map(|secret| format!("Secret {secret}"));
+                let origin = origin.unwrap_or_else(|| "its URL".to_owned());
+                RepositoryError::Refused { repository, origin }
+            }
+            (error, _) => error.about(&repository, limit),
+        }
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Arc<Web>>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
