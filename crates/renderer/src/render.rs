@@ -31,11 +31,6 @@ pub enum SourceError {
     /// A tool that is not here.
     #[error("failed to render the source: plugins are not supported")]
     Plugin,
-    /// A chart that is not in Git.
-    #[error(
-        "failed to render the chart \"{0}\": chart repositories are not supported, put the chart into Git"
-    )]
-    Chart(String),
     /// A path that leads out.
     #[error("failed to read the source's path: {0}")]
     Path(TreeError),
@@ -217,9 +212,6 @@ impl Renderer {
 
 /// Finds where a source begins in its tree.
 fn place(index: usize, request: SourceRequest, tree: Arc<Tree>) -> Result<Source, SourceError> {
-    if !request.spec.chart.is_empty() {
-        return Err(SourceError::Chart(request.spec.chart));
-    }
     let folder = tree::plain(&request.spec.path).map_err(SourceError::Path)?;
     let found = tree.find(&folder).map_err(SourceError::Path)?;
     if found != Found::Folder && !request.spec.is_reference_only() {
@@ -251,7 +243,6 @@ impl RenderError {
             Self::Source { cause, .. } => match cause {
                 SourceError::Ambiguous(_)
                 | SourceError::Plugin
-                | SourceError::Chart(_)
                 | SourceError::Path(TreeError::Path(_))
                 | SourceError::Kustomize(KustomizeError::Version { .. }) => {
                     Some(failure::invalid_spec(message))
@@ -291,7 +282,6 @@ impl SourceError {
             Self::Sandbox(error) => Some(error),
             Self::Ambiguous(_)
             | Self::Plugin
-            | Self::Chart(_)
             | Self::Path(_)
             | Self::Missing { .. }
             | Self::Directory(_)
