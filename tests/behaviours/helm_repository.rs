@@ -126,6 +126,60 @@ async fn what_is_wrong_with_a_version_is_a_condition_of_who_wants_it() -> anyhow
     scene.synced("helm-good", "1.0.0").await.map(drop)
 }
 
+/// Values of what a chart depends on reach it by its name.
+const PARENT_VALUES: &str = "db:\n  value: parent\nlib:\n  value: lib\n";
+
+#[tokio::test]
+async fn what_a_chart_in_git_depends_on_is_fetched_for_it() -> anyhow::Result<()> {
+    let scene = Scene::new("helm-dependencies").await?;
+    let charts = ChartRepository::start(None)?;
+    let named = TEMPLATE.replace("{{ .Release.Name }}", "{{ .Chart.Name }}");
+    let publish = |version: &str| charts.publish("db", version, "", &[("templates/a.yaml", &named)]);
+    publish("1.0.0")?;
+    let url = format!("http://{}", charts.host);
+    let parent = format!(
+        "apiVersion: v2\nname: parent\nversion: 1.0.0\ndependencies:\n\
+         - {{name: db, version: ^1, repository: \"{url}\"}}\n\
+         - {{name: lib, version: ^1, repository: \"file://../lib\"}}\n"
+    );
+    let repository = &scene.repository;
+    repository.write("parent/Chart.yaml", &parent)?;
+    repository.write("parent/values.yaml", PARENT_VALUES)?;
+    repository.write("lib/Chart.yaml", "apiVersion: v2\nname: lib\nversion: 1.0.0\n")?;
+    repository.write("lib/templates/a.yaml", &named)?;
+    let commit = repository.publish("Add a chart with dependencies").await?;
+    scene.create("helm-dependencies", "parent", automated()).await?;
+    scene.synced("helm-dependencies", &commit).await?;
+    scene.expect(&config_map("helm-dependencies", "lib")).await?;
+    let object = config_map("helm-dependencies", "db");
+    let is_of = |version: &'static str| {
+        move |object: &Value| object["data"]["version"] == version && object["data"]["value"] == "parent"
+    };
+    scene.wait(&object, "is of 1.0.0", is_of("1.0.0")).await?;
+
+    // A new version in the range is taken; a lock file holds the old one.
+    publish("1.1.0")?;
+    scene.refresh("helm-dependencies", "normal").await?;
+    scene.wait(&object, "is of 1.1.0", is_of("1.1.0")).await?;
+    let lock = format!("dependencies:\n- {{name: db, version: 1.0.0, repository: \"{url}\"}}\n");
+    repository.write("parent/Chart.lock", &lock)?;
+    repository.publish("Lock").await?;
+    scene.wait(&object, "is of 1.0.0 again", is_of("1.0.0")).await?;
+
+    // One that is not to be had is told, and what was good stays.
+    let too_much = parent.replace("name: db, version: ^1", "name: db, version: ^7");
+    repository.write("parent/Chart.yaml", &too_much)?;
+    repository.publish("Want too much").await?;
+    let told = |app: &Value| {
+        let condition = &app["status"]["conditions"][0];
+        let message = condition["message"].to_string();
+        condition["type"] == "ComparisonError"
+            && message.contains("failed to have chart db for parent/charts/db")
+    };
+    scene.wait(&application("helm-dependencies"), "tells what it does not have", told).await?;
+    scene.expect(&object).await.map(drop)
+}
+
 fn with_chart(url: &str, chart: &str, version: &str) -> Value {
     let mut spec = automated();
     spec["source"] = json!({"repoURL": url, "path": null, "chart": chart, "targetRevision": version});

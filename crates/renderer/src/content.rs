@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ithaca_proto::v1::source_service_client::SourceServiceClient;
-use ithaca_proto::v1::{ContentPart, GetContentRequest, PathRead, content_part::Mode};
+use ithaca_proto::v1::{Attachment, ContentPart, GetContentRequest, PathRead, content_part::Mode};
 use opentelemetry::propagation::Injector;
 use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -96,12 +96,7 @@ impl Watcher {
             let tree = self.fetch(place, reads).await?;
             fetched.insert(place, tree);
         }
-        let tree = |source: &SourceRequest| {
-            let whole = fetched.get(&place(source));
-            let paths = source.reads.iter().map(|read| read.path.as_str());
-            Arc::new(whole.map(|tree| tree.part(paths)).unwrap_or_default())
-        };
-        Ok(sources.iter().map(tree).collect())
+        sources.iter().map(|source| assembled(source, &fetched).map(Arc::new)).collect()
     }
 
     async fn fetch(
@@ -186,18 +181,46 @@ fn place(source: &SourceRequest) -> Place<'_> {
     Place { repository, chart, scope, revision }
 }
 
+/// Where the files of an attachment are; none where they are the source's own.
+fn elsewhere(attachment: &Attachment) -> Option<Place<'_>> {
+    let Attachment { repository, chart, scope, revision, .. } = attachment;
+    (!repository.is_empty()).then_some(Place { repository, chart, scope, revision })
+}
+
+/// The tree of a source: what it reads of its repository, and what is laid into that.
+fn assembled(source: &SourceRequest, fetched: &BTreeMap<Place<'_>, Tree>) -> Result<Tree, ContentError> {
+    let whole = fetched.get(&place(source));
+    let mut tree =
+        whole.map(|tree| tree.part(source.reads.iter().map(|read| read.path.as_str()))).unwrap_or_default();
+    for attachment in &source.attachments {
+        let from = attachment.read.as_ref().map_or("", |read| read.path.as_str());
+        let laid = match elsewhere(attachment) {
+            Some(place) => {
+                fetched.get(&place).map_or(Ok(()), |other| tree.lay(&attachment.path, other, from))
+            }
+            None => {
+                let own = tree.clone();
+                tree.lay(&attachment.path, &own, from)
+            }
+        };
+        laid.map_err(|cause| ContentError::Tree {
+            repository: source.repository.clone(),
+            revision: source.revision.clone(),
+            cause,
+        })?;
+    }
+    Ok(tree)
+}
+
 /// All reads by place, without those that lie below others and those where nothing is.
 fn grouped(sources: &[SourceRequest]) -> BTreeMap<Place<'_>, Vec<PathRead>> {
     let mut places: BTreeMap<Place<'_>, BTreeMap<&str, &PathRead>> = BTreeMap::new();
-    for source in sources {
-        let reads = places.entry(place(source)).or_default();
-        reads.extend(
-            source
-                .reads
-                .iter()
-                .filter(|read| !read.object_id.is_empty())
-                .map(|read| (read.path.as_str(), read)),
-        );
+    let own = sources.iter().flat_map(|source| source.reads.iter().map(|read| (place(source), read)));
+    let attached = sources.iter().flat_map(|source| &source.attachments);
+    let attached =
+        attached.filter_map(|attachment| Some((elsewhere(attachment)?, attachment.read.as_ref()?)));
+    for (place, read) in own.chain(attached).filter(|(_, read)| !read.object_id.is_empty()) {
+        places.entry(place).or_default().insert(&read.path, read);
     }
     let outermost = |reads: BTreeMap<&str, &PathRead>| {
         let is_below = |path: &str| {

@@ -23,7 +23,7 @@ const MISSING_DEPENDENCIES: &str = "missing in charts/ directory";
 
 /// What is to be done about them.
 const NOT_FETCHED: &str =
-    "charts outside of the repository are not fetched: put them into the chart's charts folder";
+    "a dependency without a repository is not fetched: put it into the chart's charts folder";
 
 /// Why a chart gives no manifests.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,13 @@ pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> 
             key.add(&request.project);
         }
         key.add_all(source.reads.iter().flat_map(|read| [read.path.as_str(), read.object_id.as_str()]));
+        key.count(source.attachments.len());
+        for attachment in &source.attachments {
+            key.add(&attachment.path);
+            key.add_all(
+                attachment.read.iter().flat_map(|read| [read.path.as_str(), read.object_id.as_str()]),
+            );
+        }
     }
     hex::encode(key.0.finalize())
 }

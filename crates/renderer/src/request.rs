@@ -2,7 +2,7 @@
 
 use ithaca_api::ApplicationSource;
 use ithaca_proto::v1::{
-    ApplicationRef, Capabilities, Commit, Failure, PathRead, Purpose, Refresh, RevisionObserved,
+    ApplicationRef, Attachment, Capabilities, Commit, Failure, PathRead, Purpose, Refresh, RevisionObserved,
 };
 
 use crate::failure;
@@ -30,6 +30,8 @@ pub struct SourceRequest {
     pub commit: Option<Commit>,
     /// What the installation says on kustomize's command line.
     pub build_options: String,
+    /// What is laid into its files, one after the other.
+    pub attachments: Vec<Attachment>,
 }
 
 /// One revision of an application to make a bundle of.
@@ -111,6 +113,7 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         repository: source.repository,
         chart: source.chart,
         scope: source.scope,
+        attachments: source.attachments,
         revision: source.revision,
         reads: source.reads,
         commit: source.commit,

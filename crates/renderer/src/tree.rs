@@ -194,6 +194,16 @@ impl Tree {
         Self { entries: entries.map(|(path, entry)| (path.clone(), entry.clone())).collect() }
     }
 
+    /// Lays what `other` holds below `from` (empty: all) at `path`. Contents are shared, not copied.
+    ///
+    /// # Errors
+    /// When there is something at `path` already, or it is no plain path.
+    pub fn lay(&mut self, path: &str, other: &Self, from: &str) -> Result<(), TreeError> {
+        let skip = if from.is_empty() { 0 } else { from.len() + 1 };
+        let entries = other.below(from).map(|(at, entry)| (format!("{path}/{}", &at[skip..]), entry.clone()));
+        entries.collect::<Vec<_>>().into_iter().try_for_each(|(path, entry)| self.insert(path, entry))
+    }
+
     fn is_folder(&self, path: &str) -> bool {
         path.is_empty() && !self.entries.is_empty() || self.below(path).next().is_some()
     }
@@ -328,6 +338,19 @@ mod tests {
         assert_eq!(part(&["a", "b"]), ["a/x", "b"]);
         assert_eq!(part(&[""]).len(), 4);
         assert!(part(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_laid_where_nothing_is() {
+        let mut target = tree(&[("Chart.yaml", ""), ("libs/a/x", "1"), ("libs/ab/y", "")]);
+        let other = tree(&[("Chart.yaml", "other"), ("deep/z", "")]);
+        assert_eq!(target.lay("charts/other", &other, ""), Ok(()));
+        let own = target.clone();
+        assert_eq!(target.lay("charts/a", &own, "libs/a"), Ok(()));
+        let charts: Vec<_> = target.below("charts").map(|(path, _)| path).collect();
+        assert_eq!(charts, ["charts/a/x", "charts/other/Chart.yaml", "charts/other/deep/z"]);
+        assert!(target.lay("Chart.yaml", &own, "libs/a").is_err());
+        assert!(target.lay("../out", &own, "libs/a").is_err());
     }
 
     #[test]

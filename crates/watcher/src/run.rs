@@ -23,7 +23,7 @@ use crate::credentials::Credentials;
 use crate::event::{Event, Events};
 use crate::git::{Limits, prepare_process};
 use crate::metrics::Metrics;
-use crate::observe::{Effect, Observer, Settings, evaluate};
+use crate::observe::{Effect, Job, Observer, Settings, evaluate};
 use crate::publish::{Order, publish};
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
@@ -217,7 +217,7 @@ impl Rim {
                 tokio::spawn(call.instrument(span));
             }
             Effect::Evaluate(jobs) => {
-                let used = jobs.iter().flat_map(|job| &job.sources).map(|source| &source.repository);
+                let used = jobs.iter().flat_map(Job::places).map(|(repository, _)| repository);
                 let repositories: HashMap<_, _> =
                     used.filter_map(|key| Some((key.clone(), self.registry.get(key)?))).collect();
                 let events = self.events.clone();

@@ -64,6 +64,29 @@ pub struct SourceRevision {
     /// The project by whose own credentials the repository is reached; empty where all projects share it.
     #[prost(string, tag = "9")]
     pub scope: ::prost::alloc::string::String,
+    /// What is laid into the source's files before they are rendered, one after the other.
+    #[prost(message, repeated, tag = "10")]
+    pub attachments: ::prost::alloc::vec::Vec<Attachment>,
+}
+/// Files that are laid into those of a source: a chart that its chart depends on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attachment {
+    /// Where, relative to the source's root.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Whose files; empty where they are the source's own, from another folder.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub chart: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub revision: ::prost::alloc::string::String,
+    /// The folder.
+    #[prost(message, optional, tag = "5")]
+    pub read: ::core::option::Option<PathRead>,
+    /// As of the source.
+    #[prost(string, tag = "6")]
+    pub scope: ::prost::alloc::string::String,
 }
 /// What the destination's API server offers; given only where a source may ask for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

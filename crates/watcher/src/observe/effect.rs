@@ -8,8 +8,8 @@ use ithaca_api::{ApplicationSource, GeneratePaths};
 use ithaca_proto::v1::{Purpose, RevisionObserved};
 
 use super::fact::Outcome;
-use crate::reads;
-use crate::repository::{RepositoryKey, Resolved};
+use crate::reads::{self, Want};
+use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 
 /// One subject on the bus: an application and why its revision is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,14 +55,34 @@ pub struct Job {
     pub application: reads::Application,
     /// In the order of the request.
     pub sources: Vec<JobSource>,
+    /// What was found to be wanted from other repositories, and what became of that.
+    pub attachments: Vec<Attachment>,
     /// What was found for the same sources at other revisions.
     pub previous: Option<Arc<Outcome>>,
     /// Which files alone make `previous` hold no longer, where the application says so.
     pub generate_paths: Option<Arc<GeneratePaths>>,
 }
 
+impl Job {
+    /// All repositories that it is about, and the revision in each.
+    pub fn places(&self) -> impl Iterator<Item = (&RepositoryKey, &Resolved)> {
+        let sources = self.sources.iter().map(|source| (&source.repository, &source.resolved));
+        let attached = self.attachments.iter().filter_map(|attachment| attachment.found.as_ref().ok());
+        sources.chain(attached.map(|(repository, resolved)| (repository, resolved)))
+    }
+}
+
 /// What was found for a job: its key, its version of the request, the outcome.
 pub type Evaluated = (Key, u64, Outcome);
+
+/// A chart of another repository for a source, as far as it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment {
+    /// What is wanted.
+    pub want: Want,
+    /// Its repository and what its revision was found to be, or why it cannot be had.
+    pub found: Result<(RepositoryKey, Resolved), RepositoryError>,
+}
 
 /// One source at its revision.
 #[derive(Clone, Debug)]

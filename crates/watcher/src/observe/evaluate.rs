@@ -8,11 +8,11 @@ use std::sync::Arc;
 use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Evaluated, Job, JobSource};
-use super::fact::{ObservedSource, Outcome};
+use super::fact::{FactFailure, ObservedSource, Outcome};
 use crate::cache::{CommitInfo, Handle, Snapshot};
-use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles};
+use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles, Want};
 use crate::registry::Repository;
-use crate::repository::{RepositoryError, RepositoryKey};
+use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 
 /// Commits that are open, each once for the whole batch.
 type Snapshots<'a> = HashMap<(&'a RepositoryKey, &'a str), Result<Open<'a>, RepositoryError>>;
@@ -32,15 +32,15 @@ pub fn evaluate(
     let handles: HashMap<&RepositoryKey, Result<Handle<'_>, RepositoryError>> =
         repositories.iter().map(|(key, repository)| (key, repository.handle())).collect();
     let mut snapshots = Snapshots::new();
-    for source in jobs.iter().flat_map(|job| &job.sources) {
-        let key = (&source.repository, source.resolved.commit.as_str());
-        snapshots.entry(key).or_insert_with(|| match handles.get(&source.repository) {
-            Some(Ok(handle)) => handle.snapshot(&source.resolved.commit).map(|snapshot| {
+    for (repository, resolved) in jobs.iter().flat_map(Job::places) {
+        let key = (repository, resolved.commit.as_str());
+        snapshots.entry(key).or_insert_with(|| match handles.get(repository) {
+            Some(Ok(handle)) => handle.snapshot(&resolved.commit).map(|snapshot| {
                 let info = Arc::new(snapshot.commit());
                 Open { snapshot, info }
             }),
             Some(Err(error)) => Err(error.clone()),
-            None => Err(RepositoryError::of_cache(&source.repository.to_string(), "it is not open")),
+            None => Err(RepositoryError::of_cache(&repository.to_string(), "it is not open")),
         });
     }
     let changes = Changes::default();
@@ -58,7 +58,9 @@ pub fn evaluate(
     // Those that read little are quickly found, and need not wait for those that read much.
     changed.sort_by_key(|(job, _)| job.previous.as_ref().map_or(0, |previous| previous.size()));
     for (job, opened) in changed {
-        found(vec![(job.key.clone(), job.epoch, derived(job, &opened))]);
+        let root = |repository: &RepositoryKey, resolved: &Resolved| root(&snapshots, repository, resolved);
+        let outcome = attached(job, derived(job, &opened), root);
+        found(vec![(job.key.clone(), job.epoch, outcome)]);
     }
     found(moved);
 }
@@ -80,17 +82,20 @@ fn unchanged<'a>(job: &'a Job, opened: &[&Open<'_>], changes: &Changes<'a>) -> O
     let previous = job.previous.as_ref().filter(|previous| previous.failure.is_none())?;
     let mut pairs = previous.sources.iter().zip(&job.sources).zip(opened);
     let holds = previous.sources.len() == opened.len()
+        && previous.attachments.iter().map(|(attachment, _)| attachment).eq(&job.attachments)
         && pairs.all(|((before, now), open)| {
             reads::still_holds(&before.reads, |path| open.snapshot.entry(path))
                 || job.generate_paths.as_ref().is_some_and(|paths| {
                     let named = paths.of_source(&now.source.path);
-                    let changed = changes.between(now, &before.revision, open);
+                    let changed = changes.between(now, &before.resolved.commit, open);
                     changed.is_some_and(|files| !files.iter().any(|file| named.concern(file)))
                 })
         });
     let reads = previous.sources.iter().map(|source| source.reads.clone());
     holds.then(|| Outcome {
         sources: observed(job, opened, reads),
+        wants: previous.wants.clone(),
+        attachments: previous.attachments.clone(),
         has_chart: previous.has_chart,
         failure: None,
     })
@@ -109,7 +114,7 @@ type ChangedFiles = Option<Rc<Vec<String>>>;
 
 impl<'a> Changes<'a> {
     fn between(&self, source: &'a JobSource, before: &str, open: &Open<'_>) -> ChangedFiles {
-        let key = (&source.repository, before.to_owned(), source.revision.as_str());
+        let key = (&source.repository, before.to_owned(), source.resolved.commit.as_str());
         let compare = || open.snapshot.changed_since(before).map(Rc::new);
         self.known.borrow_mut().entry(key).or_insert_with(compare).clone()
     }
@@ -135,9 +140,9 @@ fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
         .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
         .collect();
     match reads::derive(&sources, &job.application) {
-        Ok(Derived { reads, has_chart }) => {
+        Ok(Derived { reads, wants, has_chart }) => {
             let sources = observed(job, opened, reads.into_iter().map(Arc::new));
-            Outcome { sources, has_chart, failure: None }
+            Outcome { sources, wants: Some(wants), has_chart, ..Outcome::default() }
         }
         Err(error) => {
             let may_heal = matches!(error, ReadError::Missing { .. } | ReadError::NotAFolder { .. });
@@ -151,6 +156,45 @@ fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
             failed
         }
     }
+}
+
+/// The tree of a revision that is open.
+fn root(
+    snapshots: &Snapshots<'_>,
+    repository: &RepositoryKey,
+    resolved: &Resolved,
+) -> Result<String, RepositoryError> {
+    match snapshots.get(&(repository, resolved.commit.as_str())) {
+        Some(Ok(open)) => Ok(open.snapshot.entry("").map(|root| root.id).unwrap_or_default()),
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(RepositoryError::of_cache(&repository.to_string(), "it is not open")),
+    }
+}
+
+/// The outcome with what is wanted besides, where that is what was looked for; if not, it will be.
+pub(super) fn attached(
+    job: &Job,
+    outcome: Outcome,
+    root: impl Fn(&RepositoryKey, &Resolved) -> Result<String, RepositoryError>,
+) -> Outcome {
+    let looked_for = job.attachments.iter().map(|attachment| &attachment.want);
+    if outcome.wants.as_ref().is_none_or(|wants| !looked_for.eq(wants)) {
+        return outcome;
+    }
+    let (mut attachments, mut failure) = (Vec::with_capacity(job.attachments.len()), None);
+    for attachment in &job.attachments {
+        let found = attachment.found.as_ref().map_err(Clone::clone);
+        let tree =
+            found.and_then(|(repository, resolved)| root(repository, resolved)).unwrap_or_else(|error| {
+                let Want { chart, path, .. } = &attachment.want;
+                let message = format!("failed to have chart {chart} for {path}: {error}");
+                let may_heal = error.may_heal();
+                failure.get_or_insert(FactFailure { reason: Reason::Source, message, may_heal });
+                String::new()
+            });
+        attachments.push((attachment.clone(), tree));
+    }
+    Outcome { attachments, failure, ..outcome }
 }
 
 fn observed(job: &Job, opened: &[&Open<'_>], reads: impl Iterator<Item = Arc<Reads>>) -> Vec<ObservedSource> {

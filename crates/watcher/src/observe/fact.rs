@@ -7,11 +7,12 @@ use ithaca_proto::v1;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use super::effect::Attachment;
 use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::cache::CommitInfo;
-use crate::reads::{self, Reads};
+use crate::reads::{self, Reads, Want};
 use crate::repository::{Protocol, Resolved};
 
 /// What was found for a request.
@@ -19,6 +20,10 @@ use crate::repository::{Protocol, Resolved};
 pub struct Outcome {
     /// In the order of the request; incomplete where there is a failure.
     pub sources: Vec<ObservedSource>,
+    /// What is wanted from other repositories; none where that was not found out.
+    pub wants: Option<Vec<Want>>,
+    /// All of that with the tree that each holds; empty while it is not known.
+    pub attachments: Vec<(Attachment, String)>,
     /// Whether a source may ask what the destination offers, as charts do.
     pub has_chart: bool,
     /// Why it is not all that was asked for.
@@ -60,6 +65,7 @@ impl Outcome {
         self.failure.is_none()
             && other.failure.is_none()
             && self.sources.len() == other.sources.len()
+            && self.attachments == other.attachments
             && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(&one.reads, &other.reads))
     }
 
@@ -134,7 +140,8 @@ pub(super) fn fact(
     let sources = track
         .sources()
         .zip(&outcome.sources)
-        .map(|((requested, repository), found)| v1::SourceRevision {
+        .enumerate()
+        .map(|(index, ((requested, repository), found))| v1::SourceRevision {
             source: reads::json(&requested.source),
             repository: repository.as_ref().map(|repository| repository.url().to_owned()).unwrap_or_default(),
             overridden: found.reads.overridden.clone(),
@@ -158,6 +165,7 @@ pub(super) fn fact(
                 .filter(|_| found.reads.is_overlay)
                 .map(|options| options.of_source(&requested.source).to_owned())
                 .unwrap_or_default(),
+            attachments: attachments(index, found, outcome),
         })
         .collect();
     v1::RevisionObserved {
@@ -181,6 +189,28 @@ pub(super) fn fact(
         project: track.request.project.clone(),
         instance: application.instance.clone(),
     }
+}
+
+/// What is laid into the files of a source: first what comes from elsewhere, for it may be a part of what does not.
+fn attachments(index: usize, source: &ObservedSource, outcome: &Outcome) -> Vec<v1::Attachment> {
+    let fetched = outcome.attachments.iter().filter(|(attachment, _)| attachment.want.source == index);
+    let fetched = fetched.filter_map(|(attachment, tree)| {
+        let (repository, resolved) = attachment.found.as_ref().ok()?;
+        Some(v1::Attachment {
+            path: attachment.want.path.clone(),
+            repository: repository.url().to_owned(),
+            chart: repository.chart().to_owned(),
+            scope: repository.scope().to_owned(),
+            revision: resolved.revision.clone(),
+            read: Some(v1::PathRead { path: String::new(), object_id: tree.clone() }),
+        })
+    });
+    let own = source.reads.laid.iter().map(|(path, from)| {
+        let object_id = source.reads.paths.get(from).cloned().unwrap_or_default();
+        let read = Some(v1::PathRead { path: from.clone(), object_id });
+        v1::Attachment { path: path.clone(), read, ..Default::default() }
+    });
+    fetched.chain(own).collect()
 }
 
 /// What tells a fact apart from another: neither when nor why it was made.

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use ithaca_proto::v1::Capabilities;
 use ithaca_proto::v1::failure::Reason;
 
-use super::effect::{Effect, Job, JobSource, Key, Publication};
+use super::effect::{Attachment, Effect, Job, JobSource, Key, Publication};
 use super::fact::{Fingerprint, News, Outcome, Said, fact, fingerprint};
 use super::observer::Observer;
 use super::remote::Remote;
@@ -29,8 +29,8 @@ enum Located {
     Waits,
     /// They cannot be had.
     Fails(Outcome),
-    /// All of them.
-    At(Vec<JobSource>),
+    /// All of them, and what became of what is wanted besides.
+    At(Vec<JobSource>, Vec<Attachment>),
 }
 
 impl Observer {
@@ -38,17 +38,19 @@ impl Observer {
     pub(super) fn advance(&mut self, now: Instant, key: &Key) {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
-        let sources = match locate(now, track, &mut self.remotes) {
+        let (sources, attachments) = match locate(now, track, &mut self.remotes) {
             Located::Waits => return,
             Located::Fails(outcome) => {
                 track.outcome = Some(Arc::new(outcome));
                 return self.settle(now, key);
             }
-            Located::At(sources) => sources,
+            Located::At(sources, attachments) => (sources, attachments),
         };
         let revisions = sources.iter().map(|source| &source.resolved);
         let is_known = track.outcome.as_ref().is_some_and(|outcome| {
-            outcome.sources.len() == sources.len() && outcome.revisions().eq(revisions)
+            outcome.sources.len() == sources.len()
+                && outcome.revisions().eq(revisions)
+                && outcome.attachments.iter().map(|(attachment, _)| attachment).eq(&attachments)
         });
         if is_known {
             self.settle(now, key);
@@ -63,7 +65,7 @@ impl Observer {
                 destination_namespace: track.request.destination_namespace.clone(),
             };
             let (key, generate_paths) = (key.clone(), watched.generate_paths.clone());
-            self.jobs.push(Job { key, epoch, application, sources, previous, generate_paths });
+            self.jobs.push(Job { key, epoch, application, sources, attachments, previous, generate_paths });
         }
     }
 
@@ -122,9 +124,9 @@ impl Observer {
                 .applications
                 .values()
                 .flat_map(|observed| observed.tracks())
-                .flat_map(|(_, track)| track.sources())
-                .filter(|(_, used)| used.as_ref() == Ok(repository))
-                .map(|(request, _)| request.revision.clone())
+                .flat_map(|(_, track)| track.revisions())
+                .filter(|(used, _)| *used == repository)
+                .map(|(_, revision)| revision.clone())
                 .collect();
             remote.asked = revisions.clone();
             let context = remote.reason.as_ref().map(|(_, context)| context.clone()).unwrap_or_default();
@@ -167,10 +169,25 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
             }
         }
     }
+    // What cannot be had besides is no failure yet: the newest commit may want it no more.
+    let mut attachments = Vec::with_capacity(track.attachments.len());
+    for (want, repository) in &track.attachments {
+        let found = match repository {
+            Ok(key) => remotes.get_mut(key).and_then(|remote| {
+                let found = resolved(now, track, &want.revision, remote)?;
+                Some(found.map(|resolved| (key.clone(), resolved)))
+            }),
+            Err(error) => Some(Err(error.clone())),
+        };
+        match found {
+            Some(found) => attachments.push(Attachment { want: want.clone(), found }),
+            None => waits = true,
+        }
+    }
     match failure {
         _ if waits => Located::Waits,
         Some(error) => Located::Fails(failed(&error)),
-        None => Located::At(found),
+        None => Located::At(found, attachments),
     }
 }
 
@@ -216,7 +233,8 @@ fn looks_again(now: Instant, track: &mut Track, remotes: &mut Remotes) -> bool {
     }
     track.fresh_from = track.seen;
     let mut looks = false;
-    for repository in track.repositories.iter().flatten() {
+    let asked: BTreeSet<RepositoryKey> = track.remotes().cloned().collect();
+    for repository in &asked {
         let Some(remote) = remotes.get_mut(repository).filter(|remote| !remote.is_failing()) else {
             continue;
         };
@@ -279,13 +297,5 @@ fn say(
 }
 
 fn failed(error: &RepositoryError) -> Outcome {
-    let may_heal = matches!(
-        error,
-        RepositoryError::UnknownRevision { .. }
-            | RepositoryError::NoVersion { .. }
-            | RepositoryError::UnknownRepository { .. }
-            | RepositoryError::UnknownChart { .. }
-            | RepositoryError::UnknownVersion { .. }
-    );
-    Outcome::failed(Reason::Source, error.to_string(), may_heal)
+    Outcome::failed(Reason::Source, error.to_string(), error.may_heal())
 }

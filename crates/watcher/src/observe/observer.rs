@@ -16,6 +16,7 @@ use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::credentials::Index;
+use crate::reads::Want;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::{Ended, Policy};
 
@@ -203,6 +204,12 @@ impl Observer {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((_, track)) = known.track(key.purpose) else { return };
         track.is_evaluating = false;
+        let wants =
+            outcome.wants.as_deref().filter(|wants| epoch == track.epoch && !track.has_attached(wants));
+        if let Some(wants) = wants {
+            track.again = false;
+            return self.attach(now, key, wants);
+        }
         if epoch == track.epoch {
             track.outcome = Some(Arc::new(outcome));
         }
@@ -210,6 +217,19 @@ impl Observer {
             return self.advance(now, key);
         }
         self.settle(now, key);
+    }
+
+    /// Has what the sources of an application were found to want from other repositories looked for as well.
+    fn attach(&mut self, now: Instant, key: &Key, wants: &[Want]) {
+        let Some(mut known) = self.applications.remove(&key.uid) else { return };
+        self.count_users(&known, -1);
+        if let Some((_, track)) = known.track(key.purpose) {
+            track.attach(wants, &self.settings);
+        }
+        self.count_users(&known, 1);
+        self.applications.insert(key.uid.clone(), known);
+        self.forget_unused();
+        self.advance(now, key);
     }
 
     /// Someone pushed to a repository that goes by one of these keys. Says how many repositories that is.

@@ -7,6 +7,7 @@ use super::calm::Wait;
 use super::fact::{News, Outcome, Said};
 use super::observer::Settings;
 use crate::application::{Request, SourceRequest};
+use crate::reads::Want;
 use crate::repository::{RepositoryError, RepositoryKey};
 
 /// An answer that was asked for this long before an application appeared is new enough to begin with.
@@ -20,6 +21,8 @@ pub(super) struct Track {
     pub(super) request_key: String,
     /// The repositories of the sources.
     pub(super) repositories: Vec<Result<RepositoryKey, RepositoryError>>,
+    /// What the sources were found to want from other repositories.
+    pub(super) attachments: Vec<(Want, Result<RepositoryKey, RepositoryError>)>,
     /// Counts the requests, so that late results can be told.
     pub(super) epoch: u64,
     /// When the request came.
@@ -44,6 +47,7 @@ impl Track {
             request: request.clone(),
             request_key,
             repositories: Vec::new(),
+            attachments: Vec::new(),
             epoch: 0,
             seen: now,
             fresh_from: now,
@@ -62,6 +66,7 @@ impl Track {
     /// Takes another request in place of the one before; what was said stays known.
     pub(super) fn replace(&mut self, now: Instant, request: Request, settings: &Settings) {
         self.repositories = repositories(&request, settings);
+        self.attachments.clear();
         self.request = request;
         self.epoch += 1;
         self.outcome = None;
@@ -74,7 +79,20 @@ impl Track {
 
     /// True where its sources mean other repositories by now: credentials changed hands.
     pub(super) fn is_elsewhere(&self, settings: &Settings) -> bool {
+        let mut attachments = self.attachments.iter();
         self.repositories != repositories(&self.request, settings)
+            || attachments.any(|(want, known)| *known != attached(want, &self.request.project, settings))
+    }
+
+    /// Whether this is what is known to be wanted from other repositories.
+    pub(super) fn has_attached(&self, wants: &[Want]) -> bool {
+        self.attachments.iter().map(|(want, _)| want).eq(wants)
+    }
+
+    /// Takes what the sources were found to want from other repositories.
+    pub(super) fn attach(&mut self, wants: &[Want], settings: &Settings) {
+        let located = |want: &Want| (want.clone(), attached(want, &self.request.project, settings));
+        self.attachments = wants.iter().map(located).collect();
     }
 
     /// Asks for a look at the remotes that begins now.
@@ -99,7 +117,16 @@ impl Track {
 
     /// The repositories that can be asked.
     pub(super) fn remotes(&self) -> impl Iterator<Item = &RepositoryKey> {
-        self.repositories.iter().filter_map(|repository| repository.as_ref().ok())
+        self.revisions().map(|(repository, _)| repository)
+    }
+
+    /// The repositories that can be asked, with what is to be asked of each.
+    pub(super) fn revisions(&self) -> impl Iterator<Item = (&RepositoryKey, &String)> {
+        let sources = self.sources().map(|(request, repository)| (repository, &request.revision));
+        let attached = self.attachments.iter().map(|(want, repository)| (repository, &want.revision));
+        sources
+            .chain(attached)
+            .filter_map(|(repository, revision)| Some((repository.as_ref().ok()?, revision)))
     }
 
     /// The sources with their repositories; empty where the request is none.
@@ -118,4 +145,11 @@ fn repositories(request: &Request, settings: &Settings) -> Vec<Result<Repository
     };
     let sources = request.sources.iter().flat_map(|sources| sources.iter());
     sources.map(|source| repository(source, &request.project)).collect()
+}
+
+/// Where something is that is wanted besides.
+fn attached(want: &Want, project: &str, settings: &Settings) -> Result<RepositoryKey, RepositoryError> {
+    let key = RepositoryKey::new(&want.repository, &want.chart, settings.allow_files)?;
+    let scope = settings.credentials.scope(key.url(), project);
+    Ok(key.within(scope))
 }

@@ -39,6 +39,12 @@ pub enum ReadError {
         /// The reference as written.
         path: String,
     },
+    /// More other charts than any chart needs.
+    #[error("its charts depend on more than {most} others")]
+    TooManyDependencies {
+        /// The limit.
+        most: usize,
+    },
     /// A link leads out of the repository.
     #[error("link {link:?} leads out of the repository, to {target:?}")]
     LinkEscape {

@@ -2,8 +2,9 @@
 //! depends on.
 
 use ithaca_api::build_environment::{self, Environment};
-use serde_json::Value;
 
+use super::Want;
+use super::dependencies::{self, Dependency};
 use super::error::ReadError;
 use super::path::{self, fixed_part, is_remote};
 use super::reader::Reader;
@@ -56,7 +57,7 @@ fn value_file(
     Ok(())
 }
 
-/// A chart's folder, and those of `file://` dependencies.
+/// A chart's folder, and what it depends on that is not in it: folders beside it, and charts of other repositories.
 fn chart(reader: &mut Reader<'_>, index: usize, folder: &str) -> Result<(), ReadError> {
     let mut charts = vec![folder.to_owned()];
     let mut seen = Vec::new();
@@ -69,27 +70,40 @@ fn chart(reader: &mut Reader<'_>, index: usize, folder: &str) -> Result<(), Read
         if kind != Some(Kind::Folder) {
             continue;
         }
-        for name in ["Chart.yaml", "requirements.yaml"] {
-            let text = (reader.files(index).text)(&path::join(&folder, name).unwrap_or_default());
-            for dependency in text.iter().flat_map(|text| local_dependencies(text)) {
-                let at = path::join(&folder, &dependency).ok_or(ReadError::Escape { path: dependency })?;
-                charts.push(at);
+        let files = reader.files(index);
+        let text = |name: &str| (files.text)(&path::join(&folder, name).unwrap_or_default());
+        for (name, lock) in dependencies::FILES {
+            let Some(chart) = text(name) else { continue };
+            for dependency in dependencies::read(&chart, text(lock).as_deref()) {
+                charts.extend(depend(reader, index, &folder, dependency)?);
             }
         }
     }
     Ok(())
 }
 
-/// The paths of dependencies that lie in the repository. What does not parse has none: it is the
-/// renderer that reports it.
-fn local_dependencies(text: &[u8]) -> Vec<String> {
-    let parsed: Option<Value> =
-        std::str::from_utf8(text).ok().and_then(|text| serde_saphyr::from_str(text).ok());
-    let dependencies = parsed.as_ref().and_then(|chart| chart["dependencies"].as_array());
-    dependencies
-        .into_iter()
-        .flatten()
-        .filter_map(|dependency| dependency["repository"].as_str()?.strip_prefix("file://"))
-        .map(str::to_owned)
-        .collect()
+/// Reads what a chart in a folder depends on, and lays it into the chart unless its author did. Gives the folder of a
+/// dependency that lies in the repository.
+fn depend(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    Dependency { name, version, repository }: Dependency,
+) -> Result<Option<String>, ReadError> {
+    let charts = path::join(folder, "charts").unwrap_or_default();
+    let inside = (reader.files(index).list)(&charts);
+    let is_packed = dependencies::is_packed(&name, inside.iter().map(|(name, _)| name.as_str()));
+    let at = format!("{charts}/{name}");
+    if let Some(local) = repository.strip_prefix("file://") {
+        let from = path::join(folder, local).ok_or_else(|| ReadError::Escape { path: local.to_owned() })?;
+        let (from, kind) = reader.read(index, &from)?;
+        if kind == Some(Kind::Folder) && !is_packed {
+            reader.lay(index, at, from.clone())?;
+        }
+        return Ok(Some(from));
+    }
+    if !repository.is_empty() && !is_packed {
+        reader.want(Want { source: index, path: at, repository, chart: name, revision: version })?;
+    }
+    Ok(None)
 }

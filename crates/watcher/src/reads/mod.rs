@@ -5,6 +5,7 @@
 //! which leaves them alone concerns nobody. Reading too much costs a rendering; reading too little would
 //! miss a change, so in doubt a path is read. What it does not do: touch Git, a disk or a network.
 
+mod dependencies;
 mod directory;
 mod error;
 mod helm;
@@ -32,10 +33,28 @@ pub struct Reads {
     pub paths: BTreeMap<String, String>,
     /// All that decided on `paths`: while these are the same, so are those.
     pub decided_by: BTreeMap<String, String>,
+    /// Folders that are laid at other paths as well, each as the path and the folder, in the order in which that is
+    /// to be done.
+    pub laid: Vec<(String, String)>,
     /// Whether the source is an overlay, which the installation's build options concern.
     pub is_overlay: bool,
     /// The source as JSON with what files in its folder say over it; empty where they say nothing.
     pub overridden: String,
+}
+
+/// A chart of another repository, which is laid into the files of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// Whose files, by its place among the sources.
+    pub source: usize,
+    /// Where in them.
+    pub path: String,
+    /// The repository's URL as written.
+    pub repository: String,
+    /// The chart's name.
+    pub chart: String,
+    /// A version, or a range of them.
+    pub revision: String,
 }
 
 /// What all sources of an application read.
@@ -43,6 +62,8 @@ pub struct Reads {
 pub struct Derived {
     /// In the order of the sources.
     pub reads: Vec<Reads>,
+    /// What is to be had from other repositories for them.
+    pub wants: Vec<Want>,
     /// Whether one of the sources may ask what the destination offers, as charts do.
     pub has_chart: bool,
 }
@@ -98,11 +119,11 @@ pub fn derive(written: &[SourceFiles<'_>], application: &Application) -> Result<
         }
         has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));
     }
-    let mut reads = reader.finish();
+    let (mut reads, wants) = reader.finish();
     for (index, reads) in reads.iter_mut().enumerate() {
         reads.overridden = overridden(index).map(json).unwrap_or_default();
     }
-    Ok(Derived { reads, has_chart })
+    Ok(Derived { reads, wants, has_chart })
 }
 
 /// The variables whose values are the same at every revision.

@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use super::error::ReadError;
 use super::path;
 use super::tree::{Entry, Files, Kind};
-use super::{Reads, SourceFiles};
+use super::{Reads, SourceFiles, Want};
 
 /// How many links may stand between a path and what it means.
 const LINKS: usize = 32;
+/// How many other charts a source's charts may depend on.
+const DEPENDENCIES: usize = 100;
 
 /// What was read so far, for each source.
 pub(super) struct Reader<'a> {
     sources: &'a [SourceFiles<'a>],
     pub(super) reads: Vec<Reads>,
+    wants: Vec<Want>,
     /// Folders whose links were followed already.
     searched: BTreeSet<(usize, String)>,
 }
@@ -21,7 +24,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader that goes on from what was read.
     pub(super) fn new(sources: &'a [SourceFiles<'a>], reads: Vec<Reads>) -> Self {
-        Self { sources, reads, searched: BTreeSet::new() }
+        Self { sources, reads, wants: Vec::new(), searched: BTreeSet::new() }
     }
 
     pub(super) fn source(&self, index: usize) -> &'a ithaca_api::ApplicationSource {
@@ -35,6 +38,37 @@ impl<'a> Reader<'a> {
     /// Notes that a source is an overlay.
     pub(super) fn is_overlay(&mut self, index: usize) {
         self.reads[index].is_overlay = true;
+    }
+
+    /// Notes that a folder, which is read, is laid at another path as well.
+    pub(super) fn lay(&mut self, index: usize, at: String, from: String) -> Result<(), ReadError> {
+        let laid = &mut self.reads[index].laid;
+        if !laid.iter().any(|(known, _)| *known == at) {
+            laid.push((at, from));
+        }
+        if laid.len() > DEPENDENCIES {
+            Err(ReadError::TooManyDependencies { most: DEPENDENCIES })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Notes that a chart of another repository is wanted. Of two with one name, the second gets another.
+    pub(super) fn want(&mut self, mut want: Want) -> Result<(), ReadError> {
+        let (source, path) = (want.source, want.path.clone());
+        let is_taken =
+            |path: &str| self.wants.iter().any(|known| known.source == source && known.path == path);
+        for number in 2.. {
+            if !is_taken(&want.path) {
+                break;
+            }
+            want.path = format!("{path}-{number}");
+        }
+        self.wants.push(want);
+        if self.wants.len() > DEPENDENCIES {
+            return Err(ReadError::TooManyDependencies { most: DEPENDENCIES });
+        }
+        Ok(())
     }
 
     /// The source that goes by a `ref`.
@@ -85,8 +119,8 @@ impl<'a> Reader<'a> {
             || self.searched.iter().any(|(source, folder)| *source == index && path::is_within(at, folder))
     }
 
-    /// What was read, without paths that lie in folders which are read as a whole.
-    pub(super) fn finish(self) -> Vec<Reads> {
+    /// What was read, without paths that lie in folders which are read as a whole, and what is wanted besides.
+    pub(super) fn finish(self) -> (Vec<Reads>, Vec<Want>) {
         let covered = |index: usize, at: &str| {
             self.searched
                 .iter()
@@ -100,8 +134,9 @@ impl<'a> Reader<'a> {
             let folders: BTreeSet<String> = decided_by.keys().cloned().collect();
             decided_by.retain(|at, _| !path::ancestors(at).any(|folder| folders.contains(folder)));
             reads.decided_by = decided_by;
+            reads.laid = in_order(&reads.laid);
         }
-        reads
+        (reads, self.wants)
     }
 
     fn record(&mut self, index: usize, at: &str, entry: Option<&Entry>, is_read: bool) {
@@ -176,4 +211,23 @@ impl<'a> Reader<'a> {
         let joined = if target.starts_with('/') { None } else { path::join(path::parent(link), &target) };
         joined.ok_or_else(|| ReadError::LinkEscape { link: link.to_owned(), target })
     }
+}
+
+/// What is laid into a folder comes before that folder is laid anywhere.
+fn in_order(laid: &[(String, String)]) -> Vec<(String, String)> {
+    fn visit<'a>(
+        laid: &'a [(String, String)],
+        one: &'a (String, String),
+        seen: &mut BTreeSet<&'a str>,
+        done: &mut Vec<(String, String)>,
+    ) {
+        if seen.insert(&one.0) {
+            let before = laid.iter().filter(|(at, _)| path::is_within(at, &one.1));
+            before.for_each(|other| visit(laid, other, seen, done));
+            done.push(one.clone());
+        }
+    }
+    let (mut seen, mut done) = (BTreeSet::new(), Vec::new());
+    laid.iter().for_each(|one| visit(laid, one, &mut seen, &mut done));
+    done
 }

@@ -130,6 +130,39 @@ fn a_commit_elsewhere_leaves_the_decision_alone() {
 }
 
 #[test]
+fn a_chart_wants_what_it_depends_on_and_does_not_have() {
+    let repo = Repo::new(&[
+        (
+            "web/Chart.yaml",
+            "dependencies:\n- {name: lib, repository: 'file://../lib'}\n\
+             - {name: db, version: ^1, repository: 'https://x'}\n\
+             - {name: db, version: ^2, alias: old, repository: 'https://x'}\n\
+             - {name: packed, version: 1.x, repository: 'https://x'}\n\
+             - {name: unpacked, version: 1.x, repository: 'oci://y/charts'}\n- {name: here}",
+        ),
+        ("web/Chart.lock", "dependencies:\n- {name: db, version: 1.2.3, repository: 'https://x'}"),
+        ("web/charts/packed-1.0.0.tgz", ""),
+        ("web/charts/unpacked/Chart.yaml", ""),
+        ("lib/Chart.yaml", "dependencies:\n- {name: deep, repository: 'file://../deep'}"),
+        (
+            "lib/requirements.yaml",
+            "dependencies:\n- {name: far, version: 3.0.0, repository: 'oci://y/charts'}",
+        ),
+        ("deep/Chart.yaml", "name: deep"),
+    ]);
+    let derived = derive_from(&repo, json!([{"repoURL": "r", "path": "web"}])).expect("reads");
+    let wants: Vec<_> =
+        derived.wants.iter().map(|want| format!("{} {} {}", want.path, want.chart, want.revision)).collect();
+    assert_eq!(wants, ["web/charts/db db 1.2.3", "web/charts/db-2 db ^2", "lib/charts/far far 3.0.0"]);
+    let laid: Vec<_> = derived.reads[0].laid.iter().map(|(at, from)| format!("{at} <- {from}")).collect();
+    assert_eq!(laid, ["lib/charts/deep <- deep", "web/charts/lib <- lib"]);
+    let many: String =
+        (0..101).map(|number| format!("- {{name: c{number}, repository: 'https://x'}}\n")).collect();
+    let repo = repo.with("web/Chart.yaml", &format!("dependencies:\n{many}"));
+    assert!(refusal(&repo, json!({"repoURL": "r", "path": "web"})).contains("more than 100"));
+}
+
+#[test]
 fn a_chart_reads_value_files_and_charts_beside_it() {
     let repo = Repo::new(&[
         (

@@ -154,6 +154,18 @@ impl RepositoryError {
         }
     }
 
+    /// Whether something new in the repository may end it.
+    pub fn may_heal(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownRevision { .. }
+                | Self::NoVersion { .. }
+                | Self::UnknownRepository { .. }
+                | Self::UnknownChart { .. }
+                | Self::UnknownVersion { .. }
+        )
+    }
+
     /// What a failed use of the cache means.
     pub(crate) fn of_cache(repository: &str, reason: impl ToString) -> Self {
         Self::Cache { repository: repository.to_owned(), reason: reason.to_string() }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use ithaca_proto::v1::failure::Reason;
 use serde_json::{Value, json};
 
+use super::super::evaluate::attached;
 use super::super::fact::ObservedSource;
 use super::super::*;
 use crate::application::{Watched, WatchedObject};
-use crate::reads::Reads;
+use crate::reads::{Reads, Want};
 use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
 use crate::schedule::Policy;
 
@@ -30,6 +31,8 @@ pub(super) struct World {
     pub(super) is_overlay: bool,
     pub(super) is_down: bool,
     pub(super) calls: usize,
+    /// What every application wants from other repositories.
+    pub(super) wants: Vec<Want>,
 }
 
 impl World {
@@ -49,6 +52,7 @@ impl World {
             is_overlay: false,
             is_down: false,
             calls: 0,
+            wants: Vec::new(),
         }
     }
 
@@ -138,7 +142,12 @@ impl World {
     }
 
     pub(super) fn outcome(&self, job: &Job) -> Outcome {
-        let mut outcome = Outcome { has_chart: self.has_chart, ..Outcome::default() };
+        attached(job, self.derived(job), |_, resolved| Ok(format!("tree of {}", resolved.commit)))
+    }
+
+    fn derived(&self, job: &Job) -> Outcome {
+        let wants = Some(self.wants.clone());
+        let mut outcome = Outcome { wants, has_chart: self.has_chart, ..Outcome::default() };
         for source in &job.sources {
             let Some(id) = self.files.get(&source.source.path) else {
                 let message =
