@@ -42,7 +42,7 @@ pub use git_server::GitServer;
 pub use helm_controller::HelmController;
 pub use kubelet::Kubelet;
 pub use nats::Nats;
-pub use oci_registry::OciRegistry;
+pub use oci_registry::{LOGIN, OciRegistry};
 pub use port::free as free_port;
 pub use process::{Process, Program, Ready};
 pub use progress::Progress;

@@ -84,9 +84,11 @@ impl Inner {
         if let Some(client) = last.as_ref().filter(|client| client.asks_with(&web)) {
             return Ok(client.clone());
         }
-        let address = Address::of(self.key(), web.access.settings.oci_over_http).ok_or_else(|| RepositoryError::Unsupported {
-            repository: self.key().to_string(),
-            reason: "it is no address of a repository in a registry",
+        let address = Address::of(self.key(), web.access.settings.oci_over_http).ok_or_else(|| {
+            RepositoryError::Unsupported {
+                repository: self.key().to_string(),
+                reason: "it is no address of a repository in a registry",
+            }
         })?;
         Ok(last.insert(Arc::new(Client::new(web, address))).clone())
     }

@@ -13,14 +13,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ithaca_api::RepositorySpec;
+use ithaca_api::annotation::SECRET_TYPE_LABEL;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::archive::{ArchiveLimits, Shelf};
+use crate::credentials::{Credentials, Index};
 use crate::metrics::Metrics;
 use crate::repository::{RepositoryKey, Resolved};
-use crate::web::{self, Way};
+use crate::web::Way;
 
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 const FILES: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -149,19 +154,38 @@ impl World {
         Self { folder: tempfile::tempdir().expect("a folder"), registry, host }
     }
 
-    fn open_at(&self, url: &str, chart: &str) -> OciRepository {
+    fn open_at(&self, url: &str, chart: &str, password: &str) -> OciRepository {
         let key = RepositoryKey::new(url, chart, false).expect("a key");
-        let client = web::client(Duration::from_secs(5)).expect("a client");
         let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
-        OciRepository::new(Way::new(key, client, true), shelf, Duration::from_secs(20), Metrics::new())
+        OciRepository::new(
+            Way::new(key, self.credentials(password)),
+            shelf,
+            Duration::from_secs(20),
+            Metrics::new(),
+        )
+    }
+
+    /// A Secret for all of the registry, which is spoken to without TLS.
+    fn credentials(&self, password: &str) -> Credentials {
+        let mut data = vec![("url", self.host.as_str()), ("type", "helm"), ("insecureOCIForceHttp", "true")];
+        if !password.is_empty() {
+            data.extend([("username", "me"), ("password", password)]);
+        }
+        let bytes = |(key, text): (&str, &str)| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
+        let mut secret = Secret { data: Some(data.into_iter().map(bytes).collect()), ..Secret::default() };
+        secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repo-creds".to_owned())].into());
+        let mut index = Index::default();
+        index.put("registry", RepositorySpec::read(&secret));
+        let index = tokio::sync::watch::channel(Some(Arc::new(index))).1;
+        Credentials::new(index, Duration::from_secs(5))
     }
 
     fn chart(&self) -> OciRepository {
-        self.open_at(&format!("{}/charts", self.host), "web")
+        self.open_at(&format!("{}/charts", self.host), "web", "")
     }
 
     fn artifact(&self) -> OciRepository {
-        self.open_at(&format!("oci://{}/charts/web", self.host), "")
+        self.open_at(&format!("oci://{}/charts/web", self.host), "", "")
     }
 }
 
@@ -237,11 +261,11 @@ async fn a_private_registry_is_convinced_by_a_token() {
     *world.registry.is_private.lock().expect("a lock") = true;
     let error = look(&world.chart(), "1.2.3").await.expect_err("a refusal");
     assert!(error.contains("authentication is needed"), "{error}");
-    let repository = world.open_at(&format!("oci://me:secret@{}/charts", world.host), "web");
+    let repository = world.open_at(&format!("oci://{}/charts", world.host), "web", "secret");
     assert_eq!(look(&repository, "^1").await.expect("a version").revision, "1.2.3");
-    let wrong = world.open_at(&format!("oci://me:wrong@{}/charts", world.host), "web");
+    let wrong = world.open_at(&format!("oci://{}/charts", world.host), "web", "wrong-one");
     let error = look(&wrong, "^1").await.expect_err("a refusal");
-    assert!(error.contains("authentication") && !error.contains("wrong"), "{error}");
+    assert!(error.contains("Secret registry") && !error.contains("wrong-one"), "{error}");
 }
 
 #[tokio::test]
