@@ -304,7 +304,8 @@ mod tests {
         }
         let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
         let credentials = Credentials::new(watch::channel(None).1, limits.silence);
-        let registry = Registry::new(folder.path().join("cache"), limits, credentials, Metrics::new());
+        let (cache, archives) = (folder.path().join("cache"), crate::archive::ArchiveLimits::of_mib(1));
+        let registry = Registry::new(cache, limits, archives, credentials, Metrics::new());
         let key =
             RepositoryKey::new(&format!("file://{}", folder.path().join("upstream").display()), "", true)?;
         let repository = registry.open(&key);
@@ -313,7 +314,7 @@ mod tests {
         let handle = repository.handle()?;
         let there = || Some(Entry { id: blobs[1].clone(), kind: Kind::Executable });
         let read = |id: &str, there| as_read(&handle, id, there).map(|entry| (entry.id, entry.kind));
-        assert_eq!(handle.snapshot(&commit)?.entry("a.yaml").map(|entry| entry.id), Some(blobs[1].clone()));
+        assert_eq!(handle.snapshot(&commit.commit)?.entry("a.yaml").map(|entry| entry.id), Some(blobs[1].clone()));
         assert_eq!(read(&blobs[0], there()), Some((blobs[0].clone(), Kind::Executable)));
         assert_eq!(read(&blobs[0], None), Some((blobs[0].clone(), Kind::File)));
         assert_eq!(read("", there()), Some((blobs[1].clone(), Kind::Executable)));
