@@ -25,6 +25,8 @@ configs:
   secret: {githubSecret: hush, argocdServerAdminPassword: $2a$10$abc, extra: {more: this}}
   repositories:
     home: {url: https://git.example.org/home.git, username: me, password: hush}
+  ssh: {extraHosts: "git.example.org ssh-ed25519 AAAA"}
+  tls: {certificates: {git.example.org: "-----BEGIN CERTIFICATE-----\n"}}
   credentialTemplates:
     all: {url: https://git.example.org, username: me, password: hush}
   clusterCredentials:
@@ -60,6 +62,11 @@ fn settings_of_the_argo_cd_chart_become_its_config_maps_and_secrets() -> anyhow:
     );
     let rbac = object(&objects, "ConfigMap", "argocd-rbac-cm")?;
     ensure!(rbac["data"]["policy.csv"] == "g, a, role:admin\n", "{rbac}");
+    let known =
+        object(&objects, "ConfigMap", "argocd-ssh-known-hosts-cm")?["data"]["ssh_known_hosts"].to_string();
+    ensure!(known.contains("github.com ssh-ed25519 ") && known.ends_with("AAAA\\n\""), "{known}");
+    let authorities = object(&objects, "ConfigMap", "argocd-tls-certs-cm")?;
+    ensure!(authorities["data"]["git.example.org"] == "-----BEGIN CERTIFICATE-----\n", "{authorities}");
     let secret = object(&objects, "Secret", "argocd-secret")?;
     ensure!(
         secret["data"]

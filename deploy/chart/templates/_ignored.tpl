@@ -10,7 +10,7 @@
 {{- range $key, $_ := omit .Values.server.ingress "enabled" "ingressClassName" "hostname" "path" "pathType" "annotations" "labels" "tls" "extraHosts" "extraTls" }}
 {{- $ignored = append $ignored (printf "server.ingress.%s" $key) }}
 {{- end }}
-{{- range $key, $_ := omit .Values.configs "cm" "params" "rbac" "secret" "repositories" "credentialTemplates" "clusterCredentials" }}
+{{- range $key, $_ := omit .Values.configs "cm" "params" "rbac" "secret" "ssh" "tls" "repositories" "credentialTemplates" "clusterCredentials" }}
 {{- $ignored = append $ignored (printf "configs.%s" $key) }}
 {{- end }}
 {{- range $key, $_ := omit .Values.configs.params "create" "annotations" "server.rootpath" "server.basehref" "server.insecure" "reposerver.parallelism.limit" "otlp.address" }}
