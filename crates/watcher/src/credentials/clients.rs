@@ -3,12 +3,14 @@
 //! What comes in: how a repository is reached. What goes out: a client with its certificates and its proxy. As whom a
 //! repository is reached goes with each request, so those who share a client do not share a user.
 
+mod authorities;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ithaca_api::Sensitive;
 use ithaca_api::repository::ClientCertificate;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, redirect};
+use reqwest::{Client, ClientBuilder, Identity, NoProxy, Proxy, redirect};
 
 use super::Access;
 
@@ -66,10 +68,12 @@ impl Clients {
             .user_agent(USER_AGENT)
             .connect_timeout(self.silence)
             .read_timeout(self.silence)
-            .redirect(redirect::Policy::custom(follow))
-            .tls_danger_accept_invalid_certs(way.insecure);
-        let builder = trusting(builder, way.authorities.as_deref())?;
-        let builder = shown(builder, way.client_certificate.as_ref())?;
+            .redirect(redirect::Policy::custom(follow));
+        let client = way.client_certificate.as_ref();
+        let builder = match way.authorities.as_deref().filter(|_| !way.insecure) {
+            Some(known) => builder.tls_backend_preconfigured(authorities::config(known, client)?),
+            None => shown(builder.tls_danger_accept_invalid_certs(way.insecure), client)?,
+        };
         let builder = through(builder, way)?;
         builder.build().map_err(|_| "its certificates cannot be used")
     }
@@ -84,14 +88,6 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         attempt.error("the server redirects too often")
     } else {
         attempt.follow()
-    }
-}
-
-fn trusting(builder: ClientBuilder, authorities: Option<&str>) -> Result<ClientBuilder, &'static str> {
-    let Some(authorities) = authorities else { return Ok(builder) };
-    match Certificate::from_pem_bundle(authorities.as_bytes()) {
-        Ok(certificates) if !certificates.is_empty() => Ok(builder.tls_certs_only(certificates)),
-        _ => Err("the entry of its host in ConfigMap argocd-tls-certs-cm is no certificate in PEM"),
     }
 }
 

@@ -108,6 +108,30 @@ async fn certificates_are_as_the_installation_says() {
 }
 
 #[tokio::test]
+async fn a_server_may_sign_its_own_certificate() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authority = IsCa::Ca(BasicConstraints::Unconstrained);
+    for (is_ca, until, expected) in
+        [(IsCa::NoCa, 4000, true), (authority, 4000, true), (authority, 2020, false)]
+    {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        params.is_ca = is_ca;
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let own = params.self_signed(&key).expect("a certificate");
+        let chain = vec![CertificateDer::from(own.der().to_vec())];
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+        let port = serve(Some(config.expect("a configuration"))).await;
+        let known = Access { authorities: Some(own.pem().into()), ..Access::default() };
+        let answer = get(&known, &format!("https://localhost:{port}/")).await;
+        assert_eq!(answer.is_ok(), expected, "{is_ca:?} {until}: {answer:?}");
+        // It is who it says it is, and nobody else.
+        assert!(get(&known, &format!("https://127.0.0.1:{port}/")).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_leads_where_it_is_not_left_out() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (proxy, server) = (serve(None).await, serve(None).await);
