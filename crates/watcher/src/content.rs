@@ -310,14 +310,11 @@ mod tests {
             RepositoryKey::new(&format!("file://{}", folder.path().join("upstream").display()), "", true)?;
         let repository = registry.open(&key);
         let observed = repository.observe(BTreeSet::from(["HEAD".to_owned()])).await?;
-        let commit = observed["HEAD"].clone()?;
+        let commit = observed["HEAD"].clone()?.commit;
         let handle = repository.handle()?;
         let there = || Some(Entry { id: blobs[1].clone(), kind: Kind::Executable });
         let read = |id: &str, there| as_read(&handle, id, there).map(|entry| (entry.id, entry.kind));
-        assert_eq!(
-            handle.snapshot(&commit.commit)?.entry("a.yaml").map(|entry| entry.id),
-            Some(blobs[1].clone())
-        );
+        assert_eq!(handle.snapshot(&commit)?.entry("a.yaml").map(|entry| entry.id), Some(blobs[1].clone()));
         assert_eq!(read(&blobs[0], there()), Some((blobs[0].clone(), Kind::Executable)));
         assert_eq!(read(&blobs[0], None), Some((blobs[0].clone(), Kind::File)));
         assert_eq!(read("", there()), Some((blobs[1].clone(), Kind::Executable)));

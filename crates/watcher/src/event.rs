@@ -12,6 +12,7 @@ use crate::build_options::BuildOptions;
 use crate::observe::Evaluated;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::Policy;
+use crate::signature::Rules;
 
 /// Something that happened.
 pub enum Event {
@@ -49,6 +50,8 @@ pub enum Event {
     BuildOptions(BuildOptions),
     /// The destination offers something else.
     Capabilities(Capabilities),
+    /// Projects ask for other signatures, or there are other keys for them.
+    Rules(Rules),
     /// There are other keys to decrypt content with.
     KeysChanged,
     /// The bus has lost everything.

@@ -28,7 +28,7 @@ use crate::publish::{Order, publish};
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
 use crate::webhook::{Webhooks, router};
-use crate::{Args, applications, capabilities, credentials, settings};
+use crate::{Args, applications, capabilities, credentials, settings, signature};
 
 /// Events that are taken at once before effects are carried out.
 const EVENTS: usize = 256;
@@ -39,6 +39,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     prepare_process();
     let (bus_ready, ready) = (process.health.part("bus"), process.health.part("applications"));
     let credentials_ready = process.health.part("credentials");
+    let projects_ready = process.health.part("projects");
     let metrics = Metrics::new();
     let grpc = bind(args.grpc_listen, "--grpc-listen").await?;
     let webhook = bind(args.webhook_listen, "--webhook-listen").await?;
@@ -87,6 +88,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         () = settings::watch_config_map(client.clone(), namespace, events_tx.clone(), limit_tx) => Err("the watch ended"),
         () = settings::watch_secret(client.clone(), namespace, secrets_tx) => Err("the watch ended"),
         () = watch_keys(client.clone(), namespace, keys_tx, events_tx.clone()) => Err("the watch ended"),
+        () = signature::follow(client.clone(), namespace, events_tx.clone(), projects_ready) => Err("the watch ended"),
         () = capabilities::watch(client, events_tx.clone()) => Err("the watch ended"),
         () = tell_incarnations(&bus, events_tx) => Err("the bus ended"),
         () = serve_content(grpc, content, process.shutdown.clone()) => Err("the gRPC server ended"),
@@ -199,6 +201,7 @@ impl Rim {
             Event::Policy(policy) => observer.policy(now, policy),
             Event::BuildOptions(options) => observer.build_options(now, options),
             Event::Capabilities(capabilities) => observer.capabilities(now, capabilities),
+            Event::Rules(rules) => observer.rules(now, rules),
             Event::KeysChanged | Event::BusIsNew => observer.say_all_again(now),
         }
     }

@@ -5,6 +5,7 @@
 //! is begun from what is current; whoever still reads the old one is not disturbed.
 
 mod kept;
+mod signed;
 mod snapshot;
 
 use std::path::{Path, PathBuf};
@@ -179,4 +180,9 @@ pub fn has_commit(cache: &git2::Repository, id: Oid) -> bool {
     cache.find_object(id, Some(ObjectType::Commit)).is_ok_and(|object| {
         object.as_commit().is_some_and(|commit| cache.find_tree(commit.tree_id()).is_ok())
     })
+}
+
+/// True where the object of an annotated tag is in the cache.
+pub fn has_tag(cache: &git2::Repository, id: Oid) -> bool {
+    cache.find_object(id, Some(ObjectType::Tag)).is_ok()
 }

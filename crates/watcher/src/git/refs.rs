@@ -14,6 +14,8 @@ pub(super) struct Refs {
     head: Option<(String, Oid)>,
     /// By name, so that of equal ones always the same is chosen.
     commits: BTreeMap<String, Oid>,
+    /// The objects of annotated tags.
+    tags: BTreeMap<String, Oid>,
 }
 
 /// What a revision names.
@@ -35,7 +37,7 @@ pub(super) enum Named {
 
 const HEAD: &str = "HEAD";
 const PEELED: &str = "^{}";
-const TAGS: &str = "refs/tags/";
+pub(super) const TAGS: &str = "refs/tags/";
 /// The fewest digits that count as the beginning of a commit id.
 const SHORTEST_PREFIX: usize = 7;
 
@@ -47,9 +49,11 @@ impl Refs {
             if name == HEAD {
                 refs.head = Some((stands_for.unwrap_or(HEAD).to_owned(), id));
             } else if let Some(tag) = name.strip_suffix(PEELED) {
-                refs.commits.insert(tag.to_owned(), id);
+                if let Some(object) = refs.commits.insert(tag.to_owned(), id) {
+                    refs.tags.insert(tag.to_owned(), object);
+                }
             } else {
-                refs.commits.entry(name.to_owned()).or_insert(id);
+                refs.commits.insert(name.to_owned(), id);
             }
         }
         refs
@@ -103,6 +107,11 @@ impl Refs {
             Some((version, id)) => Named::Reference(format!("{TAGS}{tag_prefix}{version}"), *id),
             None => Named::NoVersion,
         }
+    }
+
+    /// The object of an annotated tag.
+    pub(super) fn tag(&self, name: &str) -> Option<Oid> {
+        self.tags.get(name).copied()
     }
 
     fn resolve_prefix(&self, revision: &str) -> Named {
@@ -169,6 +178,13 @@ mod tests {
         ] {
             assert_eq!(resolve(&refs(), revision), Named::Reference(name.into(), id(digits)), "{revision}");
         }
+    }
+
+    #[test]
+    fn only_annotated_tags_have_objects_of_their_own() {
+        let tag = |name: &str| refs().tag(name);
+        assert_eq!(tag("refs/tags/v2"), Some(id("eeeeeee1")));
+        assert_eq!((tag("refs/tags/v1"), tag("refs/heads/v1")), (None, None));
     }
 
     #[test]

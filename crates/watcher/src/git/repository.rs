@@ -15,13 +15,13 @@ use sha2::{Digest, Sha256};
 use super::limits::Limits;
 use super::line::{HttpLine, Line};
 use super::modules::{self, Module};
-use super::refs::{Named, Refs};
+use super::refs::{Named, Refs, TAGS};
 use super::remote::{Fetch, exchange, kept};
 use super::ssh::SshLine;
-use crate::cache::{Cache, Handle, has_commit};
+use crate::cache::{Cache, Handle, has_commit, has_tag};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
-use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, Wanted};
+use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, Tag, Wanted};
 
 /// How much longer than its limit a call is waited for before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -134,9 +134,7 @@ impl Inner {
             self.cache.close();
         }
         let refs = refs?;
-        let settle = |revision: &String| {
-            (revision.clone(), self.settle(&refs, Wanted::of(revision)).map(Resolved::commit))
-        };
+        let settle = |revision: &String| (revision.clone(), self.settle(&refs, Wanted::of(revision)));
         let observed: Observation = revisions.iter().map(settle).collect();
         let commits: BTreeSet<&String> =
             observed.values().flatten().map(|resolved| &resolved.commit).collect();
@@ -235,7 +233,11 @@ impl Inner {
             let missing: BTreeSet<String> = revisions
                 .iter()
                 .filter_map(|revision| match refs.resolve(Wanted::of(revision)) {
-                    Named::Reference(name, id) if !has_commit(cache, id) => Some(name),
+                    Named::Reference(name, id) => {
+                        let tag = refs.tag(&name);
+                        let is_here = has_commit(cache, id) && tag.is_none_or(|tag| has_tag(cache, tag));
+                        (!is_here).then_some(name)
+                    }
                     _ => None,
                 })
                 .collect();
@@ -248,19 +250,28 @@ impl Inner {
         refs
     }
 
-    /// The commit that a revision names, after the tips were fetched.
-    fn settle(&self, refs: &Refs, wanted: Wanted<'_>) -> Result<String, RepositoryError> {
+    /// What a revision names, after the tips were fetched.
+    fn settle(&self, refs: &Refs, wanted: Wanted<'_>) -> Result<Resolved, RepositoryError> {
         let revision = wanted.revision;
         match refs.resolve(wanted) {
-            Named::Reference(name, id) => self.tip(&name, id),
+            Named::Reference(name, id) => {
+                let (commit, object) = self.tip(&name, id, refs.tag(&name))?;
+                let commit = commit.to_string();
+                // The beginning of a commit's id means the commit, whatever points at it.
+                let is_name = |tag: &str| tag == revision || name == revision;
+                let is_id = commit.starts_with(&revision.to_ascii_lowercase());
+                let tag = name.strip_prefix(TAGS).filter(|tag| is_name(tag) || !is_id).zip(object);
+                let tag = tag.map(|(tag, id)| Tag { name: tag.to_owned(), id: id.to_string() });
+                Ok(Resolved { tag, ..Resolved::commit(commit) })
+            }
             Named::Commit(id) => {
                 let missing = !has_commit(&*self.cache.handle()?, id);
                 if missing {
                     self.fetch_commit(id).map_err(|error| self.as_unknown(revision, error))?;
                 }
-                Ok(id.to_string())
+                Ok(Resolved::commit(id.to_string()))
             }
-            Named::Prefix(prefix) => self.find_prefix(revision, &prefix),
+            Named::Prefix(prefix) => self.find_prefix(revision, &prefix).map(Resolved::commit),
             Named::Ambiguous => Err(self.ambiguous(revision)),
             Named::NoVersion => Err(RepositoryError::NoVersion {
                 repository: self.key.to_string(),
@@ -271,21 +282,21 @@ impl Inner {
         }
     }
 
-    /// The commit of a reference. Someone may have pushed between listing and fetching: then it is the
-    /// commit that was fetched.
-    fn tip(&self, name: &str, listed: Oid) -> Result<String, RepositoryError> {
+    /// The commit of a reference, and its object where it is an annotated tag. Someone may have pushed between listing
+    /// and fetching: then they are what was fetched.
+    fn tip(&self, name: &str, listed: Oid, tag: Option<Oid>) -> Result<(Oid, Option<Oid>), RepositoryError> {
         let cache = self.cache.handle()?;
-        if has_commit(&cache, listed) {
-            return Ok(listed.to_string());
+        if has_commit(&cache, listed) && tag.is_none_or(|tag| has_tag(&cache, tag)) {
+            return Ok((listed, tag));
         }
-        let peeled = cache
-            .find_reference(&kept(name))
-            .and_then(|reference| reference.peel_to_commit())
-            .map_err(|error| match error.code() {
-                ErrorCode::NotFound | ErrorCode::Peel | ErrorCode::InvalidSpec => self.unknown(name),
-                _ => RepositoryError::of_cache(&self.key.to_string(), error.message()),
-            })?;
-        Ok(peeled.id().to_string())
+        let failed = |error: git2::Error| match error.code() {
+            ErrorCode::NotFound | ErrorCode::Peel | ErrorCode::InvalidSpec => self.unknown(name),
+            _ => RepositoryError::of_cache(&self.key.to_string(), error.message()),
+        };
+        let reference = cache.find_reference(&kept(name)).map_err(failed)?;
+        let commit = reference.peel_to_commit().map_err(failed)?;
+        let tag = reference.target().filter(|target| has_tag(&cache, *target));
+        Ok((commit.id(), tag))
     }
 
     /// Fetches a commit that no listed reference points at: alone where the server allows that, else with

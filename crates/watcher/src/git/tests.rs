@@ -17,7 +17,7 @@ use super::*;
 use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::reads::Kind;
-use crate::repository::RepositoryKey;
+use crate::repository::{RepositoryKey, Resolved, Tag};
 
 /// An upstream repository and a watcher's view of it.
 struct World {
@@ -77,7 +77,13 @@ impl World {
         let target =
             self.upstream.find_object(Oid::from_str(commit).expect("an id"), None).expect("a commit");
         let tagger = Signature::new("Ada", "ada@example.org", &git2::Time::new(1_000, 0)).expect("a tagger");
-        self.upstream.tag(name, &target, &tagger, "tag", false).expect("a tag");
+        self.upstream.tag(name, &target, &tagger, "tag", true).expect("a tag");
+    }
+
+    /// The object of a tag.
+    fn tag_object(&self, name: &str) -> Option<Tag> {
+        let id = self.upstream.refname_to_id(&format!("refs/tags/{name}")).expect("a tag").to_string();
+        Some(Tag { name: name.to_owned(), id })
     }
 
     fn url(&self) -> String {
@@ -104,10 +110,13 @@ fn open_as(credentials: Credentials, url: &str, cache: &Path) -> GitRepository {
 }
 
 async fn observe(repository: &GitRepository, revision: &str) -> Result<String, String> {
+    resolve(repository, revision).await.map(|resolved| resolved.revision)
+}
+
+async fn resolve(repository: &GitRepository, revision: &str) -> Result<Resolved, String> {
     let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
     let mut observed = observed.map_err(|error| error.to_string())?;
-    let answer = observed.remove(revision).expect("an answer");
-    answer.map(|resolved| resolved.revision).map_err(|error| error.to_string())
+    observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -180,6 +189,48 @@ async fn the_files_of_a_commit_are_as_they_were() {
     assert_eq!(snapshot.text("apps/deep/b.yaml"), Some(b"two".to_vec()));
     let names: Vec<String> = snapshot.list("apps").into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["a.yaml", "deep", "link"]);
+}
+
+#[tokio::test]
+async fn an_annotated_tag_comes_with_its_object_even_when_its_commit_is_here() {
+    let world = World::new();
+    let commit = world.commit("main", &[("a.yaml", "1")]);
+    let repository = world.open();
+    observe(&repository, "HEAD").await.expect("a commit");
+    world.tag("v1", &commit);
+    for revision in ["v1", "refs/tags/v1"] {
+        let resolved = resolve(&repository, revision).await.expect("a tag");
+        assert_eq!((resolved.revision, resolved.tag), (commit.clone(), world.tag_object("v1")));
+    }
+    let handle = repository.handle().expect("a handle");
+    let tag = world.tag_object("v1").expect("a tag");
+    assert!(handle.signed_tag(&tag, &commit).expect("a tag").is_some_and(|tag| tag.signature.is_none()));
+    // A tag that was given another name is not what it says it is.
+    let renamed = Tag { name: "v2".to_owned(), ..tag };
+    assert_eq!(handle.signed_tag(&renamed, &commit), Ok(None));
+
+    // The commit itself, the beginning of its id and a lightweight tag have no object but the commit.
+    let target = world.upstream.find_object(Oid::from_str(&commit).expect("an id"), None).expect("a commit");
+    world.upstream.tag_lightweight("light", &target, false).expect("a tag");
+    for revision in ["light", "HEAD", &commit, &commit[..10]] {
+        assert_eq!(resolve(&repository, revision).await, Ok(Resolved::commit(commit.clone())), "{revision}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_is_made_anew_for_the_same_commit_is_seen() {
+    let world = World::new();
+    let commit = world.commit("main", &[("a.yaml", "1")]);
+    world.tag("v1", &commit);
+    let repository = world.open();
+    let before = resolve(&repository, "v1").await.expect("a tag");
+    let target = world.upstream.find_object(Oid::from_str(&commit).expect("an id"), None).expect("a commit");
+    let tagger = Signature::new("Ada", "ada@example.org", &git2::Time::new(2_000, 0)).expect("a tagger");
+    world.upstream.tag("v1", &target, &tagger, "anew", true).expect("a tag");
+    let after = resolve(&repository, "v1").await.expect("a tag");
+    assert_eq!((&before.commit, &after.commit), (&commit, &commit));
+    assert_ne!(before.tag, after.tag);
+    assert_eq!(after.tag, world.tag_object("v1"));
 }
 
 #[tokio::test]

@@ -154,8 +154,11 @@ impl Inner {
     async fn fetch(&self, entry: &Entry) -> Result<Resolved, RepositoryError> {
         let version = entry.version.as_str();
         let digest = entry.digest.trim().trim_start_matches("sha256:").to_ascii_lowercase();
-        let resolved =
-            |kept: Kept| Resolved { revision: version.to_owned(), commit: kept.commit.to_string() };
+        let resolved = |kept: Kept| Resolved {
+            revision: version.to_owned(),
+            commit: kept.commit.to_string(),
+            tag: None,
+        };
         // An index without digests cannot tell that an archive was replaced.
         if let Some(kept) =
             self.shelf.find(version).await?.filter(|kept| digest.is_empty() || kept.origin == digest)

@@ -10,6 +10,7 @@ use ithaca_proto::v1::{Purpose, RevisionObserved};
 use super::fact::Outcome;
 use crate::reads::{self, Want};
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
+use crate::signature::Rule;
 
 /// One subject on the bus: an application and why its revision is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +54,8 @@ pub struct Job {
     pub epoch: u64,
     /// Whose sources they are.
     pub application: reads::Application,
+    /// How its project wants sources to be signed.
+    pub rule: Rule,
     /// In the order of the request.
     pub sources: Vec<JobSource>,
     /// What was found to be wanted from other repositories, and what became of that.

@@ -9,7 +9,8 @@ use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Evaluated, Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
-use crate::cache::{CommitInfo, Handle, Snapshot};
+use super::signed::{Handles, Verdicts};
+use crate::cache::{CommitInfo, Snapshot};
 use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles, Want};
 use crate::registry::Repository;
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
@@ -29,7 +30,7 @@ pub fn evaluate(
     repositories: &HashMap<RepositoryKey, Repository>,
     found: impl Fn(Vec<Evaluated>),
 ) {
-    let handles: HashMap<&RepositoryKey, Result<Handle<'_>, RepositoryError>> =
+    let handles: Handles<'_> =
         repositories.iter().map(|(key, repository)| (key, repository.handle())).collect();
     let mut snapshots = Snapshots::new();
     for (repository, resolved) in jobs.iter().flat_map(Job::places) {
@@ -44,10 +45,11 @@ pub fn evaluate(
         });
     }
     let changes = Changes::default();
+    let mut verdicts = Verdicts::new(&handles);
     let mut moved = Vec::new();
     let mut changed = Vec::new();
     for job in jobs {
-        match open(job, &snapshots) {
+        match open(job, &snapshots).and_then(|opened| verdicts.refusal(job).map_or(Ok(opened), Err)) {
             Err(failed) => found(vec![(job.key.clone(), job.epoch, failed)]),
             Ok(opened) => match unchanged(job, &opened, &changes) {
                 Some(outcome) => moved.push((job.key.clone(), job.epoch, outcome)),

@@ -38,6 +38,9 @@ impl Observer {
     pub(super) fn advance(&mut self, now: Instant, key: &Key) {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
+        // Nothing is said of an application whose project may ask for signatures.
+        let rule = self.rules.as_ref().and_then(|rules| rules.of(&track.request.project));
+        let Some(rule) = rule else { return };
         let (sources, attachments) = match locate(now, track, &mut self.remotes) {
             Located::Waits => return,
             Located::Fails(outcome) => {
@@ -65,7 +68,16 @@ impl Observer {
                 destination_namespace: track.request.destination_namespace.clone(),
             };
             let (key, generate_paths) = (key.clone(), watched.generate_paths.clone());
-            self.jobs.push(Job { key, epoch, application, sources, attachments, previous, generate_paths });
+            self.jobs.push(Job {
+                key,
+                epoch,
+                application,
+                rule,
+                sources,
+                attachments,
+                previous,
+                generate_paths,
+            });
         }
     }
 

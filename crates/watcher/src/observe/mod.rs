@@ -10,6 +10,7 @@ mod fact;
 mod flow;
 mod observer;
 mod remote;
+mod signed;
 mod track;
 
 pub use effect::{Effect, Evaluated, Job, Key, Publication};

@@ -19,6 +19,7 @@ use crate::credentials::Index;
 use crate::reads::Want;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::{Ended, Policy};
+use crate::signature::Rules;
 
 /// What the observer is told once, or when settings change.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Observer {
     pub(super) build_options: Option<Arc<BuildOptions>>,
     /// Counts the changes of `capabilities` and `build_options`.
     pub(super) offer: u64,
+    /// None until projects and keys were read.
+    pub(super) rules: Option<Rules>,
     pub(super) calm: Calm,
     pub(super) effects: Vec<Effect>,
     pub(super) jobs: Vec<Job>,
@@ -101,6 +104,7 @@ impl Observer {
             capabilities: None,
             build_options: None,
             offer: 0,
+            rules: None,
             calm: Calm::default(),
             effects: Vec::new(),
             jobs: Vec::new(),
@@ -320,6 +324,24 @@ impl Observer {
         self.build_options = Some(Arc::new(options));
         self.offer += 1;
         self.settle_where(now, Outcome::has_overlay);
+    }
+
+    /// Projects ask for other signatures, or there are other keys: those that it concerns are looked at anew.
+    pub fn rules(&mut self, now: Instant, rules: Rules) {
+        let before = self.rules.replace(rules.clone());
+        let of = |rules: Option<&Rules>, project: &str| rules.and_then(|rules| rules.of(project));
+        let judges_alike = |project: &str| match (of(before.as_ref(), project), of(Some(&rules), project)) {
+            (Some(before), Some(now)) => before.judges_as(&now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        let concerned = self.keys(|track| !judges_alike(&track.request.project));
+        for key in &concerned {
+            let known = self.applications.get_mut(&key.uid);
+            if let Some((_, track)) = known.and_then(|known| known.track(key.purpose)) {
+                track.reconsider();
+            }
+            self.advance(now, key);
+        }
     }
 
     /// The bus has lost everything: say it all again.

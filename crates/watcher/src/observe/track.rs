@@ -95,6 +95,13 @@ impl Track {
         self.attachments = wants.iter().map(located).collect();
     }
 
+    /// What was found does not count any more; what was said stays known.
+    pub(super) fn reconsider(&mut self) {
+        self.epoch += 1;
+        self.outcome = None;
+        self.again = self.is_evaluating;
+    }
+
     /// Asks for a look at the remotes that begins now.
     pub(super) fn force(&mut self, now: Instant) {
         self.seen = now;

@@ -190,7 +190,7 @@ impl Inner {
                 kept?
             }
         };
-        Ok(Resolved { revision, commit: kept.commit.to_string() })
+        Ok(Resolved { revision, commit: kept.commit.to_string(), tag: None })
     }
 
     async fn fetch_layer(

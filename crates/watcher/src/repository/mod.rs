@@ -14,18 +14,29 @@ pub use key::{Protocol, RepositoryKey, match_key};
 pub use wanted::Wanted;
 
 /// What a revision was found to be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Resolved {
     /// As it is shown and asked for: a full commit id, a chart's version, an OCI artifact's digest.
     pub revision: String,
     /// The commit in the cache that holds its files. Behind a chart's version it may change.
     pub commit: String,
+    /// The annotated tag that was asked for, which may have a signature of its own.
+    pub tag: Option<Tag>,
+}
+
+/// An annotated tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag {
+    /// Its name, without `refs/tags/`.
+    pub name: String,
+    /// The id of its object in the cache.
+    pub id: String,
 }
 
 impl Resolved {
     /// A commit, which is its own revision.
     pub fn commit(id: String) -> Self {
-        Self { revision: id.clone(), commit: id }
+        Self { revision: id.clone(), commit: id, tag: None }
     }
 }
 

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ithaca_api::project::Integrity;
 use ithaca_proto::v1::failure::Reason;
 use serde_json::{Value, json};
 
+use super::super::effect::JobSource;
 use super::super::evaluate::attached;
 use super::super::fact::ObservedSource;
 use super::super::*;
@@ -15,6 +17,7 @@ use crate::application::{Watched, WatchedObject};
 use crate::reads::{Reads, Want};
 use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
 use crate::schedule::Policy;
+use crate::signature::Rules;
 
 pub(super) const URL: &str = "https://example.org/repo";
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -37,6 +40,13 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        let mut world = Self::before_projects();
+        world.observer.rules(world.now, Rules::default());
+        world
+    }
+
+    /// A world in which projects are not known yet.
+    pub(super) fn before_projects() -> Self {
         let settings = Settings {
             policy: Policy { interval: 120 * SECOND, jitter: Duration::ZERO },
             quiet: QUIET,
@@ -148,6 +158,11 @@ impl World {
     fn derived(&self, job: &Job) -> Outcome {
         let wants = Some(self.wants.clone());
         let mut outcome = Outcome { wants, has_chart: self.has_chart, ..Outcome::default() };
+        // Where a project asks for signatures, commits with an s are signed.
+        let is_signed = |source: &JobSource| source.resolved.revision.starts_with('s');
+        if job.rule.asks() && !job.sources.iter().all(is_signed) {
+            return Outcome::failed(Reason::Source, "it is not signed".to_owned(), true);
+        }
         for source in &job.sources {
             let Some(id) = self.files.get(&source.source.path) else {
                 let message =
@@ -186,6 +201,16 @@ pub(super) fn annotated(name: &str, annotation: &str, value: &str) -> Value {
     let metadata =
         json!({"uid": name, "name": name, "namespace": "argocd", "annotations": {annotation: value}});
     application(name, json!({"metadata": metadata}))
+}
+
+/// Rules of projects, of which these ask for signatures.
+pub(super) fn rules(projects: &[(&str, bool)]) -> Rules {
+    let integrity = |asks: bool| {
+        let spec = json!({"signatureKeys": if asks { json!([{"keyID": "A"}]) } else { json!([]) }});
+        Integrity::of(&serde_json::from_value(spec).expect("a spec"))
+    };
+    let projects = projects.iter().map(|(name, asks)| ((*name).to_owned(), Arc::new(integrity(*asks))));
+    Rules { projects: projects.collect(), ..Rules::default() }
 }
 
 /// What was said, as text: `name revision`, or `name: failure`.
