@@ -53,6 +53,7 @@ mod retry;
 mod rollback;
 mod sealed_bundles;
 mod sharding;
+mod signatures;
 mod skip;
 mod source_override;
 mod ssh_repository;

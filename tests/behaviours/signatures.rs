@@ -1,0 +1,188 @@
+//! Where a project asks for signatures, a commit or tag that is not signed so is not applied: what was good before
+//! stays, and the condition says which commit, why, and what to do. One that is signed goes through at once.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
+use ithaca_tests::wait_until;
+
+const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+const KEYS: &str = "argocd-gpg-keys-cm";
+const SIGNERS: &str = "ithaca-allowed-signers";
+
+/// A project that allows everything that is signed as it asks.
+fn project(name: &str, asks: &Value) -> Value {
+    let mut project = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": name, "namespace": "argocd"},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"server": "*", "namespace": "*"}],
+            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        },
+    });
+    for (field, value) in asks.as_object().into_iter().flatten() {
+        project["spec"][field] = value.clone();
+    }
+    project
+}
+
+fn of_project(name: &str) -> Value {
+    let mut spec = automated();
+    spec["project"] = json!(name);
+    spec
+}
+
+fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Makes an OpenPGP key in a folder, and a program that signs with it. Gives its fingerprint and the public key.
+fn openpgp_key(folder: &Path) -> anyhow::Result<(String, String)> {
+    let home = folder.display().to_string();
+    let gpg = |arguments: &[&str]| {
+        let quiet = ["--homedir", &home, "--batch", "--quiet", "--no-tty", "--passphrase", ""];
+        run("gpg", &[&quiet[..], arguments].concat())
+    };
+    let make =
+        ["--status-fd", "1", "--quick-generate-key", "Ada <ada@example.com>", "ed25519", "sign", "never"];
+    let told = gpg(&make)?;
+    let id = told.lines().find_map(|line| line.split_once("KEY_CREATED P ")).context("a key")?.1.trim();
+    let program = folder.join("sign");
+    std::fs::write(&program, format!("#!/bin/sh\nexec gpg --homedir '{home}' \"$@\"\n"))?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    Ok((id.to_owned(), gpg(&["--armor", "--export"])?))
+}
+
+impl Scene<'_> {
+    /// Adds an entry to a ConfigMap of the installation, which is made if need be.
+    async fn add_entry(&self, name: &str, key: &str, text: &str) -> anyhow::Result<()> {
+        if self.get(&config_map("argocd", name)).await?.is_none() {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+            self.post("/api/v1/namespaces/argocd/configmaps", &object).await?;
+        }
+        self.patch(&config_map("argocd", name), json!({"data": {key: text}})).await
+    }
+
+    async fn set(&self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
+        for (name, value) in settings {
+            self.repository.git(&["config", name, value]).await?;
+        }
+        Ok(())
+    }
+
+    async fn refused(&self, name: &str, words: &[&str]) -> anyhow::Result<()> {
+        let told = |app: &Value| {
+            let conditions = app["status"]["conditions"].to_string();
+            conditions.contains("ComparisonError") && words.iter().all(|word| conditions.contains(word))
+        };
+        self.wait(&application(name), &format!("tells of {words:?}"), told).await.map(drop)
+    }
+
+    async fn is_applied(&self, namespace: &str, value: &str) -> anyhow::Result<()> {
+        let object = self.expect(&config_map(namespace, "settings")).await?;
+        ensure!(object["data"]["value"] == value, "{value} should be applied: {}", object["data"]);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_commit_without_the_signature_that_its_project_asks_for_is_not_applied() -> anyhow::Result<()> {
+    let scene = Scene::new("signed").await?;
+    let folder = tempfile::tempdir()?;
+    let (id, public) = openpgp_key(folder.path())?;
+    let program = folder.path().join("sign").display().to_string();
+    scene.set(&[("gpg.program", &program), ("user.signingkey", &id), ("commit.gpgsign", "true")]).await?;
+    scene.post(PROJECTS, &project("signed", &json!({"signatureKeys": [{"keyID": &id[24..]}]}))).await?;
+
+    // The key is missing at first; as soon as it is there, what it signed is applied.
+    scene.repository.write("app/settings.yaml", &manifest("settings", "first"))?;
+    let first = scene.repository.publish("Begin").await?;
+    scene.create("signed", "app", of_project("signed")).await?;
+    scene.refused("signed", &[&first, &id[24..], KEYS]).await?;
+    scene.add_entry(KEYS, &id[24..], &public).await?;
+    scene.synced("signed", &first).await?;
+    scene.is_applied("signed", "first").await?;
+
+    scene.set(&[("commit.gpgsign", "false")]).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "second"))?;
+    let second = scene.repository.publish("Change it").await?;
+    scene.refused("signed", &[&second, "is not signed", &id[24..]]).await?;
+    scene.refresh("signed", "hard").await?;
+    scene.refused("signed", &[&second, "is not signed"]).await?;
+    scene.is_applied("signed", "first").await?;
+
+    // Nor is it by asking for that very revision.
+    let sync = json!({"operation": {"sync": {"revision": second}}});
+    scene.patch(&application("signed"), sync).await?;
+    scene
+        .wait(&application("signed"), "has its operation refused", |app| {
+            let phase = &app["status"]["operationState"]["phase"];
+            app["operation"].is_null() && (phase == "Error" || phase == "Failed")
+        })
+        .await?;
+    scene.is_applied("signed", "first").await?;
+
+    scene.set(&[("commit.gpgsign", "true")]).await?;
+    scene.repository.git(&["commit", "--quiet", "--allow-empty", "-m", "Stand by it"]).await?;
+    scene.repository.push().await?;
+    let third = scene.repository.head().await?;
+    let app = scene.synced("signed", &third).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    scene.is_applied("signed", "second").await
+}
+
+#[tokio::test]
+async fn signers_with_ssh_keys_are_allowed_by_name_and_tags_by_their_own_signature() -> anyhow::Result<()> {
+    let scene = Scene::new("signers").await?;
+    let folder = tempfile::tempdir()?;
+    let key = folder.path().join("key").display().to_string();
+    run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &key])?;
+    let public = std::fs::read_to_string(folder.path().join("key.pub"))?;
+    scene.add_entry(SIGNERS, "signers", &format!("signers@example.com {public}")).await?;
+    let policy = |signer: &str| {
+        let ssh = json!({"mode": "head", "signers": [signer]});
+        json!({"sourceIntegrity": {"git": {"policies": [{"repos": [{"url": scene.repository.url}], "ssh": ssh}]}}})
+    };
+    scene.post(PROJECTS, &project("signers", &policy("bob@example.com"))).await?;
+
+    // The commit is not signed; the tag is, by somebody whom the project does not name at first.
+    scene.repository.write("app/settings.yaml", &manifest("settings", "tagged"))?;
+    let commit = scene.repository.publish("Begin").await?;
+    scene.set(&[("gpg.format", "ssh"), ("user.signingkey", &key)]).await?;
+    scene.repository.git(&["tag", "-s", "-m", "One", "v1"]).await?;
+    scene.repository.git(&["push", "--quiet", "origin", "v1"]).await?;
+    let mut spec = of_project("signers");
+    spec["source"] = json!({"targetRevision": "v1"});
+    scene.create("signers", "app", spec).await?;
+    scene.refused("signers", &["tag v1", "signers@example.com", "does not permit"]).await?;
+    let project = format!("{PROJECTS}/signers");
+    scene.patch(&project, json!({"spec": policy("signers@example.com")})).await?;
+    scene.synced("signers", &commit).await?;
+    scene.is_applied("signers", "tagged").await?;
+
+    // The branch is judged by its commit.
+    scene.patch(&application("signers"), json!({"spec": {"source": {"targetRevision": "main"}}})).await?;
+    scene.refused("signers", &[&commit, "is not signed"]).await?;
+
+    // A setting that cannot be read lets nothing in.
+    scene.patch(&application("signers"), json!({"spec": {"source": {"targetRevision": "v1"}}})).await?;
+    scene.synced("signers", &commit).await?;
+    scene.patch(&project, json!({"spec": {"sourceIntegrity": {"gti": {}}}})).await?;
+    scene.refused("signers", &["cannot be read", "gti"]).await?;
+    scene.patch(&project, json!({"spec": {"sourceIntegrity": null}})).await?;
+    wait_until("nothing is held against it", DEADLINE, async || {
+        let app = scene.expect(&application("signers")).await?;
+        ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+        Ok(())
+    })
+    .await
+}
