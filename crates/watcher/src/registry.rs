@@ -66,12 +66,15 @@ impl Repository {
     }
 }
 
+/// Indexes by URL and scope, for as long as a chart uses them.
+type CatalogsByPlace = HashMap<(String, String), Weak<Catalogs>>;
+
 /// The repositories in use; cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
     repositories: Arc<Mutex<HashMap<RepositoryKey, Repository>>>,
     /// The indexes of Helm repositories, each shared by all charts of one.
-    catalogs: Arc<Mutex<HashMap<(String, String), Weak<Catalogs>>>>,
+    catalogs: Arc<Mutex<CatalogsByPlace>>,
     cache_dir: PathBuf,
     limits: Limits,
     archives: ArchiveLimits,

@@ -1,5 +1,7 @@
 //! What the observer says in a world of remotes and files that the tests change.
 
+mod dependencies;
+mod signatures;
 mod world;
 
 use std::collections::BTreeSet;
@@ -17,7 +19,6 @@ use self::world::*;
 use super::*;
 use crate::build_options::BuildOptions;
 use crate::credentials::Index;
-use crate::reads::Want;
 
 #[test]
 fn many_applications_of_a_repository_cost_one_call() {
@@ -408,135 +409,4 @@ fn what_a_project_reaches_by_its_own_credentials_is_a_repository_of_its_own() {
     world.observer.credentials(world.now, Arc::default());
     world.settle();
     assert_eq!(world.observer.sizes(), (2, 1));
-}
-
-fn dependency(chart: &str, revision: &str) -> Want {
-    Want {
-        source: 0,
-        path: format!("charts/{chart}"),
-        repository: "https://charts.example.org".to_owned(),
-        chart: chart.to_owned(),
-        revision: revision.to_owned(),
-    }
-}
-
-/// What is laid into the only source of a fact: where, which revision, which tree.
-fn laid(publication: &Publication) -> Vec<(String, String, String)> {
-    let attachments = publication.fact.sources[0].attachments.iter();
-    let tree = |attachment: &ithaca_proto::v1::Attachment| {
-        attachment.read.as_ref().map(|read| read.object_id.clone()).unwrap_or_default()
-    };
-    attachments.map(|it| (it.path.clone(), it.revision.clone(), tree(it))).collect()
-}
-
-#[test]
-fn what_a_chart_depends_on_is_looked_for_before_anything_is_said() {
-    let mut world = World::new();
-    world.revisions.insert("^1", "1.4.0");
-    world.wants = vec![dependency("db", "^1")];
-    world = world.with(&["a", "b"]);
-    let said = world.settle();
-    assert_eq!(texts(&said), ["a c1", "b c1"]);
-    let expected = [("charts/db".to_owned(), "1.4.0".to_owned(), "tree of 1.4.0".to_owned())];
-    assert!(said.iter().all(|publication| laid(publication) == expected));
-    assert_eq!(said[0].fact.sources[0].attachments[0].chart, "db");
-    // One call to the repository and one to that of the dependency, which both share.
-    assert_eq!(world.calls, 2);
-    assert_eq!(world.observer.sizes(), (2, 2));
-}
-
-#[test]
-fn a_new_version_of_a_dependency_is_said_when_it_is_found() {
-    let mut world = World::new();
-    world.revisions.insert("^1", "1.4.0");
-    world.wants = vec![dependency("db", "^1")];
-    world = world.with(&["a"]);
-    world.settle();
-    assert!(world.wait(600 * SECOND).is_empty());
-    world.revisions.insert("^1", "1.5.0");
-    let said = world.wait(130 * SECOND);
-    assert_eq!(laid(&said[0])[0].1, "1.5.0");
-}
-
-#[test]
-fn a_dependency_that_is_wanted_no_more_is_forgotten() {
-    let mut world = World::new();
-    world.revisions.insert("^1", "1.4.0");
-    world.wants = vec![dependency("db", "^1")];
-    world = world.with(&["a"]);
-    world.settle();
-    world.wants = Vec::new();
-    world.commit("c2", &["a"]);
-    world.push();
-    let said = world.settle();
-    assert_eq!((texts(&said), laid(&said[0])), (vec!["a c2".to_owned()], Vec::new()));
-    assert_eq!(world.observer.sizes(), (1, 1));
-}
-
-#[test]
-fn a_dependency_that_is_not_to_be_had_is_told_until_a_commit_leaves_it_out() {
-    let mut world = World::new();
-    world.wants = vec![dependency("db", "^9")];
-    world = world.with(&["a"]);
-    let said = texts(&world.settle());
-    assert!(said[0].starts_with("a: failed to have chart db for charts/db: "), "{said:?}");
-    assert!(world.settle().is_empty());
-    world.wants = vec![Want { repository: "@alias".to_owned(), ..dependency("db", "1.0.0") }];
-    world.commit("c2", &["a"]);
-    world.push();
-    assert!(!texts(&world.settle()).is_empty());
-    world.wants = Vec::new();
-    world.commit("c3", &["a"]);
-    world.push();
-    assert_eq!(texts(&world.settle()), ["a c3"]);
-    assert_eq!(world.observer.sizes(), (1, 1));
-}
-
-#[test]
-fn nothing_is_said_of_an_application_before_its_project_is_known() {
-    let mut world = World::before_projects().with(&["a"]);
-    assert!(world.wait(SECOND).is_empty());
-    world.observer.rules(world.now, rules(&[]));
-    assert_eq!(texts(&world.settle()), ["a c1"], "the default project needs no object");
-
-    world.files.insert("apps/b".to_owned(), "1".to_owned());
-    let mut object = application("b", json!({}));
-    object["spec"]["project"] = json!("shop");
-    world.apply(object);
-    assert!(world.wait(SECOND).is_empty());
-    world.observer.rules(world.now, rules(&[("shop", true)]));
-    assert_eq!(texts(&world.settle()), ["b: it is not signed"]);
-}
-
-#[test]
-fn what_a_project_asks_for_takes_effect_at_once() {
-    let mut world = World::new().with(&["a"]);
-    assert_eq!(texts(&world.settle()), ["a c1"]);
-    world.observer.rules(world.now, rules(&[("other", true)]));
-    assert!(world.settle().is_empty());
-    world.observer.rules(world.now, rules(&[("default", true)]));
-    assert_eq!(texts(&world.settle()), ["a: it is not signed"]);
-    world.commit("s2", &["a"]);
-    world.push();
-    assert_eq!(texts(&world.settle()), ["a s2"]);
-    // Nothing is news in what was good before and is good now.
-    world.observer.rules(world.now, rules(&[("default", false)]));
-    assert!(world.settle().is_empty());
-    world.observer.rules(world.now, rules(&[("default", true)]));
-    assert!(world.settle().is_empty());
-}
-
-#[test]
-fn a_verdict_under_other_rules_does_not_count() {
-    let mut world = World::new().with(&["a"]);
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
-    let effects = world.observer.effects(world.now);
-    let job = &evaluation(&effects).expect("one evaluation")[0];
-    let outcome = world.outcome(job);
-    world.observer.rules(world.now, rules(&[("default", true)]));
-    world.observer.evaluated(world.now, &job.key, job.epoch, outcome);
-    assert_eq!(texts(&world.settle()), ["a: it is not signed"]);
 }
