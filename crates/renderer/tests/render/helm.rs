@@ -194,14 +194,14 @@ async fn a_chart_beside_it_may_be_a_dependency() {
 }
 
 #[tokio::test]
-async fn a_dependency_that_would_have_to_be_fetched_is_an_error() {
+async fn a_dependency_that_was_not_fetched_is_an_error() {
     let remote = (
         "charts/web/Chart.yaml",
         "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [{name: base, version: 1.0.0, repository: \"https://charts.example\"}]\n",
     );
     let error = render(json!({"path": "charts/web"}), &[remote]).await.expect_err("nothing is fetched");
     assert!(error.contains("missing in charts/ directory: base"), "{error}");
-    assert!(error.ends_with("put them into the chart's charts folder"), "{error}");
+    assert!(error.ends_with("put it into the chart's charts folder"), "{error}");
 }
 
 #[tokio::test]

@@ -139,6 +139,7 @@ fn what_another_applied_is_suspect() {
 #[case::whole_number(json!(1.0), json!(1), true)]
 #[case::number_and_text(json!(1), json!("1"), false)]
 #[case::quantity(json!("0.5"), json!("500m"), false)]
+#[case::whole_number_inside(json!({"a": [1.0], "b": {"c": 2.0}}), json!({"a": [1], "b": {"c": 2}}), true)]
 #[case::null_inside(json!([{"a": 1, "b": null}]), json!([{"a": 1}]), false)]
 #[case::more_inside(json!([{"a": 1}]), json!([{"a": 1, "b": 2}]), false)]
 fn owned_leaves_are_compared_as_a_whole(#[case] wanted: Value, #[case] live: Value, #[case] equal: bool) {
@@ -157,6 +158,26 @@ fn owned_leaves_are_compared_as_a_whole(#[case] wanted: Value, #[case] live: Val
     let nothing = found["spec"].get("it").is_none();
     desired["spec"] = json!({});
     assert_eq!(compare(&desired, &found, "us") == Comparison::Equal, nothing);
+}
+
+/// The API server may name items by their place alone.
+#[rstest]
+#[case::same(json!(["a", "b"]), true)]
+#[case::last_changed(json!(["a", "c"]), false)]
+#[case::shorter(json!(["a"]), false)]
+fn items_that_are_owned_by_their_place_are_compared(#[case] live: Value, #[case] equal: bool) {
+    let mut desired = json!({"apiVersion": "example.org/v1", "kind": "Widget", "spec": {"it": ["a", "b"]}});
+    let mut found = desired.clone();
+    found["spec"]["it"] = live;
+    found["metadata"] = json!({"managedFields": [{
+        "manager": "us",
+        "operation": "Apply",
+        "apiVersion": "example.org/v1",
+        "fieldsV1": {"f:spec": {"f:it": {".": {}, "i:0": {}, "i:1": {}}}},
+    }]});
+    assert_eq!(compare(&desired, &found, "us") == Comparison::Equal, equal);
+    desired["spec"]["it"] = json!(["a"]);
+    assert!(compare(&desired, &found, "us") != Comparison::Equal);
 }
 
 /// What becomes of a null depends on the type: a ConfigMap makes an empty text of one in its data.
