@@ -101,16 +101,15 @@ impl Registry {
     }
 
     fn new_repository(&self, key: &RepositoryKey) -> Repository {
-        let (folder, limit, metrics) = (&self.cache_dir, self.limits.call, self.metrics.clone());
-        let way = || Way::new(key.clone(), self.credentials.clone());
+        let (folder, metrics) = (&self.cache_dir, self.metrics.clone());
+        let way = || Way::new(key.clone(), self.credentials.clone(), self.limits.call);
         let shelf = || Shelf::new(folder, key, self.archives);
         match (key.protocol(), Url::parse(key.url())) {
             (Protocol::Helm, Ok(url)) => {
-                let parts =
-                    Parts { way: way(), catalogs: self.catalogs(key), shelf: shelf(), limit, metrics };
+                let parts = Parts { way: way(), catalogs: self.catalogs(key), shelf: shelf(), metrics };
                 Repository::Helm(HelmRepository::new(url, parts))
             }
-            (Protocol::Oci, _) => Repository::Oci(OciRepository::new(way(), shelf(), limit, metrics)),
+            (Protocol::Oci, _) => Repository::Oci(OciRepository::new(way(), shelf(), metrics)),
             _ => Repository::Git(self.git(key)),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ithaca_chassis::Timer;
 use reqwest::Method;
@@ -32,8 +32,6 @@ struct Inner {
     way: Way,
     catalogs: Arc<Catalogs>,
     shelf: Shelf,
-    /// How long a call may take.
-    limit: Duration,
     metrics: Metrics,
     /// What was chosen from which index. Calls run one at a time.
     chosen: Mutex<Option<(String, Arc<Choice>)>>,
@@ -47,8 +45,6 @@ pub struct Parts {
     pub catalogs: Arc<Catalogs>,
     /// Where its archives are unpacked.
     pub shelf: Shelf,
-    /// How long a call may take.
-    pub limit: Duration,
     /// What is measured.
     pub metrics: Metrics,
 }
@@ -56,15 +52,15 @@ pub struct Parts {
 impl HelmRepository {
     /// The chart of a repository that is at a URL. Touches neither disk nor network yet.
     pub fn new(url: Url, parts: Parts) -> Self {
-        let Parts { way, catalogs, shelf, limit, metrics } = parts;
+        let Parts { way, catalogs, shelf, metrics } = parts;
         let chosen = Mutex::new(None);
-        Self { inner: Arc::new(Inner { url, way, catalogs, shelf, limit, metrics, chosen }) }
+        Self { inner: Arc::new(Inner { url, way, catalogs, shelf, metrics, chosen }) }
     }
 
     /// Asks for the index, chooses the versions, and fetches those that are not here.
     /// An error concerns the repository as a whole.
     pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        self.inner.within_limit(self.inner.observe(&revisions)).await
+        self.inner.way.within_limit(self.inner.observe(&revisions)).await
     }
 
     /// Makes sure that the files of a version are here.
@@ -73,7 +69,7 @@ impl HelmRepository {
             return Ok(());
         }
         let revisions = BTreeSet::from([version]);
-        let mut observed = self.inner.within_limit(self.inner.observe(&revisions)).await?;
+        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions)).await?;
         observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
     }
 
@@ -93,21 +89,13 @@ impl Inner {
         self.way.repository()
     }
 
-    async fn within_limit<T>(
-        &self,
-        call: impl Future<Output = Result<T, RepositoryError>>,
-    ) -> Result<T, RepositoryError> {
-        let late = || RepositoryError::Timeout { repository: self.key().to_string(), limit: self.limit };
-        tokio::time::timeout(self.limit, call).await.unwrap_or_else(|_| Err(late()))
-    }
-
     async fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
         let since = Instant::now();
         let mut chosen = self.chosen.lock().await;
         let timer = Timer::start(&self.metrics.ls_remote);
         let web = self.way.web().await?;
         let catalog = self.catalogs.newest(&web, &self.url, since).await;
-        let catalog = catalog.map_err(|error| self.way.failed(error, &web.access, self.limit))?;
+        let catalog = catalog.map_err(|error| self.way.failed(error, &web.access))?;
         let choice = match chosen.as_ref() {
             Some((digest, choice)) if digest == catalog.digest() && choice.covers(revisions.iter()) => {
                 choice.clone()

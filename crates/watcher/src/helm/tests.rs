@@ -90,10 +90,13 @@ impl World {
 
     fn open_at(&self, url: &str, chart: &str) -> HelmRepository {
         let key = RepositoryKey::new(url, chart, false).expect("a key");
-        let (limit, metrics) = (Duration::from_secs(20), Metrics::new());
+        let limit = Duration::from_secs(20);
         let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
-        let (url, way) = (Url::parse(key.url()).expect("a URL"), Way::new(key, credentials()));
-        HelmRepository::new(url, Parts { way, catalogs: self.catalogs.clone(), shelf, limit, metrics })
+        let (url, way) = (Url::parse(key.url()).expect("a URL"), Way::new(key, credentials(), limit));
+        HelmRepository::new(
+            url,
+            Parts { way, catalogs: self.catalogs.clone(), shelf, metrics: Metrics::new() },
+        )
     }
 
     fn open(&self) -> HelmRepository {

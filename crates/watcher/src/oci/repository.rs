@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ithaca_api::VersionConstraint;
 use ithaca_chassis::Timer;
@@ -27,8 +26,6 @@ pub struct OciRepository {
 struct Inner {
     way: Way,
     shelf: Shelf,
-    /// How long a call may take.
-    limit: Duration,
     metrics: Metrics,
     /// What it was asked with last. Calls run one at a time.
     client: Mutex<Option<Arc<Client>>>,
@@ -42,14 +39,14 @@ struct Found {
 
 impl OciRepository {
     /// The repository at the end of a way. Touches neither disk nor network yet.
-    pub fn new(way: Way, shelf: Shelf, limit: Duration, metrics: Metrics) -> Self {
-        Self { inner: Arc::new(Inner { way, shelf, limit, metrics, client: Mutex::new(None) }) }
+    pub fn new(way: Way, shelf: Shelf, metrics: Metrics) -> Self {
+        Self { inner: Arc::new(Inner { way, shelf, metrics, client: Mutex::new(None) }) }
     }
 
     /// Asks what the revisions are, and fetches those that are not here.
     /// An error concerns the repository as a whole.
     pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        self.inner.within_limit(self.inner.observe(&revisions)).await
+        self.inner.way.within_limit(self.inner.observe(&revisions)).await
     }
 
     /// Makes sure that the files of a version or digest are here.
@@ -58,7 +55,7 @@ impl OciRepository {
             return Ok(());
         }
         let revisions = BTreeSet::from([revision]);
-        let mut observed = self.inner.within_limit(self.inner.observe(&revisions)).await?;
+        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions)).await?;
         observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
     }
 
@@ -91,14 +88,6 @@ impl Inner {
             }
         })?;
         Ok(last.insert(Arc::new(Client::new(web, address))).clone())
-    }
-
-    async fn within_limit<T>(
-        &self,
-        call: impl Future<Output = Result<T, RepositoryError>>,
-    ) -> Result<T, RepositoryError> {
-        let late = || RepositoryError::Timeout { repository: self.key().to_string(), limit: self.limit };
-        tokio::time::timeout(self.limit, call).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
@@ -214,7 +203,7 @@ impl Inner {
     }
 
     fn failed(&self, client: &Client, error: WebError) -> RepositoryError {
-        self.way.failed(error, client.access(), self.limit)
+        self.way.failed(error, client.access())
     }
 }
 

@@ -157,12 +157,8 @@ impl World {
     fn open_at(&self, url: &str, chart: &str, password: &str) -> OciRepository {
         let key = RepositoryKey::new(url, chart, false).expect("a key");
         let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
-        OciRepository::new(
-            Way::new(key, self.credentials(password)),
-            shelf,
-            Duration::from_secs(20),
-            Metrics::new(),
-        )
+        let way = Way::new(key, self.credentials(password), Duration::from_secs(20));
+        OciRepository::new(way, shelf, Metrics::new())
     }
 
     /// A Secret for all of the registry, which is spoken to without TLS.

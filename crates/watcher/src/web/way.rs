@@ -1,6 +1,7 @@
-//! The way to one repository: as whom it is asked, and with which client.
+//! The way to one repository: as whom it is asked, with which client, and for how long.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ithaca_api::repository::Credential;
 
@@ -12,13 +13,14 @@ use crate::repository::{RepositoryError, RepositoryKey};
 pub struct Way {
     repository: RepositoryKey,
     credentials: Credentials,
+    limit: Duration,
     last: Mutex<Option<Arc<Web>>>,
 }
 
 impl Way {
-    /// The way to a repository.
-    pub fn new(repository: RepositoryKey, credentials: Credentials) -> Self {
-        Self { repository, credentials, last: Mutex::new(None) }
+    /// The way to a repository; `limit` is how long one look at it may take.
+    pub fn new(repository: RepositoryKey, credentials: Credentials, limit: Duration) -> Self {
+        Self { repository, credentials, limit, last: Mutex::new(None) }
     }
 
     /// The repository.
@@ -41,8 +43,17 @@ impl Way {
         Ok(web)
     }
 
+    /// Waits for a look at the repository, for as long as one may take.
+    pub async fn within_limit<T>(
+        &self,
+        look: impl Future<Output = Result<T, RepositoryError>>,
+    ) -> Result<T, RepositoryError> {
+        let late = || RepositoryError::Timeout { repository: self.repository.to_string(), limit: self.limit };
+        tokio::time::timeout(self.limit, look).await.unwrap_or_else(|_| Err(late()))
+    }
+
     /// What it means that the repository as a whole was not to be had.
-    pub fn failed(&self, error: WebError, access: &Access, limit: std::time::Duration) -> RepositoryError {
+    pub fn failed(&self, error: WebError, access: &Access) -> RepositoryError {
         let repository = self.repository.to_string();
         match (error, &access.settings.credential) {
             (WebError::Authentication, Some(_)) => {
@@ -50,7 +61,7 @@ impl Way {
                 let origin = origin.unwrap_or_else(|| "its URL".to_owned());
                 RepositoryError::Refused { repository, origin }
             }
-            (error, _) => error.about(&repository, limit),
+            (error, _) => error.about(&repository, self.limit),
         }
     }
 
