@@ -304,4 +304,51 @@ mod tests {
         let sync = operation.sync.expect("a sync");
         assert_eq!((sync.revision.as_str(), sync.prune), ("a", true));
     }
+
+    /// After a restart nothing is decided at first: to apply it again is right, unless the rules of what does not count
+    /// have not been followed yet.
+    #[test]
+    fn what_is_undecided_differs_only_where_that_is_presumed_and_no_rule_may_ignore_it() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut case = Case::new(&json!({}), "Succeeded", "before");
+        case.comparison = Comparison { undecided: vec![0], ..Comparison::default() };
+        let decide = |case: &Case, presumed| {
+            auto_sync(&case.application, &case.bundle, &case.comparison, presumed, now)
+        };
+        assert_eq!(decide(&case, false), AutoSync::No);
+        assert!(matches!(decide(&case, true), AutoSync::Sync(_)));
+        let rule = json!({"kind": "ConfigMap", "jsonPointers": ["/data"]});
+        let rules = [serde_json::from_value(rule).expect("a rule")];
+        let ignored = crate::judge::Ignored::compile(&rules, &[], false).map(std::sync::Arc::new);
+        let bundle = Case::new(&json!({}), "Succeeded", "before").bundle;
+        let assembly = std::sync::Arc::into_inner(bundle.assembly).expect("nobody else has it");
+        case.bundle.assembly = std::sync::Arc::new(assembly.ignoring(ignored));
+        assert_eq!(decide(&case, true), AutoSync::No);
+    }
+
+    #[test]
+    fn a_revision_that_was_not_rendered_is_not_synced() {
+        let mut case = Case::new(&json!({"selfHeal": true}), "Succeeded", "before");
+        case.bundle.failure =
+            Some(crate::bundle::Failure { invalid_spec: false, message: "told".to_owned() });
+        assert_eq!(case.decide(0), AutoSync::No);
+    }
+
+    #[test]
+    fn an_operation_carries_the_options_and_the_revision_of_each_source() {
+        let mut case = Case::new(&json!({}), "Succeeded", "before");
+        let spec = &mut case.application.spec;
+        spec.sync_policy.as_mut().expect("a policy").sync_options = vec!["Validate=false".to_owned()];
+        let source = spec.source.take().expect("a source");
+        spec.sources = vec![source.clone(), source];
+        let first = case.bundle.sources[0].clone();
+        case.bundle.sources = vec![first.clone(), Source { revision: "b".to_owned(), ..first }];
+        let sync = match case.decide(0) {
+            AutoSync::Sync(operation) => operation.sync,
+            _ => None,
+        };
+        let sync = sync.expect("it differs");
+        assert_eq!((sync.revision.as_str(), sync.revisions), ("", vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(sync.sync_options, ["Validate=false"]);
+    }
 }

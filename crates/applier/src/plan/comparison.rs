@@ -77,7 +77,7 @@ impl Comparison {
 
 /// Compares. All kinds of the bundle must be watched completely. `options` are the application's.
 pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &Records) -> Comparison {
-    let mut comparison = Comparison { health: HealthStatusCode::Healthy, ..Comparison::default() };
+    let mut comparison = Comparison::default();
     let mut wanted = HashSet::with_capacity(bundle.assembly.objects.len());
     let (mut healths, mut resources) = (Vec::new(), Vec::new());
     for (place, desired) in bundle.assembly.objects.iter().enumerate() {
@@ -314,7 +314,7 @@ mod tests {
         };
         put("ConfigMap", "shared", tracked("shop", "ConfigMap", "shared", json!({})));
         put("ConfigMap", "skipped", tracked("web", "ConfigMap", "skipped", json!({})));
-        put("ConfigMap", "extra", tracked("web", "ConfigMap", "extra", json!({})));
+        put("Pod", "extra", tracked("web", "Pod", "extra", json!({})));
         put(
             "ConfigMap",
             "kept",
@@ -328,22 +328,37 @@ mod tests {
         assert_eq!(
             shown,
             [
-                " ConfigMap extra OutOfSync prune",
                 " ConfigMap kept OutOfSync prune",
                 "v1 ConfigMap missing OutOfSync Missing",
                 "v1 ConfigMap shared OutOfSync",
                 " ConfigMap skipped",
+                " Pod extra OutOfSync prune Progressing",
                 " Pod hook hook Progressing",
                 "v1 Deployment same Synced wave3 Progressing",
             ]
         );
         let names = |keys: &[ObjectKey]| keys.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
-        assert_eq!(names(&comparison.extras), ["extra", "kept"]);
+        assert_eq!(names(&comparison.extras), ["kept", "extra"]);
         assert_eq!(names(&comparison.prunable), ["extra"]);
         assert_eq!((comparison.counted_extras, comparison.live), (2, 4));
         assert_eq!((comparison.out_of_sync.len(), comparison.undecided.len()), (1, 1));
         assert_eq!(comparison.shared, [(ObjectKey::new("", "ConfigMap", "web", "shared"), "shop".into())]);
         assert_eq!(comparison.health, HealthStatusCode::Progressing);
+        assert_eq!(comparison.status(), SyncStatusCode::OutOfSync);
+    }
+
+    #[test]
+    fn an_object_whose_kind_is_not_served_is_shown_as_missing() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+        let manifest = json!({"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "new"}});
+        let assembly = crate::desired::assemble(vec![manifest], &owner, &|_| None);
+        let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
+        let comparison = compare(&bundle, &owner, &SyncOptions::default(), &Records::default());
+        assert_eq!(
+            comparison.resources.iter().map(shown_as).collect::<Vec<_>>(),
+            [" Widget new Unknown Missing"]
+        );
+        assert!(comparison.unserved);
         assert_eq!(comparison.status(), SyncStatusCode::OutOfSync);
     }
 
