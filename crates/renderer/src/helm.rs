@@ -96,35 +96,12 @@ pub async fn render(
     for path in &value_files {
         command.extend(arguments([&"--values", path]));
     }
-    let output =
-        run(helm, sandbox, &chart, &command).await.map_err(|error| explain(error, &source.folder))?;
+    let output = sandbox.run(helm, &command).await.map_err(|error| explain(error, &source.folder))?;
     let text = String::from_utf8(output).map_err(|_| HelmError::Encoding(source.folder.clone()))?;
     let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# Source: ")).collect();
     let name = |document: usize| *names.get(document - 1).unwrap_or(&"the chart's output");
     let read = manifest::from_yaml(&text, name);
     read.error.map_or(Ok(read.objects), |error| Err(error.into()))
-}
-
-/// Charts whose dependencies lie beside them in the repository are put together first, as their author would.
-async fn run(
-    helm: &Path,
-    sandbox: &Sandbox,
-    chart: &Path,
-    command: &[OsString],
-) -> Result<Vec<u8>, SandboxError> {
-    match sandbox.run(helm, command).await {
-        Err(SandboxError::Failed { message }) if message.contains(MISSING_DEPENDENCIES) => {
-            let build = arguments([&"dependency", &"build", &chart, &"--skip-refresh"]);
-            match sandbox.run(helm, &build).await {
-                Ok(_) => sandbox.run(helm, command).await,
-                Err(SandboxError::Failed { .. }) => {
-                    Err(SandboxError::Failed { message: format!("{message}\n{NOT_FETCHED}") })
-                }
-                Err(error) => Err(error),
-            }
-        }
-        result => result,
-    }
 }
 
 /// All of the command line that needs no file.
@@ -209,7 +186,12 @@ fn explain(error: SandboxError, path: &str) -> HelmError {
         let lines = message.lines();
         let telling =
             lines.filter(|line| !line.starts_with("Use --debug flag") && !line.starts_with("level="));
-        telling.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+        let mut told: Vec<_> = telling.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect();
+        // All others are there: the watcher fetched them, or found them in the chart's own repository.
+        if message.contains(MISSING_DEPENDENCIES) {
+            told.push(NOT_FETCHED);
+        }
+        told.join("\n")
     });
     HelmError::Chart { path: path.to_owned(), cause }
 }

@@ -118,6 +118,11 @@ async fn ours(case: &Case) -> String {
         let data = Bytes::from(fs::read(case.folder.join(&path)).expect("a file"));
         tree.insert(path, Entry::File { data, executable: false }).expect("a plain path");
     }
+    if case.builds_dependencies {
+        // The watcher's part: it attaches what Chart.yaml names beside the chart.
+        let beside = tree.clone();
+        tree.lay("charts/web/charts/base", &beside, "charts/base").expect("nothing is there");
+    }
     let mut spec = json!({"path": case.path});
     if !case.helm.is_null() {
         spec["helm"] = case.helm.clone();

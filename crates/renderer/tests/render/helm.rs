@@ -180,20 +180,6 @@ async fn an_object_without_name_is_named_by_its_template() {
 }
 
 #[tokio::test]
-async fn a_chart_beside_it_may_be_a_dependency() {
-    let files = [
-        (
-            "charts/web/Chart.yaml",
-            "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [{name: base, version: 1.0.0, repository: \"file://../base\"}]\n",
-        ),
-        ("charts/base/Chart.yaml", "apiVersion: v2\nname: base\nversion: 1.0.0\n"),
-        ("charts/base/templates/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\n"),
-    ];
-    let objects = render(json!({"path": "charts/web"}), &files).await.expect("it renders");
-    assert_eq!(names(&objects), ["ConfigMap/base"]);
-}
-
-#[tokio::test]
 async fn a_dependency_that_was_not_fetched_is_an_error() {
     let remote = (
         "charts/web/Chart.yaml",
