@@ -335,19 +335,23 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_carries_the_options_and_the_revision_of_each_source() {
+    fn an_operation_carries_options_retry_and_the_revision_of_each_source() {
         let mut case = Case::new(&json!({}), "Succeeded", "before");
         let spec = &mut case.application.spec;
-        spec.sync_policy.as_mut().expect("a policy").sync_options = vec!["Validate=false".to_owned()];
+        let policy = spec.sync_policy.as_mut().expect("a policy");
+        policy.sync_options = vec!["Validate=false".to_owned()];
+        policy.retry = Some(Retry { limit: 7, ..Retry::automated_default() });
         let source = spec.source.take().expect("a source");
         spec.sources = vec![source.clone(), source];
         let first = case.bundle.sources[0].clone();
         case.bundle.sources = vec![first.clone(), Source { revision: "b".to_owned(), ..first }];
-        let sync = match case.decide(0) {
-            AutoSync::Sync(operation) => operation.sync,
+        let operation = match case.decide(0) {
+            AutoSync::Sync(operation) => Some(operation),
             _ => None,
         };
-        let sync = sync.expect("it differs");
+        let operation = operation.expect("it differs");
+        assert_eq!(operation.retry.limit, 7);
+        let sync = operation.sync.expect("a sync");
         assert_eq!((sync.revision.as_str(), sync.revisions), ("", vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(sync.sync_options, ["Validate=false"]);
     }
