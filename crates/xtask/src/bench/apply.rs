@@ -12,6 +12,7 @@ use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
+use serde_json::Value;
 
 use super::report::{Idle, Latency, Report};
 use super::{ApplyArgs, api_server, floor, latency, process, quiet, workload};
@@ -98,25 +99,29 @@ async fn publish(args: &ApplyArgs, stack: &Stack) -> anyhow::Result<Repository> 
 
 /// Creates all Applications at once; the time runs until the last of them is Synced.
 async fn create(args: &ApplyArgs, client: &Client, repository: &Repository) -> anyhow::Result<Duration> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
-    let applications = Api::<DynamicObject>::namespaced_with(client.clone(), "argocd", &resource);
-    let objects = (0..args.many.apps)
-        .map(|number| {
-            Ok(serde_json::from_value(workload::application(args.many.source, number, &repository.url))?)
-        })
-        .collect::<anyhow::Result<Vec<DynamicObject>>>()?;
-    let params = PostParams::default();
+    let numbers = 0..args.many.apps;
+    let all = numbers.map(|number| workload::application(args.many.source, number, &repository.url));
     let started = Instant::now();
-    let created = async {
-        let requests = objects.iter().map(|object| applications.create(&params, object));
-        stream::iter(requests).buffer_unordered(8).try_collect::<Vec<_>>().await?;
-        Ok(())
-    };
-    let both = async { tokio::try_join!(created, all_synced(applications.clone(), args.many.apps)) };
+    let synced = all_synced(applications(client), args.many.apps);
+    let both = async { tokio::try_join!(create_all(client, all), synced) };
     tokio::time::timeout(SYNC_DEADLINE, both)
         .await
         .with_context(|| format!("not all applications are Synced after {SYNC_DEADLINE:?}"))??;
     Ok(started.elapsed())
+}
+
+/// Creates Applications, eight at a time.
+pub async fn create_all(client: &Client, all: impl Iterator<Item = Value>) -> anyhow::Result<()> {
+    let objects = all.map(serde_json::from_value).collect::<Result<Vec<DynamicObject>, _>>()?;
+    let (applications, params) = (applications(client), PostParams::default());
+    let requests = objects.iter().map(|object| applications.create(&params, object));
+    stream::iter(requests).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    Ok(())
+}
+
+fn applications(client: &Client) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
+    Api::namespaced_with(client.clone(), "argocd", &resource)
 }
 
 async fn all_synced(applications: Api<DynamicObject>, count: usize) -> anyhow::Result<()> {

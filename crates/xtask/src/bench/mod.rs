@@ -10,6 +10,7 @@ mod latency;
 mod process;
 mod quiet;
 mod recover;
+mod render;
 mod report;
 mod sync;
 mod workload;
@@ -37,6 +38,8 @@ enum Scenario {
     Apply(ApplyArgs),
     /// Lose a whole cluster, and bring it back from Git with its bootstrap file
     Recover(ManyArgs),
+    /// Render many charts of one repository, and what pushes change; compared with helm itself
+    Render(RenderArgs),
     /// Sync one application of many objects, in waves and with hooks
     Sync(SyncArgs),
 }
@@ -52,6 +55,25 @@ pub struct ManyArgs {
     /// What their sources are
     #[arg(long, value_enum, default_value_t = Kind::Dir)]
     source: Kind,
+}
+
+/// Options of `bench render`.
+#[derive(clap::Args)]
+pub struct RenderArgs {
+    #[command(flatten)]
+    shared: SharedArgs,
+    /// How many charts, all in one repository
+    #[arg(long, default_value_t = 1000)]
+    apps: usize,
+    /// How many pushes of each kind are timed, one after the other
+    #[arg(long, default_value_t = 20)]
+    pushes: usize,
+    /// How many large repositories, with 10 applications each
+    #[arg(long, default_value_t = 10)]
+    repositories: usize,
+    /// How many files each of them has
+    #[arg(long, default_value_t = 10_000)]
+    files: usize,
 }
 
 /// Options of `bench sync`.
@@ -115,6 +137,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.scenario {
         Scenario::Apply(args) => print(&apply::run(&args).await?, args.many.shared.json),
         Scenario::Recover(args) => print(&recover::run(&args).await?, args.shared.json),
+        Scenario::Render(args) => print(&render::run(&args).await?, args.shared.json),
         Scenario::Sync(args) => print(&sync::run(&args).await?, args.shared.json),
     }
 }

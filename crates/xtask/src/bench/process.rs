@@ -2,11 +2,15 @@
 //!
 //! In: process ids. Out: CPU seconds, of ended children too, and resident memory.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use ithaca_tests::{SERVICES, Stack};
+use ithaca_tests::{Process, SERVICES, Stack};
 use serde::Serialize;
+
+/// Linux counts in hundredths of a second for user space on every architecture.
+const TICKS: f64 = 100.0;
 
 /// What one process has used.
 #[derive(Clone, Debug, Serialize)]
@@ -25,15 +29,28 @@ pub struct Usage {
 
 /// What all processes of the stack have used, Ithaca's first.
 pub fn usage(stack: &Stack) -> anyhow::Result<Vec<Usage>> {
-    let mut all = Vec::new();
-    for process in stack.processes() {
-        let name = process.program().name.clone();
-        let pid = process.pid().with_context(|| format!("{name} does not run\n{}", process.log_tail(20)))?;
-        let used = of(pid).with_context(|| format!("failed to read what {name} uses"))?;
-        let service = SERVICES.contains(&name.as_str());
-        all.push(Usage { name, service, ..used });
-    }
-    Ok(all)
+    stack.processes().map(usage_of).collect()
+}
+
+/// What one process has used. It must run.
+pub fn usage_of(process: &Process) -> anyhow::Result<Usage> {
+    let name = process.program().name.clone();
+    let pid = process.pid().with_context(|| format!("{name} does not run\n{}", process.log_tail(20)))?;
+    let used = of(pid).with_context(|| format!("failed to read what {name} uses"))?;
+    let service = SERVICES.contains(&name.as_str());
+    Ok(Usage { name, service, ..used })
+}
+
+/// CPU seconds of all programs that this process ran and that have ended.
+pub fn ended_children() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    ticks(&stat, 2..4).context("/proc/self/stat is not as proc(5) says")
+}
+
+/// Seconds that the machine's cores were busy since it started, all of them together.
+pub fn machine_busy() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    busy_seconds(&stat).context("/proc/stat is not as proc(5) says")
 }
 
 /// CPU seconds of Ithaca's five processes together.
@@ -54,13 +71,26 @@ fn of(pid: u32) -> anyhow::Result<Usage> {
     })
 }
 
+/// With the programs that it ran.
 fn cpu_seconds(stat: &str) -> Option<f64> {
-    // The name in parentheses may hold anything; utime, stime, cutime and cstime are fields 14 to 17.
+    ticks(stat, 0..4)
+}
+
+/// Some of utime, stime, cutime and cstime, in seconds.
+fn ticks(stat: &str, which: Range<usize>) -> Option<f64> {
+    // The name in parentheses may hold anything; the four are fields 14 to 17.
     let (_, after_name) = stat.rsplit_once(')')?;
-    let ticks: u64 =
-        after_name.split_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
-    // Linux counts in hundredths for user space on every architecture.
-    Some(ticks as f64 / 100.0)
+    let fields = after_name.split_whitespace().skip(11 + which.start).take(which.len());
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap_or(0)).sum();
+    Some(ticks as f64 / TICKS)
+}
+
+/// User, nice, system and interrupts; not idle and not waiting.
+fn busy_seconds(stat: &str) -> Option<f64> {
+    let fields: Vec<u64> =
+        stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().map_while(|f| f.parse().ok()).collect();
+    let busy = [0, 1, 2, 5, 6].iter().map(|place| fields.get(*place)).sum::<Option<u64>>()?;
+    Some(busy as f64 / TICKS)
 }
 
 fn mebibytes(status: &str, name: &str) -> Option<f64> {
@@ -77,6 +107,13 @@ mod tests {
     fn cpu_time_is_found_behind_a_strange_name() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 25 25 20 0 1 0 5 0 0";
         assert_eq!(cpu_seconds(stat), Some(2.5));
+        assert_eq!(ticks(stat, 2..4), Some(0.5));
+    }
+
+    #[test]
+    fn a_machine_that_waits_is_not_busy() {
+        assert_eq!(busy_seconds("cpu  100 10 50 9000 800 20 20 0 0 0\ncpu0 1 1 1 1\n"), Some(2.0));
+        assert_eq!(busy_seconds("cpu  100 10\n"), None);
     }
 
     #[test]
