@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, deployment, manifest};
+use crate::scene::{Scene, application, automated, config_map, deployment, manifest, state};
 
 #[tokio::test]
 async fn an_operation_syncs_what_target_revision_says() -> anyhow::Result<()> {
@@ -253,4 +253,19 @@ async fn operate(scene: &Scene<'_>, name: &str, sync: Value) -> anyhow::Result<V
             app["operation"].is_null() && ended && state["operation"]["sync"] == operation["sync"]
         })
         .await
+}
+
+/// The API server takes any operation; whoever asked waits for an answer.
+#[tokio::test]
+async fn an_operation_that_cannot_be_begun_ends_with_the_reason() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-stuck").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.publish("Add settings").await?;
+    let spec = json!({"destination": {"server": "https://nowhere.example.com", "namespace": "manual-stuck"}});
+    scene.create("manual-stuck", "app", spec).await?;
+    scene.patch(&application("manual-stuck"), json!({"operation": {"sync": {}}})).await?;
+    let ended = |app: &Value| app["operation"].is_null() && state(app)["phase"] == "Error";
+    let app = scene.wait(&application("manual-stuck"), "answers", ended).await?;
+    ensure!(state(&app)["message"].to_string().contains("nowhere.example.com"), "{}", state(&app));
+    Ok(())
 }

@@ -97,24 +97,33 @@ async fn options_without_effect_are_named() -> anyhow::Result<()> {
         .write("app/settings.yaml", &with_options(&manifest("settings", "1"), "Prune=perhaps"))?;
     let odd = manifest("odd", "1").replacen(
         "metadata:\n",
-        "metadata:\n  annotations:\n    argocd.argoproj.io/hook: Later\n",
+        "metadata:\n  annotations:\n    argocd.argoproj.io/hook: Later\n    argocd.argoproj.io/hook-delete-policy: Sometimes\n    argocd.argoproj.io/compare-options: Loosely\n",
         1,
     );
     scene.repository.write("app/odd.yaml", &odd)?;
     let commit = scene.repository.publish("Add settings").await?;
     let mut spec = automated();
     spec["syncPolicy"]["syncOptions"] = json!(["CreateNamespace=true", "Prunelast=true"]);
+    spec["syncPolicy"]["retry"] = json!({"limit": 2, "backoff": {"duration": "soon"}});
     scene.create("options-unknown", "app", spec).await?;
-    let app = scene.synced("options-unknown", &commit).await?;
-    let told = conditions(&app);
-    for words in [
+    scene.synced("options-unknown", &commit).await?;
+    let annotations = json!({"argocd.argoproj.io/deletion-approved": "yes"});
+    scene.patch(&application("options-unknown"), json!({"metadata": {"annotations": annotations}})).await?;
+    let operation = json!({"sync": {"syncOptions": ["Validated=false"]}});
+    scene.patch(&application("options-unknown"), json!({"operation": operation})).await?;
+    let words = [
         "UnsupportedWarning",
         "no sync option Prunelast",
         "Prune=perhaps has no effect",
-        "a hook that never runs",
-    ] {
-        ensure!(told.contains(words), "{words:?} is not told: {told}");
-    }
+        "argocd.argoproj.io/hook has no effect where it says Later",
+        "argocd.argoproj.io/hook-delete-policy has no effect where it says Sometimes",
+        "argocd.argoproj.io/compare-options: Loosely has no effect",
+        "spec.syncPolicy.retry.backoff.duration",
+        "argocd.argoproj.io/deletion-approved",
+        "operation.sync.syncOptions: there is no sync option Validated",
+    ];
+    let all_are_told = |app: &Value| words.iter().all(|words| conditions(app).contains(words));
+    scene.wait(&application("options-unknown"), "tells of all of them", all_are_told).await?;
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::GeneratePaths;
 use crate::duration::parse_duration;
 
@@ -121,13 +123,57 @@ pub fn unreadable(annotations: &BTreeMap<String, String>) -> Vec<String> {
     };
     let interval = fault(INTERVAL, |value| parse_interval(value).err());
     let paths = fault(MANIFEST_GENERATE_PATHS, |value| GeneratePaths::parse(value).err());
-    interval.into_iter().chain(paths).collect()
+    let approval = fault(DELETION_APPROVED, |value| parse_approval(value).err());
+    let compared = fault(COMPARE_OPTIONS, without_effect);
+    let unread = annotations.keys().filter_map(|name| {
+        let (_, reason) = UNREAD.iter().find(|(prefix, _)| name.starts_with(prefix))?;
+        Some(format!("annotation {name} has no effect: {reason}"))
+    });
+    interval.into_iter().chain(paths).chain(approval).chain(compared).chain(unread).collect()
+}
+
+/// Annotations of Argo CD on Applications that are not read, by how they begin, and what to do instead.
+const UNREAD: &[(&str, &str)] = &[
+    (
+        "notifications.argoproj.io/subscribe.",
+        "subscriptions of Argo CD's notifications are not read; give the notifier a webhook instead",
+    ),
+    ("argocd.argoproj.io/hydrate", "there is no hydrator"),
+];
+
+/// Reads the approval annotation's value.
+pub fn parse_approval(value: &str) -> Result<Timestamp, String> {
+    let parsed = value.trim().parse();
+    parsed.map_err(|_| {
+        format!("{value:?} is no time, so it approves nothing: write it as 2026-01-02T15:04:05Z")
+    })
+}
+
+/// Compare options as they are in force, whether they are written or not: the API server itself compares, with all that
+/// its webhooks change.
+const ALWAYS: [&str; 2] = ["ServerSideDiff=true", "IncludeMutationWebhook=true"];
+
+const IGNORE_EXTRANEOUS: &str = "IgnoreExtraneous";
+
+/// What of compare options, separated by commas, has no effect, and why.
+pub fn without_effect(compare_options: &str) -> Option<String> {
+    let options = compare_options.split(',').map(str::trim).filter(|option| !option.is_empty());
+    let unknown: Vec<_> =
+        options.filter(|option| *option != IGNORE_EXTRANEOUS && !ALWAYS.contains(option)).collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    let always = ALWAYS.join(" and ");
+    Some(format!(
+        "{} has no effect; known is {IGNORE_EXTRANEOUS}, and {always} always hold",
+        unknown.join(", ")
+    ))
 }
 
 /// True where the compare options, separated by commas, hold `IgnoreExtraneous`: the object does not count where the
 /// source does not have it.
 pub fn ignores_extraneous(compare_options: &str) -> bool {
-    compare_options.split(',').any(|option| option.trim() == "IgnoreExtraneous")
+    compare_options.split(',').any(|option| option.trim() == IGNORE_EXTRANEOUS)
 }
 
 /// True where the skip-reconcile annotation has the one value that counts.
@@ -164,6 +210,29 @@ mod tests {
     fn extraneous_objects_are_ignored_by_one_option_among_others() {
         assert!(ignores_extraneous("ServerSideDiff=true, IgnoreExtraneous"));
         assert!(!ignores_extraneous("IgnoreExtraneousThings"));
+    }
+
+    #[test]
+    fn what_of_an_applications_annotations_has_no_effect_is_told() {
+        let told =
+            |name: &str, value: &str| unreadable(&BTreeMap::from([(name.to_owned(), value.to_owned())]));
+        for (name, value) in [
+            (DELETION_APPROVED, "yes"),
+            (COMPARE_OPTIONS, "IgnoreExtraneous,ServerSideDiff=false"),
+            ("notifications.argoproj.io/subscribe.on-sync-failed.slack", "team"),
+            ("argocd.argoproj.io/hydrate", "normal"),
+        ] {
+            let told = told(name, value);
+            assert!(matches!(&told[..], [reason] if reason.contains(name)), "{told:?}");
+        }
+        for (name, value) in [
+            (DELETION_APPROVED, "2026-01-02T15:04:05Z"),
+            (DELETION_APPROVED, "2026-01-02T15:04:05.123+02:00"),
+            (COMPARE_OPTIONS, "ServerSideDiff=true, IgnoreExtraneous"),
+            ("example.org/hydrate", "normal"),
+        ] {
+            assert!(told(name, value).is_empty(), "{name}={value}");
+        }
     }
 
     #[test]

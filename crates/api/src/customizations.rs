@@ -111,6 +111,8 @@ pub struct Unreadable {
     pub key: String,
     /// What is wrong, and what to do.
     pub reason: String,
+    /// It may say of which differences none may be put right: nothing may be decided without it.
+    pub protects: bool,
 }
 
 impl fmt::Display for Unreadable {

@@ -49,7 +49,7 @@ impl Exclusions {
     pub fn read(data: &BTreeMap<String, String>) -> Result<Self, Unreadable> {
         let list = |key: &str| -> Result<Vec<Filter>, Unreadable> {
             let text = data.get(key).map(String::as_str).unwrap_or_default();
-            read_list(text).map_err(|reason| Unreadable { key: key.to_owned(), reason })
+            read_list(text).map_err(|reason| Unreadable { key: key.to_owned(), reason, protects: true })
         };
         let included = Some(list(INCLUSIONS)?).filter(|included| !included.is_empty());
         Ok(Self { excluded: list(EXCLUSIONS)?, included })

@@ -96,19 +96,38 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// How long to wait before repetition number `retries` (the first is 0).
-    pub fn delay(&self, retries: u32) -> Result<Duration, DurationError> {
-        let first = parse_or(&self.duration, Duration::from_secs(5))?;
-        let longest = parse_or(&self.max_duration, Duration::from_secs(180))?;
+    /// How long to wait before repetition number `retries` (the first is 0). What cannot be read is as if absent.
+    pub fn delay(&self, retries: u32) -> Duration {
+        let first = parse_or(&self.duration, FIRST_WAIT);
+        let longest = parse_or(&self.max_duration, LONGEST_WAIT);
         let factor = self.factor.map_or(2.0, |factor| factor.max(1) as f64);
         let exponent = i32::try_from(retries).unwrap_or(i32::MAX);
         let seconds = first.as_secs_f64() * factor.powi(exponent);
-        Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(longest))
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(longest)
+    }
+
+    /// Which of its durations cannot be read, and what is taken instead; for people.
+    pub fn unreadable(&self) -> Vec<String> {
+        let durations =
+            [("duration", &self.duration, FIRST_WAIT), ("maxDuration", &self.max_duration, LONGEST_WAIT)];
+        let faults = durations.into_iter().filter_map(|(name, text, default)| {
+            let fault = read(text)?.err()?;
+            Some(format!("backoff.{name}: {fault}; {} s are taken", default.as_secs()))
+        });
+        faults.collect()
     }
 }
 
-fn parse_or(text: &str, default: Duration) -> Result<Duration, DurationError> {
-    if text.is_empty() { Ok(default) } else { parse_duration(text) }
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(180);
+
+/// None where nothing is written.
+fn read(text: &str) -> Option<Result<Duration, DurationError>> {
+    (!text.is_empty()).then(|| parse_duration(text))
+}
+
+fn parse_or(text: &str, default: Duration) -> Duration {
+    read(text).and_then(Result::ok).unwrap_or(default)
 }
 
 /// Labels and annotations of the namespace that `CreateNamespace=true` makes.
@@ -154,7 +173,7 @@ mod tests {
     use super::*;
 
     fn seconds(backoff: &Backoff) -> Vec<u64> {
-        (0..7).map(|n| backoff.delay(n).expect("a delay").as_secs()).collect()
+        (0..7).map(|n| backoff.delay(n).as_secs()).collect()
     }
 
     #[test]
@@ -166,7 +185,10 @@ mod tests {
     fn a_users_backoff_is_followed() {
         let backoff = Backoff { duration: "1".into(), factor: Some(3), max_duration: "1m".into() };
         assert_eq!(seconds(&backoff), [1, 3, 9, 27, 60, 60, 60]);
-        assert!(Backoff { duration: "soon".into(), ..backoff }.delay(0).is_err());
+        let unreadable = Backoff { duration: "soon".into(), max_duration: "1m".into(), ..backoff };
+        assert_eq!(unreadable.delay(0).as_secs(), 5, "a retry is not given up for it");
+        let told = unreadable.unreadable();
+        assert!(matches!(&told[..], [fault] if fault.starts_with("backoff.duration: ")), "{told:?}");
     }
 
     #[test]

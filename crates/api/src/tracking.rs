@@ -52,7 +52,7 @@ impl Tracking {
             "label" => Method::Label,
             other => {
                 let reason = format!("{other:?} is not known; write annotation, annotation+label or label");
-                return Err(Unreadable { key: METHOD.to_owned(), reason });
+                return Err(Unreadable { key: METHOD.to_owned(), reason, protects: true });
             }
         };
         let label = Some(text(LABEL)).filter(|label| !label.is_empty()).unwrap_or(INSTANCE_LABEL);

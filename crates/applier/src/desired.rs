@@ -161,9 +161,7 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
             continue;
         }
         let own_options = sync_options_of(&manifest);
-        assembly
-            .unsupported
-            .extend(own_options.map(|text| unsupported_options(&key, text)).unwrap_or_default());
+        assembly.unsupported.extend(unsupported(&key, annotations_of(&manifest)));
         let may_be_missing = || {
             let options = own_options.map(SyncOptions::from_annotation).unwrap_or_default();
             owner.skips_missing_kinds || options.skips_missing_kinds()
@@ -188,7 +186,6 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
             continue;
         }
         let generate_name = generate_name(&manifest);
-        let asked = annotations_of(&manifest).get(annotation::HOOK).map(Value::to_string);
         let desired = match finish(manifest, kind, key.clone(), owner) {
             Ok(desired) => desired,
             Err(reason) => {
@@ -197,10 +194,8 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
             }
         };
         match role {
-            // Tests and rollbacks of Helm run in no phase, and nobody expects them to.
-            Role::Hook { phases, .. } if phases.is_empty() => {
-                assembly.unsupported.extend(asked.map(|asked| no_such_phase(&key, &asked)));
-            }
+            // Tests and rollbacks of Helm, and what was told of as unknown.
+            Role::Hook { phases, .. } if phases.is_empty() => {}
             Role::Hook { .. } if key.name.is_empty() && generate_name.is_empty() => {
                 assembly.invalid.push(format!("{key} has neither a name nor a generateName"));
             }
@@ -265,16 +260,15 @@ fn sync_options_of(manifest: &Value) -> Option<&str> {
     annotations_of(manifest).get(annotation::SYNC_OPTIONS)?.as_str()
 }
 
-fn unsupported_options(key: &ObjectKey, text: &str) -> Vec<String> {
-    let unsupported = sync_options::unsupported(text.split(','), sync_options::Place::Object);
-    unsupported.into_iter().map(|reason| format!("{key}: {reason}")).collect()
-}
-
-fn no_such_phase(key: &ObjectKey, asked: &str) -> String {
-    format!(
-        "{key} is a hook that never runs: {} is {asked}, known are PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete and Skip",
-        annotation::HOOK
-    )
+/// What of an object's annotations has no effect.
+fn unsupported(key: &ObjectKey, annotations: &Map<String, Value>) -> Vec<String> {
+    let text = |name: &str| annotations.get(name).and_then(Value::as_str);
+    let options = text(annotation::SYNC_OPTIONS).unwrap_or_default().split(',');
+    let options = sync_options::unsupported(options, sync_options::Place::Object);
+    let compared = text(annotation::COMPARE_OPTIONS).and_then(annotation::without_effect);
+    let compared = compared.map(|reason| format!("annotation {}: {reason}", annotation::COMPARE_OPTIONS));
+    let reasons = options.into_iter().chain(compared).chain(order::unreadable(annotations));
+    reasons.map(|reason| format!("{key}: {reason}")).collect()
 }
 
 fn generate_name(manifest: &Value) -> String {

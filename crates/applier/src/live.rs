@@ -443,7 +443,7 @@ mod tests {
     fn what_is_not_managed_any_more_is_forgotten_and_needs_no_watch() {
         let exclusions = |text: &str| {
             let data = [("resource.exclusions".to_owned(), text.to_owned())].into();
-            Arc::new(Rules::read(&data, &Rules::default()))
+            Arc::new(Rules::read(&data, &[], &Rules::default()))
         };
         let (key, record) = ingress("378", &json!([]));
         let kind = key.group_kind();
@@ -467,7 +467,7 @@ mod tests {
         records.set_watched(key.group_kind(), true);
         records.put(key.clone(), record.clone());
         let data = [("application.resourceTrackingMethod".to_owned(), "label".to_owned())].into();
-        records.set_rules(Arc::new(Rules::read(&data, &before)));
+        records.set_rules(Arc::new(Rules::read(&data, &[], &before)));
         assert!(records.get(&key).is_none() && !records.is_watched(&key.group_kind()));
         records.put_answer(key.clone(), record, &before);
         assert!(records.get(&key).is_none(), "an answer that was read by the rules of before");

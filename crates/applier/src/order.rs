@@ -158,6 +158,40 @@ fn helm_phase(value: &str) -> Option<Phase> {
     })
 }
 
+/// Hooks of Helm that never run here, as nobody expects them to.
+const UNUSED_HELM_HOOKS: [&str; 6] =
+    ["test", "test-success", "test-failure", "pre-rollback", "post-rollback", "crd-install"];
+
+/// What of an object's annotations about hooks and health is no word that is known: each reason names its annotation.
+pub fn unreadable(annotations: &Map<String, Value>) -> Vec<String> {
+    let is_phase = |word: &str| word == "Skip" || phase(word).is_some();
+    let is_helm_phase = |word: &str| UNUSED_HELM_HOOKS.contains(&word) || helm_phase(word).is_some();
+    let checks: [(&str, &dyn Fn(&str) -> bool, &str); 5] = [
+        (annotation::HOOK, &is_phase, "PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete and Skip"),
+        (
+            annotation::HOOK_DELETE_POLICY,
+            &|word| delete_policy(word).is_some(),
+            "BeforeHookCreation, HookSucceeded and HookFailed",
+        ),
+        (annotation::HELM_HOOK, &is_helm_phase, "Helm's own hooks"),
+        (
+            annotation::HELM_HOOK_DELETE_POLICY,
+            &|word| helm_delete_policy(word).is_some(),
+            "before-hook-creation, hook-succeeded and hook-failed",
+        ),
+        (annotation::IGNORE_HEALTHCHECK, &|word| matches!(word, "true" | "false"), "true and false"),
+    ];
+    let unknown = checks.iter().filter_map(|(name, is_known, known)| {
+        let unknown: Vec<_> = words(annotations, name).filter(|word| !is_known(word)).collect();
+        let reason = format!(
+            "annotation {name} has no effect where it says {}; known are {known}",
+            unknown.join(", ")
+        );
+        (!unknown.is_empty()).then_some(reason)
+    });
+    unknown.collect()
+}
+
 fn delete_policies(annotations: &Map<String, Value>) -> Vec<DeletePolicy> {
     let argo = words(annotations, annotation::HOOK_DELETE_POLICY);
     let helm = words(annotations, annotation::HELM_HOOK_DELETE_POLICY);

@@ -113,7 +113,7 @@ impl SettingsCell {
         let (customizations, unreadable) = Customizations::read(&data);
         let before = self.current();
         unreadable.iter().filter(|part| !before.unreadable.contains(part)).for_each(tell);
-        let mut rules = Arc::new(Rules::read(&data, &before.rules));
+        let mut rules = Arc::new(Rules::read(&data, &unreadable, &before.rules));
         if rules == before.rules {
             rules = before.rules.clone();
         }

@@ -11,6 +11,12 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use super::{Actions, COMPARE_OPTIONS, CompareOptions, DOCUMENT, StatusOf, Unreadable};
 use crate::kind_pattern::KindPattern;
 
+/// What of a kind is never put right.
+const IGNORE_DIFFERENCES: &str = "ignoreDifferences";
+
+/// Whether the rules of ClusterRoles that are made of others are never put right.
+const IGNORE_AGGREGATED_ROLES: &str = "ignoreAggregatedRoles";
+
 /// A group and a kind as they are written: globs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KindName {
@@ -65,12 +71,12 @@ impl Reader {
     pub fn document(&mut self, text: &str) {
         let kinds = match yaml::<Option<Map<String, Value>>>(text) {
             Ok(kinds) => kinds.unwrap_or_default(),
-            Err(reason) => return self.refuse(DOCUMENT.to_owned(), reason),
+            Err(reason) => return self.refuse(DOCUMENT.to_owned(), reason, true),
         };
         for (name, properties) in kinds {
             let place = format!("{DOCUMENT}, {name}");
             let Value::Object(properties) = properties else {
-                self.refuse(place, "it is no map; write what it customizes below it".to_owned());
+                self.refuse(place, "it is no map; write what it customizes below it".to_owned(), true);
                 continue;
             };
             for (property, value) in properties {
@@ -81,7 +87,8 @@ impl Reader {
                     other => other,
                 };
                 let taken = self.take(KindName::parse(&name, '/'), what, &value);
-                taken.unwrap_or_else(|reason| self.refuse(format!("{place}, {property}"), reason));
+                let protects = what == IGNORE_DIFFERENCES;
+                taken.unwrap_or_else(|reason| self.refuse(format!("{place}, {property}"), reason, protects));
             }
         }
     }
@@ -94,7 +101,8 @@ impl Reader {
             }
             None => Err(format!("it names no kind; write {DOCUMENT}.{rest}.<group_Kind>")),
         };
-        taken.unwrap_or_else(|reason| self.refuse(key.to_owned(), reason));
+        let protects = rest.split('.').next() == Some(IGNORE_DIFFERENCES);
+        taken.unwrap_or_else(|reason| self.refuse(key.to_owned(), reason, protects));
     }
 
     fn take(&mut self, name: Result<KindName, String>, what: &str, value: &Value) -> Result<(), String> {
@@ -106,7 +114,7 @@ impl Reader {
             "health" => entry.lua = Some(text(value)?),
             "useOpenLibs" => entry.use_open_libs = flag(value)?,
             "actions" => entry.actions = Some(part(value)?),
-            "ignoreDifferences" => entry.ignore_differences = Some(part(value)?),
+            IGNORE_DIFFERENCES => entry.ignore_differences = Some(part(value)?),
             "ignoreResourceUpdates" => entry.ignore_resource_updates = Some(part(value)?),
             // Quantities written in other words are no difference to the API server, which judges here.
             "knownTypeFields" => {}
@@ -125,13 +133,13 @@ impl Reader {
         let said = match yaml::<Option<Map<String, Value>>>(text) {
             Ok(said) => said.unwrap_or_default(),
             Err(reason) => {
-                self.refuse(COMPARE_OPTIONS.to_owned(), reason);
+                self.refuse(COMPARE_OPTIONS.to_owned(), reason, true);
                 return options;
             }
         };
         for (option, value) in said {
             let taken = match option.as_str() {
-                "ignoreAggregatedRoles" => flag(&value).map(|on| options.ignore_aggregated_roles = on),
+                IGNORE_AGGREGATED_ROLES => flag(&value).map(|on| options.ignore_aggregated_roles = on),
                 "ignoreResourceStatusField" => status_of(&value).map(|of| options.ignore_status_of = of),
                 "ignoreDifferencesOnResourceUpdates" => {
                     flag(&value).map(|on| options.ignore_differences_on_resource_updates = on)
@@ -140,13 +148,16 @@ impl Reader {
                           ignoreDifferencesOnResourceUpdates"
                     .to_owned()),
             };
-            taken.unwrap_or_else(|reason| self.refuse(format!("{COMPARE_OPTIONS}, {option}"), reason));
+            let protects = option == IGNORE_AGGREGATED_ROLES;
+            taken.unwrap_or_else(|reason| {
+                self.refuse(format!("{COMPARE_OPTIONS}, {option}"), reason, protects);
+            });
         }
         options
     }
 
-    fn refuse(&mut self, key: String, reason: String) {
-        self.unreadable.push(Unreadable { key, reason });
+    fn refuse(&mut self, key: String, reason: String, protects: bool) {
+        self.unreadable.push(Unreadable { key, reason, protects });
     }
 }
 

@@ -10,7 +10,7 @@ use ithaca_api::{
 };
 use jiff::Timestamp;
 
-use super::comparison::Comparison;
+use super::{comparison::Comparison, told};
 use crate::bundle::Bundle;
 
 /// What automation says.
@@ -102,11 +102,12 @@ fn heal(
 
 /// What no operation could put right is told until the cluster or the project is different.
 fn unhealable(comparison: &Comparison) -> AutoSync {
-    let reasons: Vec<_> = comparison.forbidden.iter().map(ToString::to_string).collect();
-    if reasons.is_empty() {
-        return AutoSync::No;
+    match told::listed(comparison.forbidden.iter().map(ToString::to_string)) {
+        None => AutoSync::No,
+        Some(reasons) => {
+            AutoSync::Refused(format!("one or more synchronization tasks are not valid: {reasons}"))
+        }
     }
-    AutoSync::Refused(format!("one or more synchronization tasks are not valid: {}", reasons.join("; ")))
 }
 
 /// 2 s, then three times as long each time, five minutes at most.

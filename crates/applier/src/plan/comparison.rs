@@ -375,6 +375,17 @@ mod tests {
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
+    #[test]
+    fn a_guard_adds_its_word_and_changes_nothing_else() {
+        let extra = |number: usize| ObjectKey::new("", "ConfigMap", "web", &format!("extra-{number}"));
+        let prunable: Vec<_> = (0..11).map(extra).collect();
+        let comparison =
+            Comparison { prunable: prunable.clone(), live: 12, counted_extras: 11, ..Comparison::default() };
+        let guarded = comparison.guarded_by(Guard::default());
+        assert!(guarded.guarded);
+        assert_eq!((guarded.prunable, guarded.live, guarded.counted_extras), (prunable, 12, 11));
+    }
+
     /// Missing is said of the whole only where nothing of it is there.
     #[test]
     fn nothing_but_extras_or_strangers_differs_only_by_them() {

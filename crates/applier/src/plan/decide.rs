@@ -83,7 +83,7 @@ impl View<'_> {
     /// When somebody confirmed that objects which ask for it may be deleted.
     pub fn approval(&self) -> Option<Timestamp> {
         let annotations = self.application.metadata.annotations.as_ref()?;
-        annotations.get(annotation::DELETION_APPROVED)?.parse().ok()
+        annotation::parse_approval(annotations.get(annotation::DELETION_APPROVED)?).ok()
     }
 
     fn compare(&self, bundle: &Bundle) -> Comparison {
@@ -484,5 +484,7 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
     if change.is_nothing(view.application) { Action::Idle(wake) } else { Action::Write(Box::new(change)) }
 }
 
+#[cfg(test)]
+mod stuck;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use super::{
     decide::{Action, View, approves, watch_kinds, write_or},
     dependencies, permission,
     run::{Next, Run},
-    status,
+    status, told,
 };
 use crate::{
     bundle::Bundle,
@@ -110,7 +110,7 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
         // Somebody took the failed object away: once more.
         Next::Finish(..) if run.failed_hooks(view.records).is_empty() => Action::Begin(Box::new(fresh())),
         Next::Finish(_, reason) => {
-            let failed = named(&run.failed_hooks(view.records));
+            let failed = told::named(&run.failed_hooks(view.records), told::FEW);
             let message = format!(
                 "a {} hook failed, and the Application waits: {reason}. Delete {failed} to try again, or take the finalizer {} off the Application to go on without it",
                 stage.phase, stage.runs
@@ -167,7 +167,7 @@ fn objects(view: View<'_>) -> Option<Action> {
         _ => {
             let message = format!(
                 "waiting for deletion confirmation of {}: annotate the Application with {}=<the time now, RFC 3339>",
-                named(&unconfirmed),
+                told::named(&unconfirmed, told::FEW),
                 annotation::DELETION_APPROVED
             );
             undeleted(view, &message)
@@ -217,16 +217,6 @@ fn doomed(view: View<'_>) -> Doomed<'_> {
     doomed.left.sort();
     doomed.unconfirmed.sort();
     doomed
-}
-
-/// The first of many, for people.
-pub(super) fn named(keys: &[&ObjectKey]) -> String {
-    const SHOWN: usize = 5;
-    let mut names: Vec<String> = keys.iter().take(SHOWN).map(ToString::to_string).collect();
-    if let Some(more) = keys.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        names.push(format!("{more} more"));
-    }
-    names.join(", ")
 }
 
 fn is_itself(key: &ObjectKey, application: &Application) -> bool {

@@ -25,7 +25,7 @@ impl Default for Guard {
 impl Guard {
     /// Whether so many of so many may not go without a word.
     pub fn holds(self, doomed: usize, all: usize) -> bool {
-        doomed > self.objects && doomed * 100 > all * self.percent && self.percent < 100
+        doomed > self.objects && doomed * 100 > all * self.percent
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod autosync;
 mod comparison;
+mod conditions;
 mod decide;
 mod deletion;
 mod dependencies;
@@ -16,6 +17,7 @@ mod permission;
 mod run;
 mod size;
 mod status;
+mod told;
 
 #[cfg(test)]
 pub use comparison::Comparison;

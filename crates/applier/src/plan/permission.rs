@@ -290,8 +290,8 @@ mod tests {
         let (synced, unknown) = (Some(SyncStatusCode::Synced), Some(SyncStatusCode::Unknown));
         assert_eq!(codes(&comparison), [("ConfigMap", synced), ("Secret", unknown)]);
         assert_eq!(comparison.status(), SyncStatusCode::OutOfSync);
-        let run =
-            Run::plan(ithaca_api::Operation::default(), bundle, &comparison, &records, Timestamp::UNIX_EPOCH);
+        let operation = ithaca_api::Operation { sync: Some(Default::default()), ..Default::default() };
+        let run = Run::plan(operation, bundle, &comparison, &records, Timestamp::UNIX_EPOCH);
         let next = run.next(&records, None);
         let is_refused = matches!(&next, Next::Finish(_, reason)
             if reason.starts_with("one or more synchronization tasks are not valid: ")

@@ -1,7 +1,8 @@
 //! Keeps a status within what the API server's store takes.
 //!
-//! What comes in: a whole status. What goes out: the same, or with the least interesting left out. What failed, what
-//! differs, hooks, and one object of each kind always stay: the kinds are the inventory that a deletion starts from.
+//! What comes in: a whole status. What goes out: the same, or with the least interesting left out: first what went as it
+//! should, then long words, then all but some of what failed or differs. What became of hooks and one
+//! object of each kind always stay: the kinds are the inventory that a deletion starts from.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -14,24 +15,58 @@ use ithaca_api::{
 /// in there as well.
 const LIMIT: usize = 900_000;
 
-/// Entries of a status that cannot be too large, so that small ones cost nothing.
-const SMALL: usize = 1_500;
+/// Bytes of JSON that an entry has without its texts of any length, at most.
+const ENTRY: usize = 600;
+
+/// Characters of a message, once messages have to be short.
+const SHORT: usize = 300;
+
+/// Objects that failed or differ and are still told of, as less and less fits.
+const FEWER: [usize; 3] = [1_000, 300, 100];
 
 /// Leaves out what is least interesting until the status fits.
 pub(super) fn fit(status: &mut ApplicationStatus) {
-    if entries(status) < SMALL {
+    if estimate(status) < LIMIT {
         return;
     }
-    for leave_out in [images_and_messages, results_as_expected, resources_as_expected] {
-        if serde_json::to_vec(&*status).is_ok_and(|json| json.len() <= LIMIT) {
+    let steps: [fn(&mut ApplicationStatus); 4] =
+        [images_and_messages, results_as_expected, resources_as_expected, long_messages];
+    for leave_out in steps {
+        if fits(status) {
             return;
         }
         leave_out(status);
     }
+    for most in FEWER {
+        if fits(status) {
+            return;
+        }
+        keep_some(status, most);
+    }
 }
 
-fn entries(status: &ApplicationStatus) -> usize {
-    status.resources.len() + results(status).map_or(0, Vec::len)
+fn fits(status: &ApplicationStatus) -> bool {
+    serde_json::to_vec(status).is_ok_and(|json| json.len() <= LIMIT)
+}
+
+/// No fewer bytes than its JSON has, so that small ones cost nothing.
+fn estimate(status: &ApplicationStatus) -> usize {
+    // A character may take six bytes where it has to be escaped.
+    let text = |text: &str| 6 * text.len();
+    let of_resource = |resource: &ResourceStatus| {
+        ENTRY + resource.health.as_ref().map_or(0, |health| text(&health.message))
+    };
+    let of_result = |result: &ResourceResult| {
+        ENTRY + text(&result.message) + result.images.iter().map(|image| image.len() + 3).sum::<usize>()
+    };
+    let resources: usize = status.resources.iter().map(of_resource).sum();
+    let results: usize = results(status).into_iter().flatten().map(of_result).sum();
+    let conditions: usize = status.conditions.iter().map(|condition| ENTRY + text(&condition.message)).sum();
+    let state = status.operation_state.as_ref();
+    let named = state.and_then(|state| state.operation.sync.as_ref()).map_or(0, |sync| sync.resources.len());
+    let images: usize = status.summary.images.iter().map(|image| image.len() + 3).sum();
+    let operation = state.map_or(0, |state| text(&state.message)) + named * ENTRY;
+    resources + results + conditions + images + operation
 }
 
 fn results(status: &ApplicationStatus) -> Option<&Vec<ResourceResult>> {
@@ -63,10 +98,43 @@ fn results_as_expected(status: &mut ApplicationStatus) {
 
 fn resources_as_expected(status: &mut ApplicationStatus) {
     let mut kinds = HashSet::new();
-    Arc::make_mut(&mut status.resources).retain(|resource| {
-        let first = kinds.insert((resource.group.clone(), resource.kind.clone()));
-        first || !is_well(resource)
-    });
+    Arc::make_mut(&mut status.resources)
+        .retain(|resource| is_first(&mut kinds, resource) || !is_well(resource));
+}
+
+fn long_messages(status: &mut ApplicationStatus) {
+    status.summary.images.truncate(FEWER[0]);
+    for result in results_mut(status).into_iter().flatten() {
+        result.images = Vec::new();
+        shorten(&mut result.message);
+    }
+    for health in Arc::make_mut(&mut status.resources).iter_mut().filter_map(|one| one.health.as_mut()) {
+        shorten(&mut health.message);
+    }
+    status.conditions.iter_mut().for_each(|condition| shorten(&mut condition.message));
+    status.operation_state.iter_mut().for_each(|state| shorten(&mut state.message));
+}
+
+fn shorten(message: &mut String) {
+    if let Some((end, _)) = message.char_indices().nth(SHORT) {
+        message.truncate(end);
+        message.push('…');
+    }
+}
+
+fn keep_some(status: &mut ApplicationStatus, most: usize) {
+    if let Some(results) = results_mut(status) {
+        let mut places = 0..most;
+        // What became of a hook is known from here alone once its object is gone.
+        results.retain(|result| !result.hook_type.is_empty() || places.next().is_some());
+    }
+    let (mut kinds, mut places) = (HashSet::new(), 0..most);
+    Arc::make_mut(&mut status.resources)
+        .retain(|resource| is_first(&mut kinds, resource) || places.next().is_some());
+}
+
+fn is_first(kinds: &mut HashSet<(String, String)>, resource: &ResourceStatus) -> bool {
+    kinds.insert((resource.group.clone(), resource.kind.clone()))
 }
 
 fn is_well(resource: &ResourceStatus) -> bool {
@@ -132,6 +200,43 @@ mod tests {
             let failed = results(&status).into_iter().flatten().filter(|result| !is_expected(result)).count();
             let differs = status.resources.iter().filter(|resource| !is_well(resource)).count();
             assert_eq!((failed, differs), (1, 1), "{objects} objects");
+        }
+    }
+
+    /// A webhook that rejects everything, or a namespace that is not there.
+    #[test]
+    fn a_status_in_which_everything_failed_fits_and_tells_of_some() {
+        for objects in [1_000, 3_000, 30_000] {
+            let mut status = status(objects);
+            for result in results_mut(&mut status).into_iter().flatten() {
+                (result.status, result.message) =
+                    (Some(ResultCode::SyncFailed), "denied \"so\" ".repeat(100));
+            }
+            for resource in Arc::make_mut(&mut status.resources) {
+                resource.status = Some(SyncStatusCode::OutOfSync);
+            }
+            if let Some(last) = results_mut(&mut status).and_then(|results| results.last_mut()) {
+                last.hook_type = "PreSync".to_owned();
+            }
+            Arc::make_mut(&mut status.resources)[objects - 1].kind = "Last".to_owned();
+            fit(&mut status);
+            let size = serde_json::to_vec(&status).expect("JSON").len();
+            assert!(size <= LIMIT, "{objects} objects take {size} bytes");
+            assert!(results(&status).map_or(0, Vec::len) >= 100);
+            assert!(status.resources.iter().any(|resource| resource.kind == "Last"), "every kind stays");
+            let hooks = results(&status).into_iter().flatten().filter(|result| result.hook_type == "PreSync");
+            assert_eq!(hooks.count(), 1, "no hook runs twice");
+        }
+    }
+
+    #[test]
+    fn what_is_not_looked_at_would_have_fitted() {
+        for objects in [1, 500, 700] {
+            let mut status = status(objects);
+            for result in results_mut(&mut status).into_iter().flatten() {
+                result.message = "\u{1}".repeat(60);
+            }
+            assert!(estimate(&status) >= LIMIT || fits(&status), "{objects} objects");
         }
     }
 

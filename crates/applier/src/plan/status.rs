@@ -4,24 +4,20 @@
 //! merge patch that makes it so. Times move only where something else does.
 
 use ithaca_api::{
-    Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time, annotation,
-    status::{ComparedTo, Condition, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
-    sync_options::{self, Place},
+    Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
+    status::{ComparedTo, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
 };
 use jiff::Timestamp;
 
 use super::{
     comparison::Comparison,
+    conditions,
     decide::{self, View},
-    deletion,
     patch::Patch,
     run::{Run, Strayed},
     size,
 };
-use crate::{bundle::Bundle, live::Verdict, orphans::Orphaned};
-
-/// Objects, and fields of each, that warnings tell of: people read the first few, and statuses have a size limit.
-const MOST_TOLD: usize = 20;
+use crate::bundle::Bundle;
 
 /// How far the operation is.
 #[derive(Clone, Copy)]
@@ -102,11 +98,9 @@ pub fn compared(
     status.resources = comparison.resources.clone();
     status.health = Some(HealthStatus { status: Some(comparison.health), ..HealthStatus::default() });
     let failing = progress.failure();
-    status.conditions = conditions(bundle, comparison, view, sync_error.or(failing.as_deref()));
-    if let Progress::Running(run, _) = progress {
-        status.conditions.extend(held_prunes(run, comparison));
-    }
-    status.conditions.sort_by(|a, b| (a.type_, &a.message).cmp(&(b.type_, &b.message)));
+    let running = if let Progress::Running(run, _) = progress { Some(run) } else { None };
+    let sync_error = sync_error.or(failing.as_deref());
+    status.conditions = conditions::conditions(bundle, comparison, view, sync_error, running);
     status.source_type = None;
     status.source_types = Vec::new();
     let types: Vec<_> = bundle.sources.iter().filter_map(|source| source.source_type).collect();
@@ -140,30 +134,64 @@ fn answers_refresh(view: View<'_>, bundle: &Bundle) -> bool {
 pub fn failed(view: View<'_>, bundle: &Bundle) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
     status.sync = Some(sync_status(view.application, bundle, SyncStatusCode::Unknown));
-    status.conditions = failure_condition(bundle).into_iter().collect();
+    status.conditions = conditions::without_content(bundle, view);
     let healthy =
         HealthStatus { status: Some(ithaca_api::HealthStatusCode::Healthy), ..HealthStatus::default() };
     status.health = Some(status.health.unwrap_or(healthy));
-    finish(view, status, answers_refresh(view, bundle), Progress::Rest)
+    let reason = bundle.failure.as_ref().map_or("nothing was rendered yet", |failure| &failure.message);
+    interrupted(view, status, answers_refresh(view, bundle), reason)
 }
 
 /// The status with nothing new but one condition.
 pub fn told(view: View<'_>, type_: ConditionType, reason: &str) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
-    status.conditions = vec![condition(type_, reason.to_owned())];
+    status.conditions = vec![conditions::condition(type_, reason.to_owned())];
     finish(view, status, false, Progress::Rest)
 }
 
 /// The status where the application cannot be compared with its cluster at all.
 pub fn stuck(view: View<'_>, type_: ConditionType, reason: &str) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
-    status.conditions = vec![condition(type_, reason.to_owned())];
+    status.conditions = vec![conditions::condition(type_, reason.to_owned())];
     status.sync = Some(SyncStatus { status: SyncStatusCode::Unknown, ..status.sync.unwrap_or_default() });
     if type_ == ConditionType::InvalidSpecError {
         let unknown = Some(ithaca_api::HealthStatusCode::Unknown);
         status.health = Some(HealthStatus { status: unknown, ..HealthStatus::default() });
     }
-    finish(view, status, view.tracked.is_some_and(|bundle| answers_refresh(view, bundle)), Progress::Rest)
+    interrupted(view, status, view.tracked.is_some_and(|bundle| answers_refresh(view, bundle)), reason)
+}
+
+/// The status while nothing can be decided. An operation that was asked for ends with the reason; one that is under way
+/// tells it and goes on later, unless it is to end.
+fn interrupted(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, reason: &str) -> Change {
+    let asked = view.application.operation.as_ref();
+    let now = Time::from_timestamp(view.now);
+    let mut ends = false;
+    match status.operation_state.as_mut().filter(|state| !state.phase.is_completed()) {
+        Some(state) if state.phase == OperationPhase::Terminating => {
+            (state.phase, state.finished_at) = (OperationPhase::Failed, Some(now));
+            "Operation terminated".clone_into(&mut state.message);
+            ends = true;
+        }
+        Some(state) => state.message = format!("waiting: {reason}"),
+        None => {
+            let failed = asked.filter(|asked| !asked.initiated_by.automated).map(|asked| OperationState {
+                operation: asked.clone(),
+                phase: OperationPhase::Error,
+                message: reason.to_owned(),
+                sync_result: None,
+                started_at: now,
+                finished_at: Some(now),
+                retry_count: 0,
+            });
+            ends = failed.is_some();
+            status.operation_state = failed.or(status.operation_state.take());
+        }
+    }
+    let ended = status.operation_state.as_ref().filter(|_| ends);
+    let clears_operation = asked.is_some_and(|asked| ended.is_some_and(|state| state.operation == *asked));
+    let change = finish(view, status, refreshed, Progress::Rest);
+    Change { clears_operation, ends_run: ends && view.run.is_some(), is_pressing: ends, ..change }
 }
 
 /// Adds the operation, keeps the times of what did not change, and moves reconciledAt where anything did.
@@ -268,135 +296,6 @@ fn sync_status(application: &Application, bundle: &Bundle, code: SyncStatusCode)
             ignore_differences: spec.ignore_differences.clone(),
         }),
     }
-}
-
-fn conditions(
-    bundle: &Bundle,
-    comparison: &Comparison,
-    view: View<'_>,
-    sync_error: Option<&str>,
-) -> Vec<Condition> {
-    let assembly = &bundle.assembly;
-    let mut conditions: Vec<Condition> = failure_condition(bundle).into_iter().collect();
-    conditions.extend(
-        assembly.invalid.iter().map(|reason| condition(ConditionType::InvalidSpecError, reason.clone())),
-    );
-    let unknown = assembly.unknown.iter().map(|(key, reason)| format!("{key}: {reason}"));
-    let errors = sync_error.map(str::to_owned).into_iter().chain(unknown.filter(|_| sync_error.is_none()));
-    let errors: Vec<String> = errors.collect();
-    let fails = !errors.is_empty();
-    conditions.extend(errors.into_iter().map(|message| condition(ConditionType::SyncError, message)));
-    conditions.extend(assembly.repeated.iter().map(|key| {
-        condition(
-            ConditionType::RepeatedResourceWarning,
-            format!(
-                "Resource {key} appeared more than once among application resources; the last one counts."
-            ),
-        )
-    }));
-    conditions.extend(excluded(bundle));
-    let of_spec = sync_options::unsupported(view.application.spec.sync_options(), Place::Application);
-    let of_spec = of_spec.into_iter().map(|reason| format!("spec.syncPolicy.syncOptions: {reason}"));
-    let of_annotations = view.application.metadata.annotations.as_ref().map(annotation::unreadable);
-    let of_annotations = of_annotations.into_iter().flatten();
-    let unsupported = assembly.unsupported.iter().cloned().chain(of_spec).chain(of_annotations);
-    conditions.extend(unsupported.map(|message| condition(ConditionType::UnsupportedWarning, message)));
-    conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
-    conditions.extend(shared(comparison, view));
-    conditions.extend(unknown_fields(bundle, view));
-    conditions.extend(view.held.map(|(type_, reason)| condition(type_, reason.to_owned())));
-    conditions.extend(orphaned(view));
-    conditions
-}
-
-/// What would go and waits for somebody's word.
-fn held_prunes(run: &Run, comparison: &Comparison) -> Option<Condition> {
-    let held = run.tasks.iter().filter(|task| task.confirm && task.outcome.is_none()).map(|task| &task.key);
-    let held: Vec<_> = held.collect();
-    if held.is_empty() || !comparison.guarded {
-        return None;
-    }
-    let message = format!(
-        "{} of {} objects would be deleted: {}. If that is meant, annotate the Application with {}=<the time now, RFC 3339>; if not, revert the commit",
-        held.len(),
-        comparison.live,
-        deletion::named(&held),
-        annotation::DELETION_APPROVED
-    );
-    Some(condition(ConditionType::PruneHeldWarning, message))
-}
-
-/// Objects that the API server would not take as they are wanted.
-fn rejected<'a>(
-    bundle: &'a Bundle,
-    comparison: &'a Comparison,
-    view: View<'a>,
-) -> impl Iterator<Item = Condition> + 'a {
-    let objects = comparison.out_of_sync.iter().filter_map(|place| bundle.assembly.objects.get(*place));
-    objects.filter_map(move |desired| {
-        let Verdict::OutOfSync(drift) = &view.records.get(&desired.key)?.verdict else { return None };
-        let reason = drift.rejected.as_ref()?;
-        let message = format!("failed to compare {} with what Git wants: {reason}", desired.key);
-        Some(condition(ConditionType::ComparisonError, message))
-    })
-}
-
-/// Objects of kinds that the installation does not manage.
-fn excluded(bundle: &Bundle) -> impl Iterator<Item = Condition> + '_ {
-    bundle.assembly.excluded.iter().take(MOST_TOLD).map(|key| {
-        let message = format!("Resource {}/{} {} is excluded in the settings", key.group, key.kind, key.name);
-        condition(ConditionType::ExcludedResourceWarning, message)
-    })
-}
-
-/// Objects that carry another application's tracking id.
-fn shared<'a>(comparison: &'a Comparison, view: View<'a>) -> impl Iterator<Item = Condition> + 'a {
-    comparison.shared.iter().map(move |(key, other)| {
-        let message = format!("{key} is part of applications {} and {other}", view.owner.instance);
-        condition(ConditionType::SharedResourceWarning, message)
-    })
-}
-
-/// Objects with fields that the cluster's schema does not know.
-fn unknown_fields(bundle: &Bundle, view: View<'_>) -> Vec<Condition> {
-    let objects = bundle.assembly.objects.iter();
-    let all =
-        objects.filter_map(|desired| Some((&desired.key, view.records.get(&desired.key)?.unknown.as_ref()?)));
-    let told = all.take(MOST_TOLD).map(|(key, fields)| {
-        let fields = fields.iter().take(MOST_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "{key} has fields that the cluster does not know and drops: {fields}; check their spelling"
-        );
-        condition(ConditionType::UnknownFieldWarning, message)
-    });
-    told.collect()
-}
-
-/// Objects that no application manages. While they are being counted, what was told before stays.
-fn orphaned(view: View<'_>) -> Option<Condition> {
-    let type_ = ConditionType::OrphanedResourceWarning;
-    match view.orphaned {
-        Orphaned::None => None,
-        Orphaned::Some(count) => {
-            Some(condition(type_, format!("Application has {count} orphaned resources")))
-        }
-        Orphaned::Unknown => {
-            let told =
-                view.application.status.as_ref()?.conditions.iter().find(|told| told.type_ == type_)?;
-            Some(condition(type_, told.message.clone()))
-        }
-    }
-}
-
-fn failure_condition(bundle: &Bundle) -> Option<Condition> {
-    let failure = bundle.failure.as_ref()?;
-    let type_ =
-        if failure.invalid_spec { ConditionType::InvalidSpecError } else { ConditionType::ComparisonError };
-    Some(condition(type_, failure.message.clone()))
-}
-
-fn condition(type_: ConditionType, message: String) -> Condition {
-    Condition { type_, message, last_transition_time: None }
 }
 
 fn summary(bundle: &Bundle) -> Summary {

@@ -11,16 +11,16 @@ use crate::{
 };
 
 /// An Application at revision b with an operation for it or for another, in a project with these windows.
-struct Case {
-    application: Application,
-    project: Project,
-    bundle: Arc<Bundle>,
-    owner: Owner,
+pub(super) struct Case {
+    pub(super) application: Application,
+    pub(super) project: Project,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) owner: Owner,
     records: Records,
 }
 
 impl Case {
-    fn new(state: Value, windows: Value) -> Self {
+    pub(super) fn new(state: Value, windows: Value) -> Self {
         let source = json!({"repoURL": "https://git.example.org/a", "path": "app", "targetRevision": "HEAD"});
         let destination = json!({"name": "in-cluster", "namespace": "web"});
         let application = json!({
@@ -52,11 +52,11 @@ impl Case {
         }
     }
 
-    fn decide(&self, run: Option<&Run>) -> Action {
+    pub(super) fn decide(&self, run: Option<&Run>) -> Action {
         self.decide_at(Ok(&Known::home()), run)
     }
 
-    fn decide_at(&self, cluster: Result<&Known, NoCluster<'_>>, run: Option<&Run>) -> Action {
+    pub(super) fn decide_at(&self, cluster: Result<&Known, NoCluster<'_>>, run: Option<&Run>) -> Action {
         decide(View {
             cluster,
             application: &self.application,
@@ -77,7 +77,7 @@ impl Case {
     }
 
     /// The operation that is taken up.
-    fn taken_up(&self) -> Option<Run> {
+    pub(super) fn taken_up(&self) -> Option<Run> {
         match self.decide(None) {
             Action::Begin(run) => Some(*run),
             _ => None,
@@ -93,7 +93,7 @@ impl Case {
     }
 }
 
-fn running(revision: &str, automated: bool) -> Value {
+pub(super) fn running(revision: &str, automated: bool) -> Value {
     json!({
         "operation": {"sync": {"revision": if automated { revision } else { "" }}, "initiatedBy": {"automated": automated}},
         "phase": "Running",

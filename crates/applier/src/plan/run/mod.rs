@@ -232,6 +232,8 @@ impl Run {
             self.rehearsal = Rehearsal::of(&self.tasks, &options, records);
         }
         self.refused = refused(&sync, comparison);
+        let nothing = "Invalid operation: operation.sync is missing, and nothing else can be asked for";
+        self.refused.extend(self.operation.sync.is_none().then(|| nothing.to_owned()));
         self.forbidden = forbidden(&sync, comparison);
     }
 

@@ -20,6 +20,7 @@ use crate::{
     health::is_custom,
     live::{Records, Verdict},
     order::Phase,
+    plan::told,
 };
 
 /// How far the objects of an operation were tried.
@@ -51,9 +52,7 @@ impl Run {
             let task = self.tasks.get(*place)?;
             Some(format!("{}: {reason}", task.key))
         });
-        let told: Vec<String> = told.collect();
-        if !told.is_empty() {
-            let reasons = told.join("; ");
+        if let Some(reasons) = told::listed(told) {
             let message =
                 format!("one or more objects failed to apply (dry run), so none was applied: {reasons}");
             self.rehearsal = Rehearsal::Failed(message);

@@ -11,7 +11,7 @@ use crate::{
     live::Records,
     object::ObjectKey,
     order::{self, DeletePolicy, Phase},
-    plan::{decide::approves, deletion},
+    plan::{decide::approves, told},
 };
 
 impl Run {
@@ -97,23 +97,20 @@ impl Run {
             return None;
         }
         let backoff = self.operation.retry.backoff.clone().unwrap_or_default();
-        let delay = backoff.delay(u32::try_from(self.retries).unwrap_or(u32::MAX)).ok()?;
+        let delay = backoff.delay(u32::try_from(self.retries).unwrap_or(u32::MAX));
         failed_at.checked_add(delay).ok()
     }
 
     /// Why the operation is not begun at all.
     pub(in crate::plan) fn refusal(&self) -> Option<String> {
         if !self.refused.is_empty() {
-            return Some(self.refused.join("; "));
+            return told::listed(self.refused.iter().cloned());
         }
         let assembly = &self.bundle.assembly;
         let unknown = assembly.unknown.iter().map(|(key, reason)| format!("{key}: {reason}"));
         let whole = unknown.chain(assembly.invalid.iter().cloned()).filter(|_| !self.is_selective());
-        let reasons: Vec<String> = whole.chain(self.forbidden.iter().cloned()).collect();
-        if reasons.is_empty() {
-            return None;
-        }
-        Some(format!("one or more synchronization tasks are not valid: {}", reasons.join("; ")))
+        let reasons = told::listed(whole.chain(self.forbidden.iter().cloned()))?;
+        Some(format!("one or more synchronization tasks are not valid: {reasons}"))
     }
 
     fn failure(&self) -> Option<String> {
@@ -121,14 +118,8 @@ impl Run {
             let outcome = task.outcome.as_ref().filter(|outcome| outcome.code == ResultCode::SyncFailed)?;
             Some(format!("{}: {}", task.key, outcome.message))
         });
-        let failed: Vec<String> = failed.collect();
-        if failed.is_empty() {
-            return None;
-        }
-        Some(format!(
-            "one or more synchronization tasks completed unsuccessfully, reason: {}",
-            failed.join("; ")
-        ))
+        let reasons = told::listed(failed)?;
+        Some(format!("one or more synchronization tasks completed unsuccessfully, reason: {reasons}"))
     }
 
     /// What of the tasks before `done` is not settled yet although what follows needs it: what is waited for, or what
@@ -175,7 +166,7 @@ impl Run {
         let keys: Vec<_> = unconfirmed.iter().map(|place| &self.tasks[*place].key).collect();
         Next::Wait(format!(
             "waiting for pruning confirmation of {}: annotate the Application with {}=<the time now, RFC 3339>",
-            deletion::named(&keys),
+            told::named(&keys, told::FEW),
             annotation::DELETION_APPROVED
         ))
     }
