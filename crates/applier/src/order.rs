@@ -162,11 +162,14 @@ fn helm_phase(value: &str) -> Option<Phase> {
 const UNUSED_HELM_HOOKS: [&str; 6] =
     ["test", "test-success", "test-failure", "pre-rollback", "post-rollback", "crd-install"];
 
+/// An annotation that is a list of words, which of them are known, and how to tell of those.
+type Check<'a> = (&'static str, &'a dyn Fn(&str) -> bool, &'static str);
+
 /// What of an object's annotations about hooks and health is no word that is known: each reason names its annotation.
 pub fn unreadable(annotations: &Map<String, Value>) -> Vec<String> {
     let is_phase = |word: &str| word == "Skip" || phase(word).is_some();
     let is_helm_phase = |word: &str| UNUSED_HELM_HOOKS.contains(&word) || helm_phase(word).is_some();
-    let checks: [(&str, &dyn Fn(&str) -> bool, &str); 5] = [
+    let checks: [Check<'_>; 5] = [
         (annotation::HOOK, &is_phase, "PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete and Skip"),
         (
             annotation::HOOK_DELETE_POLICY,
