@@ -238,3 +238,6 @@ pub(super) fn inventory(application: &Application) -> Vec<Kind> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
