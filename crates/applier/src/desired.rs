@@ -397,6 +397,32 @@ mod tests {
         assert!(assembly.objects[0].json.get().contains("shop:/Namespace:web/a"));
     }
 
+    /// Compat 2.5: a definition outlives whoever brought it, so nobody's mark is on it.
+    #[test]
+    fn a_definition_is_not_tracked() {
+        let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+             "metadata": {"name": "things.e.org", "labels": {"a": "b"}}});
+        let assembly = assembled(json!([definition]));
+        assert_eq!(assembly.objects[0].as_value(), Some(definition));
+    }
+
+    /// Compat 1.6: said by the Application for all, or by an object for itself.
+    #[test]
+    fn a_kind_that_is_not_there_yet_may_be_skipped_until_its_turn() {
+        let other = |options: Value| {
+            let metadata = json!({"name": "a", "annotations": {"argocd.argoproj.io/sync-options": options}});
+            json!({"apiVersion": "e.org/v1", "kind": "Other", "metadata": metadata})
+        };
+        let unknown = |skips_missing_kinds: bool, options: Value| {
+            let owner = Owner { namespace: "web".to_owned(), skips_missing_kinds, ..Owner::default() };
+            let assembly = assemble(vec![other(options)], &owner, &|_| None);
+            (assembly.objects.len(), assembly.unknown.len())
+        };
+        assert_eq!(unknown(false, json!("")), (0, 1));
+        assert_eq!(unknown(false, json!("SkipDryRunOnMissingResource=true")), (1, 0));
+        assert_eq!(unknown(true, json!("")), (1, 0));
+    }
+
     #[test]
     fn the_last_of_repeated_objects_counts() {
         let object = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});

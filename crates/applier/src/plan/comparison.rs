@@ -347,6 +347,33 @@ mod tests {
         assert_eq!(comparison.status(), SyncStatusCode::OutOfSync);
     }
 
+    /// Compat 1.7: its health is shown, and does not count.
+    #[test]
+    fn an_object_that_says_so_does_not_count_for_the_health() {
+        let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };
+        for (ignores, expected) in [
+            ("true", HealthStatusCode::Healthy),
+            ("false", HealthStatusCode::Degraded),
+            ("yes", HealthStatusCode::Degraded),
+        ] {
+            let annotations = json!({"argocd.argoproj.io/ignore-healthcheck": ignores});
+            let manifest = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": annotations}});
+            let assembly = crate::desired::assemble(vec![manifest], &owner, &|_| Some(true));
+            let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
+            let wanted = &bundle.assembly.objects[0];
+            let mut live = wanted.as_value().expect("an object");
+            live["status"] = json!({"phase": "Failed"});
+            let mut records = Records::default();
+            records.put(wanted.key.clone(), Record::applied(&wanted.key, &live, wanted, &Default::default()));
+            let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
+            assert_eq!(comparison.health, expected, "{ignores}");
+            assert_eq!(
+                comparison.resources.iter().map(shown_as).collect::<Vec<_>>(),
+                ["v1 Pod a Synced Degraded"]
+            );
+        }
+    }
+
     #[test]
     fn an_object_whose_kind_is_not_served_is_shown_as_missing() {
         let owner = Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() };

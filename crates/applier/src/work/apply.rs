@@ -116,3 +116,41 @@ async fn delete(site: &Site, desired: &Desired) -> Result<bool, Error> {
     site.records(|records| records.set_deleting(key));
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::desired::{Owner, assemble};
+
+    fn desired(kind: &str, options: &str) -> Desired {
+        let metadata = json!({"name": "a", "annotations": {"argocd.argoproj.io/sync-options": options}});
+        let manifest = json!({"apiVersion": "v1", "kind": kind, "metadata": metadata});
+        let owner = Owner { namespace: "web".to_owned(), ..Owner::default() };
+        let assembly = assemble(vec![manifest], &owner, &|_| Some(true));
+        assembly.objects.first().map(|desired| desired.as_ref().clone()).expect("an object")
+    }
+
+    /// Whether it is replaced as a whole, and whether it is made anew.
+    #[rstest]
+    #[case::plain("ConfigMap", "", &[], false, (false, false))]
+    #[case::object("ConfigMap", "Replace=true,Force=true", &[], false, (true, true))]
+    #[case::operation("ConfigMap", "", &["Replace=true"], true, (true, true))]
+    #[case::the_object_wins("ConfigMap", "Replace=false", &["Replace=true"], false, (false, false))]
+    #[case::force_is_no_option_of_an_operation("ConfigMap", "", &["Force=true"], false, (false, false))]
+    #[case::a_definition("CustomResourceDefinition", "Replace=true,Force=true", &[], true, (true, false))]
+    #[case::a_namespace("Namespace", "Replace=true,Force=true", &[], true, (true, false))]
+    fn options_say_how_an_object_is_written(
+        #[case] kind: &str,
+        #[case] own: &str,
+        #[case] of_all: &[&str],
+        #[case] forces: bool,
+        #[case] expected: (bool, bool),
+    ) {
+        let mode = Mode::TakingOver { also: None };
+        let manner = Manner::new(&SyncOptions::from_list(of_all), &desired(kind, own), forces, mode);
+        assert_eq!((manner.replace, manner.force), expected);
+    }
+}

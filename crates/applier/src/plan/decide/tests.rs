@@ -205,3 +205,39 @@ fn an_application_that_goes_waits_for_a_cluster_that_is_down_and_for_none_that_i
     case.application.metadata.finalizers = Some(vec!["example.org/theirs".to_owned()]);
     assert!(matches!(case.decide_at(Err(NoCluster::Unknown("edge")), None), Action::Idle(None)));
 }
+
+/// A branch that moved on is what a retry with `refresh` takes; without it each attempt is for the same commit.
+#[test]
+fn a_retry_takes_the_newest_revision_only_where_it_is_to_refresh() {
+    for (refresh, automated, expected) in [(false, false, "d"), (true, false, "e"), (false, true, "e")] {
+        let mut state = running("b", automated);
+        let backoff = json!({"duration": "1s", "maxDuration": "1s"});
+        state["operation"]["retry"] = json!({"limit": 1, "refresh": refresh, "backoff": backoff});
+        let mut case = Case::new(state, json!([]));
+        let mut run = case.taken_up().expect("an operation that is taken up");
+        run.failed_at = Timestamp::from_second(-1).ok();
+        case.bundle = Arc::new(Bundle { digest: "e".to_owned(), ..(*case.bundle).clone() });
+        let action = case.decide(Some(&run));
+        let Action::Again(next) = &action else { unreachable!("{refresh} {automated}: {action:?}") };
+        assert_eq!((&*next.bundle.digest, next.retries), (expected, 1), "{refresh} {automated}");
+    }
+}
+
+#[test]
+fn an_operation_is_retried_as_often_as_it_says_and_no_earlier() {
+    let mut state = running("b", false);
+    let backoff = json!({"duration": "10s", "factor": 3, "maxDuration": "1m"});
+    state["operation"]["retry"] = json!({"limit": 2, "backoff": backoff});
+    let case = Case::new(state, json!([]));
+    let mut run = case.taken_up().expect("an operation that is taken up");
+    let due = |run: &Run, at: i64| run.retry_at(Timestamp::from_second(at).expect("a time"));
+    let second = |at: i64| Timestamp::from_second(at).ok();
+    assert_eq!(due(&run, 5), second(15));
+    run.retries = 1;
+    assert_eq!(due(&run, 5), second(35));
+    run.retries = 2;
+    assert_eq!(due(&run, 5), None);
+    run.operation.retry = Default::default();
+    run.retries = 0;
+    assert_eq!(due(&run, 5), None, "nobody asked for it");
+}

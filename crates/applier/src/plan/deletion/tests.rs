@@ -55,7 +55,8 @@ impl Case {
     /// An object of this instance's is there.
     fn put(&mut self, key: &ObjectKey, instance: &str, annotations: Value) {
         let id = format!("{instance}:{}/{}:{}/{}", key.group, key.kind, key.namespace, key.name);
-        let mut metadata = json!({"name": &*key.name, "namespace": &*key.namespace, "annotations": annotations});
+        let mut metadata =
+            json!({"name": &*key.name, "namespace": &*key.namespace, "annotations": annotations});
         metadata["annotations"]["argocd.argoproj.io/tracking-id"] = json!(id);
         let live = json!({"metadata": metadata});
         self.records.set_watched(key.group_kind(), true);

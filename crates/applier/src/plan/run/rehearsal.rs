@@ -186,6 +186,11 @@ mod tests {
         let lax =
             object("v1", "Service", "lax", &json!({"argocd.argoproj.io/sync-options": "Validate=false"}));
         assert_eq!(tried_anew(vec![service("a"), lax]), ["a"]);
+        let strict =
+            object("v1", "Service", "strict", &json!({"argocd.argoproj.io/sync-options": "Validate=true"}));
+        let sync = json!({"syncOptions": ["Validate=false"]});
+        let tried = tried(&World::default(), vec![service("a"), strict], sync);
+        assert_eq!(tried, ["strict"], "the operation's option is not for all, or an object's does not win");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::tests::{World, bundle, job};
 use super::*;
+use crate::live::Record;
 
 fn object(kind: &str, name: &str, annotations: &Value) -> Value {
     let api_version = match kind {
@@ -186,4 +187,93 @@ fn what_is_waited_for_and_how_it_ended_is_told_in_argo_cds_words() {
     let mut run = some.plan(&bundle(vec![config_map("a", &json!({}))]), json!({}));
     let end = Next::Finish(OperationPhase::Succeeded, "successfully synced (all tasks run)".to_owned());
     assert_eq!(some.go(&mut run), end);
+}
+
+/// Rule 8: within a wave kinds are pruned the other way round.
+#[test]
+fn within_a_wave_what_is_applied_last_is_pruned_first() {
+    let none = json!({});
+    let manifests = vec![
+        object("ServiceAccount", "account", &none),
+        config_map("settings", &none),
+        object("Deployment", "server", &none),
+    ];
+    let mut world = synced(manifests);
+    let mut run = world.plan(&bundle(Vec::new()), json!({"prune": true}));
+    assert!(is_success(&world.go(&mut run)));
+    assert_eq!(world.log, ["delete server", "delete settings", "delete account"]);
+}
+
+/// Rule 8. An approval of before was given to something else.
+#[test]
+fn only_an_approval_since_the_operation_began_lets_prune() {
+    let asks = json!({"argocd.argoproj.io/sync-options": "Prune=confirm"});
+    let world = synced(vec![config_map("asks", &asks)]);
+    let run = world.plan(&bundle(Vec::new()), json!({"prune": true}));
+    let with = |approval: Option<i64>| {
+        let approval = approval.map(|second| Timestamp::from_second(second).expect("a time"));
+        run.next(&world.records, approval)
+    };
+    for older in [None, Some(-1)] {
+        let next = with(older);
+        let told = "waiting for pruning confirmation of /ConfigMap/web/asks: annotate";
+        assert!(waits(&next).is_some_and(|message| message.starts_with(told)), "{older:?}: {next:?}");
+    }
+    assert_eq!(with(Some(0)), Next::Perform(vec![0]));
+}
+
+/// Compat 1.6: an option of the operation is for every object, and an object has the last word.
+#[test]
+fn prune_last_may_be_said_for_all_and_taken_back_by_an_object() {
+    let early = json!({"argocd.argoproj.io/sync-options": "PruneLast=false"});
+    let mut world = synced(vec![config_map("old", &json!({})), config_map("early", &early)]);
+    let sync = json!({"prune": true, "syncOptions": ["PruneLast=true"]});
+    let mut run = world.plan(&bundle(vec![config_map("new", &json!({}))]), sync);
+    assert!(is_success(&world.go(&mut run)));
+    assert_eq!(world.log, ["delete early", "apply new", "delete old"]);
+}
+
+/// Compat 1.6.
+#[test]
+fn with_apply_out_of_sync_only_nothing_is_told_of_what_is_as_wanted() {
+    let mut world = World::default();
+    let all = bundle(vec![config_map("same", &json!({})), config_map("new", &json!({}))]);
+    let same = &all.assembly.objects[0];
+    let live = serde_json::from_str(same.json.get()).expect("an object");
+    world.records.put(same.key.clone(), Record::applied(&same.key, &live, same, &Default::default()));
+    let planned = |options: Value| {
+        let run = world.plan(&all, json!({"syncOptions": options}));
+        run.tasks.iter().map(|task| task.key.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(planned(json!([])), ["new", "same"]);
+    assert_eq!(planned(json!(["ApplyOutOfSyncOnly=true"])), ["new"]);
+}
+
+/// Compat 1.2.
+#[test]
+fn hooks_run_unless_the_operation_names_objects_or_only_applies() {
+    let before = job("before", &json!({"argocd.argoproj.io/hook": "PreSync"}));
+    let all = bundle(vec![before, config_map("a", &json!({})), config_map("b", &json!({}))]);
+    let planned = |sync: Value| {
+        let run = World::default().plan(&all, sync);
+        run.tasks.iter().map(|task| task.key.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(planned(json!({})), ["before", "a", "b"]);
+    assert_eq!(planned(json!({"syncStrategy": {"hook": {"force": true}}})), ["before", "a", "b"]);
+    assert_eq!(planned(json!({"syncStrategy": {"apply": {}}})), ["a", "b"]);
+    assert_eq!(planned(json!({"resources": [{"kind": "ConfigMap", "name": "a"}]})), ["a"]);
+}
+
+/// What is there by the name of a hook and is none is somebody's, and stays.
+#[test]
+fn a_hooks_name_that_a_foreign_object_has_ends_the_operation() {
+    let mut world = World::default();
+    let before = config_map("before", &json!({"argocd.argoproj.io/hook": "PreSync"}));
+    let mut run = world.plan(&bundle(vec![before, config_map("a", &json!({}))]), json!({}));
+    let key = run.tasks[0].key.clone();
+    world.live.insert(key.clone(), json!({"metadata": {"name": "before", "namespace": "web"}}));
+    world.see(&key);
+    let next = format!("{:?}", world.go(&mut run));
+    assert!(next.starts_with("Finish(Failed") && next.contains("is there already and is no hook"), "{next}");
+    assert!(world.log.is_empty(), "{:?}", world.log);
 }
