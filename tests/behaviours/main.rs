@@ -2,6 +2,7 @@
 //!
 //! All tests share one stack unless they stop parts of it, so each names what it makes after itself.
 
+mod integrity;
 mod scene;
 
 mod actions;
@@ -36,6 +37,7 @@ mod members;
 mod metrics;
 mod notification_webhook;
 mod notifications;
+mod oci_signatures;
 mod oci_sources;
 mod order;
 mod orphaned_resources;

@@ -108,7 +108,7 @@ async fn a_manifest_that_lies_is_a_condition_of_who_wants_it() -> anyhow::Result
 }
 
 /// Tells of a registry without TLS and of its user, as people tell Argo CD.
-async fn reach(scene: &Scene<'_>, name: &str, host: &str) -> anyhow::Result<()> {
+pub async fn reach(scene: &Scene<'_>, name: &str, host: &str) -> anyhow::Result<()> {
     let (username, password) = LOGIN;
     let secret = json!({
         "apiVersion": "v1",
@@ -121,7 +121,7 @@ async fn reach(scene: &Scene<'_>, name: &str, host: &str) -> anyhow::Result<()> 
 }
 
 /// A packed folder `app` with one ConfigMap.
-fn packed(value: &str) -> anyhow::Result<Vec<u8>> {
+pub fn packed(value: &str) -> anyhow::Result<Vec<u8>> {
     let folder = fresh_folder()?;
     std::fs::create_dir_all(folder.join("app"))?;
     std::fs::write(folder.join("app/settings.yaml"), manifest("settings", value))?;

@@ -1,95 +1,18 @@
 //! Where a project asks for signatures, a commit or tag that is not signed so is not applied: what was good before
 //! stays, and the condition says which commit, why, and what to do. One that is signed goes through at once.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context, ensure};
-use serde_json::{Value, json};
-
-use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
+use anyhow::ensure;
 use ithaca_tests::wait_until;
+use serde_json::json;
 
-const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
-const KEYS: &str = "argocd-gpg-keys-cm";
-const SIGNERS: &str = "ithaca-allowed-signers";
-
-/// A project that allows everything that is signed as it asks.
-fn project(name: &str, asks: &Value) -> Value {
-    let mut project = json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": {
-            "sourceRepos": ["*"],
-            "destinations": [{"server": "*", "namespace": "*"}],
-            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        },
-    });
-    for (field, value) in asks.as_object().into_iter().flatten() {
-        project["spec"][field] = value.clone();
-    }
-    project
-}
-
-fn of_project(name: &str) -> Value {
-    let mut spec = automated();
-    spec["project"] = json!(name);
-    spec
-}
-
-fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
-    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// Makes an OpenPGP key in a folder, and a program that signs with it. Gives its fingerprint and the public key.
-fn openpgp_key(folder: &Path) -> anyhow::Result<(String, String)> {
-    let home = folder.display().to_string();
-    let gpg = |arguments: &[&str]| {
-        let quiet = ["--homedir", &home, "--batch", "--quiet", "--no-tty", "--passphrase", ""];
-        run("gpg", &[&quiet[..], arguments].concat())
-    };
-    let make =
-        ["--status-fd", "1", "--quick-generate-key", "Ada <ada@example.com>", "ed25519", "sign", "never"];
-    let told = gpg(&make)?;
-    let id = told.lines().find_map(|line| line.split_once("KEY_CREATED P ")).context("a key")?.1.trim();
-    let program = folder.join("sign");
-    std::fs::write(&program, format!("#!/bin/sh\nexec gpg --homedir '{home}' \"$@\"\n"))?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    Ok((id.to_owned(), gpg(&["--armor", "--export"])?))
-}
+use crate::integrity::{KEYS, PROJECTS, SIGNERS, of_project, openpgp_key, project, run};
+use crate::scene::{DEADLINE, Scene, application, manifest};
 
 impl Scene<'_> {
-    /// Adds an entry to a ConfigMap of the installation, which is made if need be.
-    async fn add_entry(&self, name: &str, key: &str, text: &str) -> anyhow::Result<()> {
-        if self.get(&config_map("argocd", name)).await?.is_none() {
-            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-            self.post("/api/v1/namespaces/argocd/configmaps", &object).await?;
-        }
-        self.patch(&config_map("argocd", name), json!({"data": {key: text}})).await
-    }
-
     async fn set(&self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
         for (name, value) in settings {
             self.repository.git(&["config", name, value]).await?;
         }
-        Ok(())
-    }
-
-    async fn refused(&self, name: &str, words: &[&str]) -> anyhow::Result<()> {
-        let told = |app: &Value| {
-            let conditions = app["status"]["conditions"].to_string();
-            conditions.contains("ComparisonError") && words.iter().all(|word| conditions.contains(word))
-        };
-        self.wait(&application(name), &format!("tells of {words:?}"), told).await.map(drop)
-    }
-
-    async fn is_applied(&self, namespace: &str, value: &str) -> anyhow::Result<()> {
-        let object = self.expect(&config_map(namespace, "settings")).await?;
-        ensure!(object["data"]["value"] == value, "{value} should be applied: {}", object["data"]);
         Ok(())
     }
 }

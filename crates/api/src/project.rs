@@ -18,7 +18,7 @@ use crate::destination::Destination;
 use crate::object::namespaced_object;
 use crate::{API_VERSION, is_default, schema};
 
-pub use integrity::{Depth, GitDemand, Integrity, OciDemand};
+pub use integrity::{Depth, GitDemand, HelmDemand, Integrity, OciDemand};
 pub use orphan::Orphans;
 pub use permissions::{ClusterRef, Permissions};
 pub use window::{Gate, Target, Windows};

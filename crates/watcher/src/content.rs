@@ -309,7 +309,7 @@ mod tests {
         let key =
             RepositoryKey::new(&format!("file://{}", folder.path().join("upstream").display()), "", true)?;
         let repository = registry.open(&key);
-        let observed = repository.observe(BTreeSet::from(["HEAD".to_owned()])).await?;
+        let observed = repository.observe(BTreeSet::from(["HEAD".to_owned()]), false).await?;
         let commit = observed["HEAD"].clone()?.commit;
         let handle = repository.handle()?;
         let there = || Some(Entry { id: blobs[1].clone(), kind: Kind::Executable });

@@ -28,13 +28,17 @@ pub enum Repository {
 }
 
 impl Repository {
-    /// Asks the remote once what the revisions are, and fetches what is not here yet.
-    /// An error concerns the repository as a whole.
-    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
+    /// Asks the remote once what the revisions are, and fetches what is not here yet; with proof, also what else it
+    /// shows for them. An error concerns the repository as a whole.
+    pub async fn observe(
+        &self,
+        revisions: BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
         match self {
             Self::Git(repository) => repository.observe(revisions).await,
             Self::Helm(repository) => repository.observe(revisions).await,
-            Self::Oci(repository) => repository.observe(revisions).await,
+            Self::Oci(repository) => repository.observe(revisions, with_proof).await,
         }
     }
 
@@ -171,12 +175,12 @@ mod tests {
         let registry = Registry::new(cache, limits, archives, credentials, Metrics::new());
         let key = RepositoryKey::new(&format!("file://{}", upstream.display()), "", true)?;
         let head = || BTreeSet::from(["HEAD".to_owned()]);
-        registry.open(&key).observe(head()).await?;
+        registry.open(&key).observe(head(), false).await?;
         let aside = registry.remove(&key).expect("a cache");
         let anew = registry.open(&key);
-        anew.observe(head()).await?;
+        anew.observe(head(), false).await?;
         std::fs::remove_dir_all(aside)?;
-        assert!(anew.observe(head()).await?["HEAD"].is_ok());
+        assert!(anew.observe(head(), false).await?["HEAD"].is_ok());
         assert_eq!(std::fs::read_dir(folder.path().join("cache"))?.count(), 1);
         Ok(())
     }

@@ -208,13 +208,13 @@ impl Rim {
 
     fn carry_out(&self, effect: Effect) {
         match effect {
-            Effect::Observe { repository, revisions, started, context } => {
+            Effect::Observe { repository, revisions, with_proof, started, context } => {
                 let (opened, events) = (self.registry.open(&repository), self.events.clone());
                 let span = tracing::info_span!("observe repository", %repository);
                 let _ = span.set_parent(context);
                 let context = span.context();
                 let call = async move {
-                    let answer = opened.observe(revisions).await;
+                    let answer = opened.observe(revisions, with_proof).await;
                     let _ = events.send(Event::Observed { repository, started, context, answer });
                 };
                 tokio::spawn(call.instrument(span));

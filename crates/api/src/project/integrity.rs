@@ -4,6 +4,7 @@
 //! be read refuses every source, so a slip of the pen never opens a door.
 //!
 //! Ithaca's own, beside what Argo CD has: `ssh` in a policy of Git, and policies of OCI repositories with `cosign`.
+//! A repository may be spelt in several ways, and a policy that concerns one of them concerns it.
 
 use serde::Deserialize;
 
@@ -15,7 +16,7 @@ use crate::glob::{Glob, Separator};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Integrity {
     git: Vec<Policy<GitDemand>>,
-    helm: Vec<Policy<()>>,
+    helm: Vec<Policy<HelmDemand>>,
     oci: Vec<Policy<OciDemand>>,
     /// Why it cannot be read.
     unreadable: Option<String>,
@@ -37,8 +38,15 @@ pub struct GitDemand {
 pub enum Depth {
     /// The commit or the annotated tag that the revision names.
     Head,
-    /// All that it descends from as well.
+    /// All that it descends from as well, as far back as a signed commit vouches for what is before it.
     Strict,
+}
+
+/// What is asked of the charts of a Helm repository: a provenance file that is signed with one of these keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelmDemand {
+    /// Ids of OpenPGP keys in capital letters, 16 digits or the whole fingerprint.
+    pub keys: Vec<String>,
 }
 
 /// What is asked of what an OCI repository holds: to be signed with one of these cosign keys, by name.
@@ -80,7 +88,7 @@ impl Integrity {
         let oci = written.oci.unwrap_or_default().policies;
         Ok(Self {
             git: git.into_iter().map(|policy| policy.read(git_demand)).collect::<Result<_, _>>()?,
-            helm: helm.into_iter().map(|policy| policy.read(|_| Ok(Some(())))).collect::<Result<_, _>>()?,
+            helm: helm.into_iter().map(|policy| policy.read(helm_demand)).collect::<Result<_, _>>()?,
             oci: oci.into_iter().map(|policy| policy.read(oci_demand)).collect::<Result<_, _>>()?,
             unreadable: None,
         })
@@ -90,44 +98,37 @@ impl Integrity {
     ///
     /// # Errors
     /// When the setting cannot be read, or says two things.
-    pub fn git(&self, url: &str) -> Result<Option<&GitDemand>, String> {
-        self.only("git", &self.git, url)
+    pub fn git(&self, spellings: &[String]) -> Result<Option<&GitDemand>, String> {
+        self.only("git", &self.git, spellings)
+    }
+
+    /// What is asked of the charts of a repository, or why nothing may come from it.
+    ///
+    /// # Errors
+    /// When the setting cannot be read, or says two things.
+    pub fn helm(&self, spellings: &[String]) -> Result<Option<&HelmDemand>, String> {
+        self.only("helm", &self.helm, spellings)
     }
 
     /// What is asked of an OCI repository, or why nothing may come from it.
     ///
     /// # Errors
     /// When the setting cannot be read, or says two things.
-    pub fn oci(&self, url: &str) -> Result<Option<&OciDemand>, String> {
-        self.only("oci", &self.oci, url)
-    }
-
-    /// Whether a chart of a Helm repository may be used.
-    ///
-    /// # Errors
-    /// When its provenance is asked for, which nobody verifies yet, or the setting cannot be read, or says two things.
-    pub fn helm(&self, url: &str) -> Result<(), String> {
-        match self.only("helm", &self.helm, url)? {
-            None => Ok(()),
-            Some(()) => {
-                Err("spec.sourceIntegrity.helm asks for provenance files, which are not verified yet: take \
-                             the chart from an OCI repository and ask for cosign's signatures, or from Git"
-                    .to_owned())
-            }
-        }
+    pub fn oci(&self, spellings: &[String]) -> Result<Option<&OciDemand>, String> {
+        self.only("oci", &self.oci, spellings)
     }
 
     fn only<'a, T>(
         &'a self,
         kind: &str,
         policies: &'a [Policy<T>],
-        url: &str,
+        spellings: &[String],
     ) -> Result<Option<&'a T>, String> {
         if let Some(reason) = &self.unreadable {
             return Err(format!("spec.sourceIntegrity cannot be read: {reason}"));
         }
-        let url = normalized(url);
-        let mut matching = policies.iter().filter(|policy| policy.concerns(&url));
+        let spellings: Vec<String> = spellings.iter().map(|url| spelling(url)).collect();
+        let mut matching = policies.iter().filter(|policy| policy.concerns(&spellings));
         match (matching.next(), matching.next()) {
             (None, _) => Ok(None),
             (Some(policy), None) => Ok(policy.demand.as_ref()),
@@ -141,9 +142,10 @@ impl Integrity {
 
 impl<T> Policy<T> {
     /// Some pattern has to name the repository, and none may deny it.
-    fn concerns(&self, url: &str) -> bool {
+    fn concerns(&self, spellings: &[String]) -> bool {
+        let is_meant = |glob: &Glob| spellings.iter().any(|url| glob.matches(url));
         let is_named =
-            |named: bool| self.repositories.iter().any(|(names, glob)| *names == named && glob.matches(url));
+            |named: bool| self.repositories.iter().any(|(names, glob)| *names == named && is_meant(glob));
         is_named(true) && !is_named(false)
     }
 }
@@ -216,16 +218,18 @@ enum Mode {
 }
 
 #[derive(Deserialize)]
-struct WrittenHelm {}
+struct WrittenHelm {
+    provenance: Option<Names>,
+}
 
 #[derive(Deserialize)]
 struct WrittenOci {
-    cosign: Option<Cosign>,
+    cosign: Option<Names>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cosign {
+struct Names {
     #[serde(default)]
     keys: Vec<String>,
 }
@@ -235,8 +239,8 @@ impl<W> WrittenPolicy<W> {
         let pattern = |repository: Repository| {
             let (Repository::Pattern(text) | Repository::Object { url: text }) = repository;
             let (names, text) = match text.strip_prefix('!') {
-                Some(rest) => (false, normalized(rest)),
-                None => (true, normalized(&text)),
+                Some(rest) => (false, spelling(rest)),
+                None => (true, spelling(&text)),
             };
             let glob = Glob::parse(&text, Separator::None).ok_or_else(|| Glob::fault(&text))?;
             Ok::<_, String>((names, glob))
@@ -265,9 +269,20 @@ fn git_demand(WrittenGit { gpg, ssh }: WrittenGit) -> Result<Option<GitDemand>, 
     }))
 }
 
+fn helm_demand(WrittenHelm { provenance }: WrittenHelm) -> Result<Option<HelmDemand>, String> {
+    let Names { keys } = provenance.ok_or("a policy of helm has no provenance")?;
+    Ok(Some(HelmDemand { keys: keys.iter().map(|key| key_id(key)).collect() }))
+}
+
 fn oci_demand(WrittenOci { cosign }: WrittenOci) -> Result<Option<OciDemand>, String> {
-    let Cosign { keys } = cosign.ok_or("a policy of oci has no cosign")?;
+    let Names { keys } = cosign.ok_or("a policy of oci has no cosign")?;
     Ok(Some(OciDemand { keys }))
+}
+
+/// A URL as policies name it: registries are written with and without their scheme.
+fn spelling(url: &str) -> String {
+    let url = normalized(url);
+    url.strip_prefix("oci://").unwrap_or(&url).to_owned()
 }
 
 /// Keys are written with and without spaces, in small and in capital letters.
@@ -286,6 +301,10 @@ mod tests {
 
     const URL: &str = "https://git.example.org/team/shop.git";
 
+    fn at(url: &str) -> [String; 1] {
+        [url.to_owned()]
+    }
+
     fn integrity(spec: Value) -> Integrity {
         Integrity::of(&serde_json::from_value(spec).expect("a spec"))
     }
@@ -297,24 +316,24 @@ mod tests {
     #[test]
     fn a_project_that_says_nothing_asks_for_nothing() {
         let integrity = integrity(json!({}));
-        assert_eq!(integrity.git(URL), Ok(None));
-        assert_eq!(integrity.oci(URL), Ok(None));
-        assert_eq!(integrity.helm(URL), Ok(()));
+        assert_eq!(integrity.git(&at(URL)), Ok(None));
+        assert_eq!(integrity.oci(&at(URL)), Ok(None));
+        assert_eq!(integrity.helm(&at(URL)), Ok(None));
     }
 
     #[test]
     fn signature_keys_concern_all_git_repositories_and_nothing_else() {
         let integrity = integrity(json!({"signatureKeys": [{"keyID": "4aee18f8 3afdeb23"}]}));
         let keys = Some(vec!["4AEE18F83AFDEB23".to_owned()]);
-        assert_eq!(integrity.git(URL), Ok(Some(&GitDemand { depth: Depth::Head, keys, signers: None })));
-        assert_eq!(integrity.oci(URL), Ok(None));
-        assert_eq!(integrity.helm(URL), Ok(()));
+        assert_eq!(integrity.git(&at(URL)), Ok(Some(&GitDemand { depth: Depth::Head, keys, signers: None })));
+        assert_eq!(integrity.oci(&at(URL)), Ok(None));
+        assert_eq!(integrity.helm(&at(URL)), Ok(None));
     }
 
     #[test]
     fn source_integrity_takes_the_place_of_signature_keys() {
         let both = json!({"signatureKeys": [{"keyID": "A"}], "sourceIntegrity": {"git": {"policies": []}}});
-        assert_eq!(integrity(both).git(URL), Ok(None));
+        assert_eq!(integrity(both).git(&at(URL)), Ok(None));
     }
 
     #[rstest]
@@ -328,7 +347,7 @@ mod tests {
     #[case::only_an_exclusion(json!(["!https://git.example.org/team/till"]), false)]
     fn policies_concern_the_repositories_that_they_name(#[case] repos: Value, #[case] expected: bool) {
         let integrity = git(json!([{"repos": repos, "gpg": {"mode": "head", "keys": []}}]));
-        assert_eq!(integrity.git(URL).map(|demand| demand.is_some()), Ok(expected));
+        assert_eq!(integrity.git(&at(URL)).map(|demand| demand.is_some()), Ok(expected));
     }
 
     #[rstest]
@@ -342,7 +361,7 @@ mod tests {
         let mut policy = policy;
         policy["repos"] = json!(["*"]);
         let integrity = git(json!([policy]));
-        let demand = integrity.git(URL).expect("a readable policy");
+        let demand = integrity.git(&at(URL)).expect("a readable policy");
         let count = |list: &Option<Vec<String>>| list.as_ref().map(Vec::len);
         let found = demand.map(|demand| (demand.depth, count(&demand.keys), count(&demand.signers)));
         assert_eq!(found, expected);
@@ -353,24 +372,26 @@ mod tests {
     #[case::misspelt(json!({"git": {"polices": []}}), "polices")]
     #[case::kind(json!({"gti": {"policies": []}}), "gti")]
     #[case::nothing_asked(json!({"git": {"policies": [{"repos": ["*"]}]}}), "neither gpg nor ssh")]
+    #[case::no_provenance(json!({"helm": {"policies": [{"repos": ["*"]}]}}), "no provenance")]
+    #[case::no_cosign(json!({"oci": {"policies": [{"repos": ["*"]}]}}), "no cosign")]
     #[case::pattern(json!({"git": {"policies": [{"repos": ["[a"], "gpg": {"mode": "none"}}]}}), "no pattern")]
     #[case::no_object(json!("all"), "cannot be read")]
     fn what_cannot_be_read_refuses_everything(#[case] setting: Value, #[case] reason: &str) {
         let integrity = integrity(json!({"sourceIntegrity": setting}));
-        let refused = integrity.git(URL).expect_err("a refusal");
+        let refused = integrity.git(&at(URL)).expect_err("a refusal");
         assert!(
             refused.contains("spec.sourceIntegrity cannot be read") && refused.contains(reason),
             "{refused}"
         );
-        assert!(integrity.oci(URL).is_err() && integrity.helm(URL).is_err());
+        assert!(integrity.oci(&at(URL)).is_err() && integrity.helm(&at(URL)).is_err());
     }
 
     #[test]
     fn two_policies_for_one_repository_refuse_it() {
         let policy = |pattern: &str| json!({"repos": [pattern], "gpg": {"mode": "none"}});
         let integrity = git(json!([policy("*"), policy("https://git.example.org/*")]));
-        assert!(integrity.git(URL).is_err_and(|reason| reason.contains("several")));
-        assert_eq!(integrity.git("https://example.org/a"), Ok(None));
+        assert!(integrity.git(&at(URL)).is_err_and(|reason| reason.contains("several")));
+        assert_eq!(integrity.git(&at("https://example.org/a")), Ok(None));
     }
 
     #[test]
@@ -379,10 +400,27 @@ mod tests {
             "oci": {"policies": [{"repos": ["oci://registry.example.org/*"], "cosign": {"keys": ["team"]}}]},
             "helm": {"policies": [{"repos": ["https://charts.example.org"], "provenance": {"keys": ["A"]}}]},
         }}));
-        let keys = vec!["team".to_owned()];
-        assert_eq!(integrity.oci("oci://registry.example.org/web"), Ok(Some(&OciDemand { keys })));
-        assert_eq!(integrity.git(URL), Ok(None));
-        assert!(integrity.helm("https://charts.example.org").is_err());
-        assert_eq!(integrity.helm("https://other.example.org"), Ok(()));
+        let team = OciDemand { keys: vec!["team".to_owned()] };
+        for url in ["oci://registry.example.org/web", "Registry.example.org/web"] {
+            assert_eq!(integrity.oci(&at(url)), Ok(Some(&team)), "{url}");
+        }
+        assert_eq!(integrity.git(&at(URL)), Ok(None));
+        let demand = HelmDemand { keys: vec!["A".to_owned()] };
+        assert_eq!(integrity.helm(&at("https://charts.example.org")), Ok(Some(&demand)));
+        assert_eq!(integrity.helm(&at("https://other.example.org")), Ok(None));
+    }
+
+    #[test]
+    fn a_policy_concerns_a_repository_in_whatever_way_it_is_spelt() {
+        let policies = json!([{"repos": ["example.org/charts/*", "!example.org/charts/open"],
+                               "cosign": {"keys": ["team"]}}]);
+        let integrity = integrity(json!({"sourceIntegrity": {"oci": {"policies": policies}}}));
+        let asked = |spellings: &[&str]| {
+            let spellings: Vec<String> = spellings.iter().map(|text| (*text).to_owned()).collect();
+            integrity.oci(&spellings).expect("a readable policy").is_some()
+        };
+        assert!(asked(&["example.org/charts", "example.org/charts/web"]));
+        assert!(!asked(&["example.org/charts", "example.org/charts/open"]));
+        assert!(!asked(&["example.org/charts"]));
     }
 }

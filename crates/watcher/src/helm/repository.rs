@@ -144,8 +144,7 @@ impl Inner {
         let digest = entry.digest.trim().trim_start_matches("sha256:").to_ascii_lowercase();
         let resolved = |kept: Kept| Resolved {
             revision: version.to_owned(),
-            commit: kept.commit.to_string(),
-            tag: None,
+            ..Resolved::commit(kept.commit.to_string())
         };
         // An index without digests cannot tell that an archive was replaced.
         if let Some(kept) =

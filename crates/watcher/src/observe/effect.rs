@@ -30,6 +30,8 @@ pub enum Effect {
         repository: RepositoryKey,
         /// The revisions as applications name them.
         revisions: BTreeSet<String>,
+        /// Whether it has to show more than files.
+        with_proof: bool,
         /// When the call was decided on.
         started: Instant,
         /// The trace that the call belongs to.

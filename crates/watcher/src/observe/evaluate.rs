@@ -60,8 +60,12 @@ pub fn evaluate(
     // Those that read little are quickly found, and need not wait for those that read much.
     changed.sort_by_key(|(job, _)| job.previous.as_ref().map_or(0, |previous| previous.size()));
     for (job, opened) in changed {
-        let root = |repository: &RepositoryKey, resolved: &Resolved| root(&snapshots, repository, resolved);
-        let outcome = attached(job, derived(job, &opened), root);
+        let outcome = attached(job, derived(job, &opened), |want, repository, resolved| {
+            let tree = root(&snapshots, repository, resolved);
+            let tree = tree.map_err(|error| (error.to_string(), error.may_heal()))?;
+            verdicts.judge(job, &want.repository, repository, resolved).map_err(|reason| (reason, true))?;
+            Ok(tree)
+        });
         found(vec![(job.key.clone(), job.epoch, outcome)]);
     }
     found(moved);
@@ -173,11 +177,12 @@ fn root(
     }
 }
 
-/// The outcome with what is wanted besides, where that is what was looked for; if not, it will be.
-pub(super) fn attached(
-    job: &Job,
+/// The outcome with what is wanted besides, where that is what was looked for; if not, it will be. `root` gives the tree
+/// of what may be used, or says why it may not, and whether a newer look may end that.
+pub(super) fn attached<'a>(
+    job: &'a Job,
     outcome: Outcome,
-    root: impl Fn(&RepositoryKey, &Resolved) -> Result<String, RepositoryError>,
+    mut root: impl FnMut(&'a Want, &'a RepositoryKey, &'a Resolved) -> Result<String, (String, bool)>,
 ) -> Outcome {
     let looked_for = job.attachments.iter().map(|attachment| &attachment.want);
     if outcome.wants.as_ref().is_none_or(|wants| !looked_for.eq(wants)) {
@@ -185,15 +190,16 @@ pub(super) fn attached(
     }
     let (mut attachments, mut failure) = (Vec::with_capacity(job.attachments.len()), None);
     for attachment in &job.attachments {
-        let found = attachment.found.as_ref().map_err(Clone::clone);
-        let tree =
-            found.and_then(|(repository, resolved)| root(repository, resolved)).unwrap_or_else(|error| {
-                let Want { chart, path, .. } = &attachment.want;
-                let message = format!("failed to have chart {chart} for {path}: {error}");
-                let may_heal = error.may_heal();
-                failure.get_or_insert(FactFailure { reason: Reason::Source, message, may_heal });
-                String::new()
-            });
+        let found = match &attachment.found {
+            Ok((repository, resolved)) => root(&attachment.want, repository, resolved),
+            Err(error) => Err((error.to_string(), error.may_heal())),
+        };
+        let tree = found.unwrap_or_else(|(reason, may_heal)| {
+            let Want { chart, path, .. } = &attachment.want;
+            let message = format!("failed to have chart {chart} for {path}: {reason}");
+            failure.get_or_insert(FactFailure { reason: Reason::Source, message, may_heal });
+            String::new()
+        });
         attachments.push((attachment.clone(), tree));
     }
     Outcome { attachments, failure, ..outcome }

@@ -83,6 +83,11 @@ impl Outcome {
     pub(super) fn revisions(&self) -> impl Iterator<Item = &Resolved> {
         self.sources.iter().map(|source| &source.resolved)
     }
+
+    /// The same as facts tell of them.
+    pub(super) fn told(&self) -> impl Iterator<Item = &String> {
+        self.revisions().map(|resolved| &resolved.revision)
+    }
 }
 
 /// What was said, as far as it is needed to tell whether something else is to be said.

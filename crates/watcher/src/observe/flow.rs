@@ -17,6 +17,7 @@ use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::reads;
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
+use crate::signature::Rule;
 
 type Remotes = BTreeMap<RepositoryKey, Remote>;
 
@@ -41,7 +42,7 @@ impl Observer {
         // Nothing is said of an application whose project may ask for signatures.
         let rule = self.rules.as_ref().and_then(|rules| rules.of(&track.request.project));
         let Some(rule) = rule else { return };
-        let (sources, attachments) = match locate(now, track, &mut self.remotes) {
+        let (sources, attachments) = match locate(now, track, &rule, &mut self.remotes) {
             Located::Waits => return,
             Located::Fails(outcome) => {
                 track.outcome = Some(Arc::new(outcome));
@@ -132,19 +133,22 @@ impl Observer {
             if !remote.schedule.start(now) {
                 continue;
             }
-            let revisions: BTreeSet<String> = self
-                .applications
-                .values()
-                .flat_map(|observed| observed.tracks())
-                .flat_map(|(_, track)| track.revisions())
-                .filter(|(used, _)| *used == repository)
-                .map(|(_, revision)| revision.clone())
-                .collect();
-            remote.asked = revisions.clone();
+            let (mut revisions, mut with_proof) = (BTreeSet::new(), false);
+            for (_, track) in self.applications.values().flat_map(|observed| observed.tracks()) {
+                let project = track.request.project.as_str();
+                for place in track.places().filter(|place| place.repository == repository) {
+                    let rule = || self.rules.as_ref().and_then(|rules| rules.of(project));
+                    with_proof =
+                        with_proof || rule().is_some_and(|rule| rule.wants_proof(place.url, repository));
+                    revisions.insert(place.revision.clone());
+                }
+            }
+            (remote.asked, remote.with_proof) = (revisions.clone(), with_proof);
             let context = remote.reason.as_ref().map(|(_, context)| context.clone()).unwrap_or_default();
             self.effects.push(Effect::Observe {
                 repository: repository.clone(),
                 revisions,
+                with_proof,
                 started: now,
                 context,
             });
@@ -153,7 +157,7 @@ impl Observer {
 }
 
 /// Where the sources of a request are, as far as the remotes' answers tell. Asks those whose do not.
-fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
+fn locate(now: Instant, track: &Track, rule: &Rule, remotes: &mut Remotes) -> Located {
     if let Err(reason) = &track.request.sources {
         return Located::Fails(Outcome::failed(Reason::InvalidSpec, reason.clone(), false));
     }
@@ -169,7 +173,8 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
             waits = true;
             continue;
         };
-        match resolved(now, track, &request.revision, remote) {
+        let with_proof = rule.wants_proof(&request.source.repo_url, repository);
+        match resolved(now, track, (&request.revision, with_proof), remote) {
             None => waits = true,
             Some(Err(error)) => failure = failure.or(Some(error)),
             Some(Ok(resolved)) => {
@@ -186,7 +191,8 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
     for (want, repository) in &track.attachments {
         let found = match repository {
             Ok(key) => remotes.get_mut(key).and_then(|remote| {
-                let found = resolved(now, track, &want.revision, remote)?;
+                let with_proof = rule.wants_proof(&want.repository, key);
+                let found = resolved(now, track, (&want.revision, with_proof), remote)?;
                 Some(found.map(|resolved| (key.clone(), resolved)))
             }),
             Err(error) => Some(Err(error.clone())),
@@ -203,19 +209,22 @@ fn locate(now: Instant, track: &Track, remotes: &mut Remotes) -> Located {
     }
 }
 
-/// What a revision is by the remote's answer; None where it has to be asked.
+/// What a revision is by the remote's answer, with proof where that is wanted; None where it has to be asked.
 fn resolved(
     now: Instant,
     track: &Track,
-    revision: &str,
+    (revision, with_proof): (&str, bool),
     remote: &mut Remote,
 ) -> Option<Result<Resolved, RepositoryError>> {
     // A remote that wants to be left alone is not asked for anybody: its failure is the answer.
     let was_asked = remote.schedule.is_held(now)
         || remote.schedule.last_started().is_some_and(|started| started >= track.fresh_from);
     let is_failing = remote.is_failing() && (was_asked || !track.is_forced) && !remote.schedule.is_running();
+    let has_proof = |found: &&Result<Resolved, RepositoryError>| {
+        !with_proof || found.as_ref().map_or(true, |resolved| resolved.proof.is_some())
+    };
     let (started, answer) = match remote.standing(now) {
-        Some(Ok(answer)) => (Some(answer.started), answer.revisions.get(revision).cloned()),
+        Some(Ok(answer)) => (Some(answer.started), answer.revisions.get(revision).filter(has_proof).cloned()),
         Some(Err(error)) if is_failing => return Some(Err(error.clone())),
         _ => (None, None),
     };
@@ -230,7 +239,10 @@ fn resolved(
     if let Some(error) = remote.failure().filter(|_| is_failing) {
         return Some(Err(error.clone()));
     }
-    let will_tell = remote.schedule.is_running() && was_asked && remote.asked.contains(revision);
+    let will_tell = remote.schedule.is_running()
+        && was_asked
+        && remote.asked.contains(revision)
+        && (remote.with_proof || !with_proof);
     if !will_tell {
         remote.schedule.request(now);
     }

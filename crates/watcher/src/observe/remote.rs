@@ -19,6 +19,8 @@ pub(super) struct Remote {
     failure: Option<(RepositoryError, Instant)>,
     /// The revisions that the running call asks for.
     pub(super) asked: BTreeSet<String>,
+    /// Whether it asks for proof as well.
+    pub(super) with_proof: bool,
     /// Why it is asked, where that is not just the time.
     pub(super) reason: Option<(Instant, opentelemetry::Context)>,
 }

@@ -1,16 +1,16 @@
-//! Whether the revisions of a job are signed as their project asks. Blocks on the caches of the repositories.
+//! Whether what a job is about is signed as its project asks. Blocks on the caches of the repositories.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ithaca_api::project::{Depth, GitDemand};
+use ithaca_api::project::{Depth, GitDemand, OciDemand};
 use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
 use crate::cache::Handle;
-use crate::repository::{Protocol, RepositoryError, RepositoryKey, Resolved};
-use crate::signature::{Rule, SignatureError, verify};
+use crate::repository::{RepositoryError, RepositoryKey, Resolved};
+use crate::signature::{Rule, SignatureError, verify, verify_artifact};
 
 pub(super) type Handles<'a> = HashMap<&'a RepositoryKey, Result<Handle<'a>, RepositoryError>>;
 
@@ -32,7 +32,10 @@ impl<'a> Verdicts<'a> {
         if !job.rule.asks() {
             return None;
         }
-        let message = job.sources.iter().find_map(|source| self.judge(job, source).err())?;
+        let judge = |source: &'a JobSource| {
+            self.judge(job, &source.source.repo_url, &source.repository, &source.resolved).err()
+        };
+        let message = job.sources.iter().find_map(judge)?;
         let failure = FactFailure { reason: Reason::Source, message, may_heal: true };
         let sources = job
             .sources
@@ -41,17 +44,33 @@ impl<'a> Verdicts<'a> {
         Some(Outcome { sources: sources.collect(), failure: Some(failure), ..Outcome::default() })
     }
 
-    fn judge(&mut self, job: &'a Job, source: &'a JobSource) -> Result<(), String> {
-        let (project, url) = (job.application.project.as_str(), source.source.repo_url.as_str());
-        let key = (&source.repository, &source.resolved, project, url);
+    /// Whether what a source or a chart calls by a URL is signed as the project of a job asks.
+    pub(super) fn judge(
+        &mut self,
+        job: &'a Job,
+        url: &'a str,
+        repository: &'a RepositoryKey,
+        resolved: &'a Resolved,
+    ) -> Result<(), String> {
+        let project = job.application.project.as_str();
+        let key = (repository, resolved, project, url);
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        let verdict = match self.handles.get(&source.repository) {
-            Some(Ok(handle)) => judge(handle, &job.rule, source, self.now),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("its repository is not open".to_owned()),
-        };
+        let verdict = job.rule.demands(url, repository).and_then(|demands| {
+            let handle = || match self.handles.get(repository) {
+                Some(Ok(handle)) => Ok(handle),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err("its repository is not open".to_owned()),
+            };
+            if let Some(demand) = demands.git {
+                judge_git(handle()?, &job.rule, demand, (repository, resolved), self.now)?;
+            }
+            if let Some(demand) = demands.artifact {
+                judge_artifact(&job.rule, demand, repository, resolved)?;
+            }
+            Ok(())
+        });
         let verdict =
             verdict.map_err(|reason| format!("failed to verify the source for project {project}: {reason}"));
         self.known.insert(key, verdict.clone());
@@ -59,33 +78,27 @@ impl<'a> Verdicts<'a> {
     }
 }
 
-fn judge(handle: &Handle<'_>, rule: &Rule, source: &JobSource, now: i64) -> Result<(), String> {
-    let (url, repository) = (source.source.repo_url.as_str(), &source.repository);
-    let demand = match repository.protocol() {
-        Protocol::Git => rule.integrity.git(url),
-        Protocol::Helm => rule.integrity.helm(url).map(|()| None),
-        Protocol::Oci => match rule.integrity.oci(url)? {
-            None => Ok(None),
-            Some(_) => {
-                Err("spec.sourceIntegrity.oci asks for cosign's signatures, which are not verified yet"
-                    .to_owned())
-            }
-        },
-    };
-    match demand? {
-        None => Ok(()),
-        Some(demand) => judge_git(handle, rule, demand, source, now),
-    }
+fn judge_artifact(
+    rule: &Rule,
+    demand: &OciDemand,
+    repository: &RepositoryKey,
+    resolved: &Resolved,
+) -> Result<(), String> {
+    let artifact = resolved.proof.as_ref().and_then(|proof| proof.artifact.as_ref());
+    let artifact = artifact.ok_or("its signatures were not looked for")?;
+    verify_artifact(artifact, demand, &rule.keyring).map_err(|error| {
+        let keys = wanted(&[("cosign keys", Some(demand.keys.as_slice()))]);
+        format!("artifact {} of {repository} {error}; {keys}", artifact.digest)
+    })
 }
 
 fn judge_git(
     handle: &Handle<'_>,
     rule: &Rule,
     demand: &GitDemand,
-    source: &JobSource,
+    (repository, Resolved { commit, tag, .. }): (&RepositoryKey, &Resolved),
     now: i64,
 ) -> Result<(), String> {
-    let (repository, Resolved { commit, tag, .. }) = (&source.repository, &source.resolved);
     if demand.depth == Depth::Strict {
         return Err(
             "spec.sourceIntegrity asks for mode strict, which is not supported yet: use mode head".to_owned()
@@ -102,18 +115,21 @@ fn judge_git(
             (what, signed.ok_or_else(|| format!("tag {} of {repository} {reason}", tag.name))?)
         }
     };
-    let told = |error: SignatureError| format!("{what} of {repository} {error}; {}", wanted(demand));
+    let told = |error: SignatureError| {
+        let (keys, signers) = (demand.keys.as_deref(), demand.signers.as_deref());
+        let keys = wanted(&[("OpenPGP keys", keys), ("SSH signers", signers)]);
+        format!("{what} of {repository} {error}; {keys}")
+    };
     verify(&signed, demand, &rule.keyring, Some(now)).map_err(told)
 }
 
 /// What to do.
-fn wanted(demand: &GitDemand) -> String {
-    let listed = |what: &str, names: &Option<Vec<String>>| match names.as_deref() {
+fn wanted(permitted: &[(&str, Option<&[String]>)]) -> String {
+    let listed = |(what, names): &(&str, Option<&[String]>)| match names {
         None => None,
         Some([]) => Some(format!("no {what}")),
         Some(names) => Some(format!("{what} {}", names.join(", "))),
     };
-    let keys = [listed("OpenPGP keys", &demand.keys), listed("SSH signers", &demand.signers)];
-    let keys: Vec<String> = keys.into_iter().flatten().collect();
+    let keys: Vec<String> = permitted.iter().filter_map(listed).collect();
     format!("the project permits {}: sign it with one of these, or change the project", keys.join(" and "))
 }

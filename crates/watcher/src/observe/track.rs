@@ -41,6 +41,13 @@ pub(super) struct Track {
     pub(super) owes_refresh: bool,
 }
 
+/// A revision that is wanted of a repository, which somebody calls by a URL.
+pub(super) struct Place<'a> {
+    pub(super) repository: &'a RepositoryKey,
+    pub(super) url: &'a str,
+    pub(super) revision: &'a String,
+}
+
 impl Track {
     pub(super) fn new(now: Instant, request: Request, request_key: String, settings: &Settings) -> Self {
         let mut track = Self {
@@ -118,22 +125,25 @@ impl Track {
         if said.epoch != self.epoch || !same_offer || !outcome.same_reads(&said.outcome) {
             return None;
         }
-        let same_commits = outcome.revisions().eq(said.outcome.revisions());
-        Some(if same_commits { News::None } else { News::Calm })
+        let same_revisions = outcome.told().eq(said.outcome.told());
+        Some(if same_revisions { News::None } else { News::Calm })
     }
 
     /// The repositories that can be asked.
     pub(super) fn remotes(&self) -> impl Iterator<Item = &RepositoryKey> {
-        self.revisions().map(|(repository, _)| repository)
+        self.places().map(|place| place.repository)
     }
 
     /// The repositories that can be asked, with what is to be asked of each.
-    pub(super) fn revisions(&self) -> impl Iterator<Item = (&RepositoryKey, &String)> {
-        let sources = self.sources().map(|(request, repository)| (repository, &request.revision));
-        let attached = self.attachments.iter().map(|(want, repository)| (repository, &want.revision));
-        sources
-            .chain(attached)
-            .filter_map(|(repository, revision)| Some((repository.as_ref().ok()?, revision)))
+    pub(super) fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        let sources = self
+            .sources()
+            .map(|(request, repository)| (repository, &request.source.repo_url, &request.revision));
+        let attached =
+            self.attachments.iter().map(|(want, repository)| (repository, &want.repository, &want.revision));
+        sources.chain(attached).filter_map(|(repository, url, revision)| {
+            Some(Place { repository: repository.as_ref().ok()?, url, revision })
+        })
     }
 
     /// The sources with their repositories; empty where the request is none.

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LINK};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK};
 use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -25,6 +25,8 @@ const TOKEN: u64 = 1 << 20;
 const PAGE: u64 = 16 << 20;
 /// Pages of tags that are read; with a thousand tags on each there are more than any registry has.
 const PAGES: usize = 1_000;
+/// A list of what refers to something.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// A repository in a registry.
@@ -71,6 +73,47 @@ impl Client {
             return Ok(manifest);
         }
         Err(WebError::Failed(format!("the registry gave a manifest of the digest {found} for {digest}")))
+    }
+
+    /// The manifest that a tag names, and its digest; None where there is no such tag.
+    pub(super) async fn tagged(&self, tag: &str) -> Result<Option<(String, Vec<u8>)>, WebError> {
+        let answer = self.send(Method::GET, self.part(&format!("manifests/{tag}"))?, ACCEPTED).await;
+        match answer {
+            Ok(answer) => {
+                let manifest = text(answer, MANIFEST).await?;
+                Ok(Some((digest_of(&manifest), manifest)))
+            }
+            Err(WebError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The index of what refers to a manifest; None where the registry cannot tell. Those that cannot say so in many
+    /// ways, with pages for people among them.
+    pub(super) async fn referrers(&self, digest: &str) -> Result<Option<Vec<u8>>, WebError> {
+        let answer = self.ask(Method::GET, self.part(&format!("referrers/{digest}"))?, INDEX).await?;
+        if matches!(answer.status().as_u16(), 400 | 404 | 405 | 406 | 501) {
+            return Ok(None);
+        }
+        if let Some(error) = WebError::of_status(answer.status()) {
+            return Err(error);
+        }
+        let told = answer.headers().get(CONTENT_TYPE).and_then(|told| told.to_str().ok());
+        if !told.is_some_and(|told| told.starts_with(INDEX)) {
+            return Ok(None);
+        }
+        text(answer, MANIFEST).await.map(Some)
+    }
+
+    /// A small blob of a digest.
+    pub(super) async fn small(&self, digest: &str, limit: u64) -> Result<Vec<u8>, WebError> {
+        let answer = self.send(Method::GET, self.part(&format!("blobs/{digest}"))?, "*/*").await?;
+        let blob = text(answer, limit).await?;
+        let found = digest_of(&blob);
+        if found == digest {
+            return Ok(blob);
+        }
+        Err(WebError::Failed(format!("the registry gave a blob of the digest {found} for {digest}")))
     }
 
     /// A blob of a digest and size, on disk.
@@ -123,8 +166,14 @@ impl Client {
         self.address.part(rest).ok_or_else(|| WebError::Failed(format!("{rest} is in no repository")))
     }
 
-    /// Asks, and where the registry wants to know who asks, tells it and asks once more.
+    /// Asks, and takes anything but success for a failure.
     async fn send(&self, method: Method, url: Url, accept: &'static str) -> Result<Response, WebError> {
+        let answer = self.ask(method, url, accept).await?;
+        WebError::of_status(answer.status()).map_or(Ok(answer), Err)
+    }
+
+    /// Asks, and where the registry wants to know who asks, tells it and asks once more.
+    async fn ask(&self, method: Method, url: Url, accept: &'static str) -> Result<Response, WebError> {
         let mut convinced = self.convinced.lock().await.clone();
         for _ in 0..2 {
             let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
@@ -132,7 +181,7 @@ impl Client {
             let request = self.web.request(method.clone(), url.clone(), headers, false);
             let answer = request.send().await.map_err(WebError::of_request)?;
             if answer.status() != StatusCode::UNAUTHORIZED {
-                return WebError::of_status(answer.status()).map_or(Ok(answer), Err);
+                return Ok(answer);
             }
             let challenge = Challenge::read(answer.headers(), self.address.name(), self.address.is_plain());
             convinced = Some(self.convince(challenge).await?);
@@ -167,8 +216,8 @@ impl Client {
     }
 }
 
-fn digest_of(manifest: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(manifest)))
+fn digest_of(content: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(content)))
 }
 
 /// The next page, where there is one: it must be in the same registry.

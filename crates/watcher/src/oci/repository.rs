@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::address::{Address, is_digest, is_tag};
 use super::client::Client;
 use super::manifest::layer;
+use super::proof::{Look, Memory};
 use crate::archive::{Archive, Layout, Shelf};
 use crate::cache::{Handle, Kept};
 use crate::metrics::Metrics;
@@ -27,8 +28,17 @@ struct Inner {
     way: Way,
     shelf: Shelf,
     metrics: Metrics,
-    /// What it was asked with last. Calls run one at a time.
-    client: Mutex<Option<Arc<Client>>>,
+    /// Calls run one at a time.
+    last: Mutex<Last>,
+}
+
+/// What the last call leaves for the next.
+#[derive(Default)]
+struct Last {
+    /// What it asked with.
+    client: Option<Arc<Client>>,
+    /// What it read beside the revisions.
+    memory: Memory,
 }
 
 /// A manifest, and what its revision is called.
@@ -40,13 +50,17 @@ struct Found {
 impl OciRepository {
     /// The repository at the end of a way. Touches neither disk nor network yet.
     pub fn new(way: Way, shelf: Shelf, metrics: Metrics) -> Self {
-        Self { inner: Arc::new(Inner { way, shelf, metrics, client: Mutex::new(None) }) }
+        Self { inner: Arc::new(Inner { way, shelf, metrics, last: Mutex::default() }) }
     }
 
-    /// Asks what the revisions are, and fetches those that are not here.
-    /// An error concerns the repository as a whole.
-    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        self.inner.way.within_limit(self.inner.observe(&revisions)).await
+    /// Asks what the revisions are, and fetches those that are not here; with proof, also what lies beside them as
+    /// signatures. An error concerns the repository as a whole.
+    pub async fn observe(
+        &self,
+        revisions: BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
+        self.inner.way.within_limit(self.inner.observe(&revisions, with_proof)).await
     }
 
     /// Makes sure that the files of a version or digest are here.
@@ -55,7 +69,7 @@ impl OciRepository {
             return Ok(());
         }
         let revisions = BTreeSet::from([revision]);
-        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions)).await?;
+        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions, false)).await?;
         observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
     }
 
@@ -90,9 +104,13 @@ impl Inner {
         Ok(last.insert(Arc::new(Client::new(web, address))).clone())
     }
 
-    async fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        let mut client = self.client.lock().await;
-        let client = self.client(&mut client).await?;
+    async fn observe(
+        &self,
+        revisions: &BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
+        let mut last = self.last.lock().await;
+        let client = self.client(&mut last.client).await?;
         let timer = Timer::start(&self.metrics.ls_remote);
         let mut tags = None;
         let mut located = Vec::new();
@@ -101,9 +119,18 @@ impl Inner {
         }
         self.metrics.listed(timer);
         let mut observed = BTreeMap::new();
+        let mut look = Look::new(&client, &mut last.memory);
         for (revision, found) in located {
             let resolved = match found {
-                Ok(found) => self.fetch(&client, found).await,
+                Ok(found) => {
+                    let digest = found.digest.clone();
+                    match self.fetch(&client, found).await {
+                        Ok(resolved) if with_proof => {
+                            Ok(Resolved { proof: Some(Arc::new(look.proof(&digest).await)), ..resolved })
+                        }
+                        other => other,
+                    }
+                }
                 Err(error) => Err(error),
             };
             observed.insert(revision.clone(), resolved);
@@ -179,7 +206,7 @@ impl Inner {
                 kept?
             }
         };
-        Ok(Resolved { revision, commit: kept.commit.to_string(), tag: None })
+        Ok(Resolved { revision, ..Resolved::commit(kept.commit.to_string()) })
     }
 
     async fn fetch_layer(

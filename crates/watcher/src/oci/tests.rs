@@ -20,6 +20,8 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+mod signatures;
+
 use super::*;
 use crate::archive::{ArchiveLimits, Shelf};
 use crate::credentials::{Credentials, Index};
@@ -28,6 +30,7 @@ use crate::repository::{RepositoryKey, Resolved};
 use crate::web::Way;
 
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const FILES: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// What the registry has: by the part of its path after the repository's name.
@@ -37,6 +40,8 @@ struct Registry {
     tags: Mutex<Vec<String>>,
     /// Whether whoever asks must bring a token, which costs a user's name and password.
     is_private: Mutex<bool>,
+    /// Parts that are answered with a status instead.
+    failing: Mutex<BTreeMap<String, u16>>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -106,7 +111,14 @@ async fn serve(
         return page(&registry, &query.unwrap_or_default());
     }
     let part = path.strip_prefix("charts/web/").unwrap_or_default();
+    if let Some(status) = registry.failing.lock().expect("a lock").get(part) {
+        return StatusCode::from_u16(*status).expect("a status").into_response();
+    }
     match registry.parts.lock().expect("a lock").get(part) {
+        Some(content) if part.starts_with("referrers/") => {
+            let kind = if content.starts_with(b"<") { "text/html" } else { INDEX };
+            ([("content-type", kind)], content.clone()).into_response()
+        }
         Some(content) => content.clone().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -186,7 +198,11 @@ impl World {
 }
 
 async fn look(repository: &OciRepository, revision: &str) -> Result<Resolved, String> {
-    let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
+    look_for(repository, revision, false).await
+}
+
+async fn look_for(repository: &OciRepository, revision: &str, with_proof: bool) -> Result<Resolved, String> {
+    let observed = repository.observe(BTreeSet::from([revision.to_owned()]), with_proof).await;
     let mut observed = observed.map_err(|error| error.to_string())?;
     observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
 }
@@ -307,6 +323,6 @@ async fn a_lie_is_told_of_the_revision_that_it_is_about() {
         assert!(error.contains(reason) && error.contains("sha256:"), "{tag}: {error}");
     }
     let both = BTreeSet::from(["1.0.0".to_owned(), "2.0.0".to_owned()]);
-    let observed = repository.observe(both).await.expect("an answer");
+    let observed = repository.observe(both, false).await.expect("an answer");
     assert!(observed["1.0.0"].is_ok() && observed["2.0.0"].is_err());
 }

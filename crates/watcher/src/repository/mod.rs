@@ -5,12 +5,15 @@
 
 mod error;
 mod key;
+mod proof;
 mod wanted;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use error::RepositoryError;
 pub use key::{Protocol, RepositoryKey, match_key};
+pub use proof::{Artifact, Attached, Proof};
 pub use wanted::Wanted;
 
 /// What a revision was found to be.
@@ -22,6 +25,8 @@ pub struct Resolved {
     pub commit: String,
     /// The annotated tag that was asked for, which may have a signature of its own.
     pub tag: Option<Tag>,
+    /// What it shows beside its files; None where that was not looked for.
+    pub proof: Option<Arc<Proof>>,
 }
 
 /// An annotated tag.
@@ -36,7 +41,7 @@ pub struct Tag {
 impl Resolved {
     /// A commit, which is its own revision.
     pub fn commit(id: String) -> Self {
-        Self { revision: id.clone(), commit: id, tag: None }
+        Self { revision: id.clone(), commit: id, tag: None, proof: None }
     }
 }
 

@@ -52,6 +52,25 @@ pub enum SignatureError {
         /// Why.
         reason: &'static str,
     },
+    /// None of the keys that the project permits was given.
+    #[error("cannot be verified: cosign key {names} is not in ConfigMap {config_map}")]
+    NoKey {
+        /// Which.
+        names: String,
+        /// Where keys are.
+        config_map: &'static str,
+    },
+    /// Whoever signed did so with a key that is not told.
+    #[error("is signed with none of the keys that the project permits")]
+    NotByThese,
+    /// The key is good, and what it signed is something else.
+    #[error("has a signature of {key} that does not count for it: {reason}")]
+    Elsewhere {
+        /// Which.
+        key: KeyName,
+        /// What it is.
+        reason: String,
+    },
     /// The key is good, and the project permits others.
     #[error("is signed with {0}, which the project does not permit")]
     NotPermitted(KeyName),
@@ -60,9 +79,9 @@ pub enum SignatureError {
 /// A key as people know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyName {
-    /// `OpenPGP` or `SSH`.
+    /// `OpenPGP`, `SSH` or `cosign`.
     pub(super) kind: &'static str,
-    /// Its id or fingerprint.
+    /// Its id, fingerprint or name.
     pub(super) id: String,
     /// Whose it is, where that is known.
     pub(super) owner: Option<String>,

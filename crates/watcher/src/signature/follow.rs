@@ -12,7 +12,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher, watcher::watch_object};
 use kube::{Api, Client};
 
-use super::{AllowedSigners, Keyring, OpenPgpKeys, Rules, openpgp, ssh};
+use super::{AllowedSigners, CosignKeys, Keyring, OpenPgpKeys, Rules, cosign, openpgp, ssh};
 use crate::applications::patience;
 use crate::event::{Event, Events};
 
@@ -23,13 +23,15 @@ struct Known {
     projects: BTreeMap<String, Arc<Integrity>>,
     openpgp: Option<OpenPgpKeys>,
     ssh: Option<AllowedSigners>,
+    cosign: Option<CosignKeys>,
 }
 
 /// Follows them until nobody listens any more.
 pub async fn follow(client: Client, namespace: &str, events: Events, ready: ReadyFlag) {
     let mut projects = pin!(projects(client.clone(), namespace));
     let mut openpgp_keys = pin!(entries(client.clone(), namespace, openpgp::CONFIG_MAP));
-    let mut signers = pin!(entries(client, namespace, ssh::CONFIG_MAP));
+    let mut signers = pin!(entries(client.clone(), namespace, ssh::CONFIG_MAP));
+    let mut cosign_keys = pin!(entries(client, namespace, cosign::CONFIG_MAP));
     let (mut known, mut seen) = (Known::default(), BTreeSet::new());
     loop {
         let is_news = tokio::select! {
@@ -44,6 +46,11 @@ pub async fn follow(client: Client, namespace: &str, events: Events, ready: Read
                 warn(ssh::CONFIG_MAP, &unreadable);
                 known.ssh.replace(signers.clone()).as_ref() != Some(&signers)
             }
+            Some(data) = cosign_keys.next() => {
+                let (keys, unreadable) = CosignKeys::read(texts(&data));
+                warn(cosign::CONFIG_MAP, &unreadable);
+                known.cosign.replace(keys.clone()).as_ref() != Some(&keys)
+            }
             else => return,
         };
         let Some(rules) = known.rules().filter(|_| is_news) else { continue };
@@ -56,8 +63,8 @@ pub async fn follow(client: Client, namespace: &str, events: Events, ready: Read
 
 impl Known {
     fn rules(&self) -> Option<Rules> {
-        let (openpgp, ssh) = (self.openpgp.clone()?, self.ssh.clone()?);
-        let keyring = Arc::new(Keyring { openpgp, ssh });
+        let (openpgp, ssh, cosign) = (self.openpgp.clone()?, self.ssh.clone()?, self.cosign.clone()?);
+        let keyring = Arc::new(Keyring { openpgp, ssh, cosign });
         self.listed.then(|| Rules { projects: self.projects.clone(), keyring })
     }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ithaca_api::annotation::DEFAULT_PROJECT;
-use ithaca_api::project::Integrity;
+use ithaca_api::project::{GitDemand, Integrity, OciDemand};
+use ithaca_api::without_credentials;
+use url::Url;
 
 use super::Keyring;
+use crate::repository::{Protocol, RepositoryKey};
 
 /// All projects, and the installation's keys.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,22 @@ pub struct Rule {
     pub integrity: Arc<Integrity>,
     /// The keys.
     pub keyring: Arc<Keyring>,
+}
+
+/// What a project asks of what is in one repository.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demands<'a> {
+    /// Of commits and tags.
+    pub git: Option<&'a GitDemand>,
+    /// Of artifacts.
+    pub artifact: Option<&'a OciDemand>,
+}
+
+impl Demands<'_> {
+    /// Whether the repository has to show more than files for it.
+    pub fn want_proof(self) -> bool {
+        self.artifact.is_some()
+    }
 }
 
 impl Rules {
@@ -45,9 +64,54 @@ impl Rule {
         *self.integrity != Integrity::default()
     }
 
+    /// What is asked of a repository, which a source or a chart names by a URL.
+    ///
+    /// # Errors
+    /// Why nothing may come from it.
+    pub fn demands(&self, url: &str, repository: &RepositoryKey) -> Result<Demands<'_>, String> {
+        if !self.asks() {
+            return Ok(Demands::default());
+        }
+        let (spellings, integrity) = (spellings(url, repository), &self.integrity);
+        Ok(match repository.protocol() {
+            Protocol::Git => Demands { git: integrity.git(&spellings)?, ..Demands::default() },
+            Protocol::Helm if integrity.helm(&spellings)?.is_some() => {
+                return Err(
+                    "spec.sourceIntegrity.helm asks for provenance files, which are not verified yet"
+                        .to_owned(),
+                );
+            }
+            Protocol::Helm => Demands::default(),
+            Protocol::Oci => Demands { artifact: integrity.oci(&spellings)?, ..Demands::default() },
+        })
+    }
+
+    /// Whether a repository has to show more than files.
+    pub fn wants_proof(&self, url: &str, repository: &RepositoryKey) -> bool {
+        self.demands(url, repository).is_ok_and(Demands::want_proof)
+    }
+
     /// Whether both judge all sources alike. Keys play no part where nothing is asked.
     pub fn judges_as(&self, other: &Self) -> bool {
         let same_keys = || Arc::ptr_eq(&self.keyring, &other.keyring) || self.keyring == other.keyring;
         self.integrity == other.integrity && (!self.asks() || same_keys())
     }
+}
+
+/// How policies may name a repository: as it was written, and as it is reached. A chart in a registry goes by the
+/// registry's folder and by its own name.
+fn spellings(url: &str, repository: &RepositoryKey) -> Vec<String> {
+    let reached = without_credentials(repository.url());
+    let parsed = Url::parse(&reached).map(String::from);
+    let mut spellings = vec![url.trim().to_owned(), reached];
+    spellings.extend(parsed);
+    for spelling in &mut spellings {
+        spelling.truncate(spelling.trim_end_matches('/').len());
+    }
+    if repository.protocol() == Protocol::Oci && !repository.chart().is_empty() {
+        let charts: Vec<String> =
+            spellings.iter().map(|folder| format!("{folder}/{}", repository.chart())).collect();
+        spellings.extend(charts);
+    }
+    spellings
 }

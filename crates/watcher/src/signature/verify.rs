@@ -1,9 +1,10 @@
-//! One signed object against what a project asks and the keys that are known.
+//! What is signed against what a project asks and the keys that are known.
 
-use ithaca_api::project::GitDemand;
+use ithaca_api::project::{GitDemand, OciDemand};
 
 use super::error::SignatureError;
-use super::{AllowedSigners, Moments, OpenPgpKeys};
+use super::{AllowedSigners, CosignKeys, Moments, OpenPgpKeys};
+use crate::repository::Artifact;
 
 /// What OpenPGP signatures begin with; the second is of old versions.
 const OPENPGP: [&str; 2] = ["-----BEGIN PGP SIGNATURE-----", "-----BEGIN PGP MESSAGE-----"];
@@ -17,6 +18,8 @@ pub struct Keyring {
     pub openpgp: OpenPgpKeys,
     /// For signatures of `ssh-keygen`.
     pub ssh: AllowedSigners,
+    /// For signatures of `cosign`.
+    pub cosign: CosignKeys,
 }
 
 /// A commit or a tag, taken apart.
@@ -70,4 +73,16 @@ pub fn verify(
         return keyring.ssh.verify(&signed.payload, signature, moments, permitted);
     }
     Err(SignatureError::Unreadable("it is neither OpenPGP's nor SSH's".to_owned()))
+}
+
+/// Whether an artifact is signed as asked.
+///
+/// # Errors
+/// Why it is not.
+pub fn verify_artifact(
+    artifact: &Artifact,
+    demand: &OciDemand,
+    keyring: &Keyring,
+) -> Result<(), SignatureError> {
+    keyring.cosign.verify(artifact, &demand.keys)
 }

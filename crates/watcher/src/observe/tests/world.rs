@@ -15,7 +15,7 @@ use super::super::fact::ObservedSource;
 use super::super::*;
 use crate::application::{Watched, WatchedObject};
 use crate::reads::{Reads, Want};
-use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
+use crate::repository::{Artifact, Attached, Observation, Proof, RepositoryError, RepositoryKey, Resolved};
 use crate::schedule::Policy;
 use crate::signature::Rules;
 
@@ -34,6 +34,10 @@ pub(super) struct World {
     pub(super) is_overlay: bool,
     pub(super) is_down: bool,
     pub(super) calls: usize,
+    /// How many of the calls asked for proof.
+    pub(super) calls_for_proof: usize,
+    /// Commits that show a signature where they are asked for proof.
+    pub(super) shown: BTreeSet<&'static str>,
     /// What every application wants from other repositories.
     pub(super) wants: Vec<Want>,
 }
@@ -62,6 +66,8 @@ impl World {
             is_overlay: false,
             is_down: false,
             calls: 0,
+            calls_for_proof: 0,
+            shown: BTreeSet::new(),
             wants: Vec::new(),
         }
     }
@@ -102,9 +108,13 @@ impl World {
             }
             for effect in effects {
                 match effect {
-                    Effect::Observe { repository, revisions, started, context } => {
+                    Effect::Observe { repository, revisions, with_proof, started, context } => {
                         self.calls += 1;
-                        let answer = self.answer(&repository, &revisions);
+                        self.calls_for_proof += usize::from(with_proof);
+                        let mut answer = self.answer(&repository, &revisions);
+                        if let Ok(found) = &mut answer {
+                            found.values_mut().flatten().for_each(|it| it.proof = self.proof(it, with_proof));
+                        }
                         self.observer.observed(self.now, &repository, (started, context), answer, 0.0);
                     }
                     Effect::Evaluate(jobs) => {
@@ -151,17 +161,36 @@ impl World {
         Ok(revisions.iter().map(|revision| (revision.clone(), commit(revision))).collect())
     }
 
+    fn proof(&self, resolved: &Resolved, with_proof: bool) -> Option<Arc<Proof>> {
+        let mut artifact = Artifact { digest: resolved.commit.clone(), ..Artifact::default() };
+        if self.shown.contains(resolved.commit.as_str()) {
+            artifact.signatures.push(Attached::Bundle(Vec::new()));
+        }
+        with_proof.then(|| Arc::new(Proof { artifact: Some(artifact) }))
+    }
+
     pub(super) fn outcome(&self, job: &Job) -> Outcome {
-        attached(job, self.derived(job), |_, resolved| Ok(format!("tree of {}", resolved.commit)))
+        attached(job, self.derived(job), |_, _, resolved| Ok(format!("tree of {}", resolved.commit)))
     }
 
     fn derived(&self, job: &Job) -> Outcome {
         let wants = Some(self.wants.clone());
         let mut outcome = Outcome { wants, has_chart: self.has_chart, ..Outcome::default() };
-        // Where a project asks for signatures, commits with an s are signed.
-        let is_signed = |source: &JobSource| source.resolved.revision.starts_with('s');
+        // Where a project asks for signatures, commits with an s are signed, and what shows a signature.
+        let shows = |resolved: &Resolved| {
+            let artifact = resolved.proof.as_ref().and_then(|proof| proof.artifact.as_ref());
+            artifact.is_some_and(|artifact| !artifact.signatures.is_empty())
+        };
+        let is_signed =
+            |source: &JobSource| source.resolved.revision.starts_with('s') || shows(&source.resolved);
         if job.rule.asks() && !job.sources.iter().all(is_signed) {
-            return Outcome::failed(Reason::Source, "it is not signed".to_owned(), true);
+            let mut outcome = Outcome::failed(Reason::Source, "it is not signed".to_owned(), true);
+            let found = |source: &JobSource| ObservedSource {
+                resolved: source.resolved.clone(),
+                ..ObservedSource::default()
+            };
+            outcome.sources = job.sources.iter().map(found).collect();
+            return outcome;
         }
         for source in &job.sources {
             let Some(id) = self.files.get(&source.source.path) else {
@@ -213,6 +242,14 @@ pub(super) fn rules(projects: &[(&str, bool)]) -> Rules {
     Rules { projects: projects.collect(), ..Rules::default() }
 }
 
+/// Rules of the default project, which asks for cosign's signatures of all that is in registries.
+pub(super) fn asks_for_cosign() -> Rules {
+    let policies = json!([{"repos": ["*"], "cosign": {"keys": ["team"]}}]);
+    let spec = json!({"sourceIntegrity": {"oci": {"policies": policies}}});
+    let integrity = Integrity::of(&serde_json::from_value(spec).expect("a spec"));
+    Rules { projects: [("default".to_owned(), Arc::new(integrity))].into(), ..Rules::default() }
+}
+
 /// What was said, as text: `name revision`, or `name: failure`.
 pub(super) fn texts(said: &[Publication]) -> Vec<String> {
     let text = |publication: &Publication| {
@@ -233,7 +270,7 @@ pub(super) fn call(
     effects: &[Effect],
 ) -> Option<(&RepositoryKey, &BTreeSet<String>, (Instant, opentelemetry::Context))> {
     match effects {
-        [Effect::Observe { repository, revisions, started, context }] => {
+        [Effect::Observe { repository, revisions, started, context, .. }] => {
             Some((repository, revisions, (*started, context.clone())))
         }
         _ => None,

@@ -1,0 +1,147 @@
+//! What a registry shows beside a manifest is found wherever cosign puts it, within limits, and is forgotten by no failure.
+
+use super::*;
+use crate::repository::{Artifact, Attached};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+impl Registry {
+    fn blob(&self, media_type: &str, content: &[u8]) -> Value {
+        self.put(format!("blobs/{}", digest(content)), content);
+        descriptor(media_type, content)
+    }
+
+    /// A manifest of one bundle; its entry in an index.
+    fn bundle(&self, content: &[u8], annotations: &Value) -> Value {
+        let mut manifest = manifest(&[self.blob(BUNDLE, content)]);
+        manifest["annotations"] = annotations.clone();
+        let text = manifest.to_string();
+        self.put(format!("manifests/{}", digest(text.as_bytes())), text.as_bytes());
+        json!({"digest": digest(text.as_bytes()), "artifactType": BUNDLE})
+    }
+
+    /// What refers to a manifest, as the registry itself tells or under the tag that clients keep.
+    fn refer(&self, part: &str, referrers: &[Value]) {
+        self.put(part.to_owned(), json!({"manifests": referrers}).to_string().as_bytes());
+    }
+
+    /// Signatures in the older form.
+    fn tag_signatures(&self, digest: &str, payloads: &[&str]) {
+        let layer = |payload: &&str| {
+            let mut layer = self.blob(PAYLOAD, payload.as_bytes());
+            layer["annotations"] = json!({"dev.cosignproject.cosign/signature": format!("of {payload}")});
+            layer
+        };
+        let layers: Vec<Value> = payloads.iter().map(layer).collect();
+        self.put(format!("manifests/{}.sig", tag_of(digest)), manifest(&layers).to_string().as_bytes());
+    }
+}
+
+fn tag_of(digest: &str) -> String {
+    digest.replace(':', "-")
+}
+
+async fn artifact(repository: &OciRepository) -> Artifact {
+    let resolved = look_for(repository, "1.0.0", true).await.expect("a version");
+    let proof = resolved.proof.expect("it was asked for");
+    proof.artifact.clone().expect("an artifact")
+}
+
+fn texts(artifact: &Artifact) -> Vec<String> {
+    let text = |attached: &Attached| match attached {
+        Attached::Simple { payload, signature } => {
+            format!("{} {signature}", String::from_utf8_lossy(payload))
+        }
+        Attached::Bundle(text) => String::from_utf8_lossy(text).into_owned(),
+    };
+    artifact.signatures.iter().map(text).collect()
+}
+
+#[tokio::test]
+async fn signatures_are_found_in_every_place() {
+    let world = World::new().await;
+    let registry = &world.registry;
+    let signed = registry.push_files("1.0.0", FILES, &[("a.yaml", "one")]);
+    let repository = world.artifact();
+    let found = artifact(&repository).await;
+    assert_eq!((found.digest.as_str(), found.signatures.len(), &found.unread), (signed.as_str(), 0, &None));
+    assert_eq!(digest(&found.manifest), signed);
+
+    registry.tag_signatures(&signed, &["old", "older"]);
+    let old = ["old of old", "older of older"];
+    assert_eq!(texts(&artifact(&repository).await), old);
+
+    // A registry that cannot tell of referrers, and says so in the one way or the other.
+    let tag = format!("manifests/{}", tag_of(&signed));
+    registry.refer(&tag, &[registry.bundle(b"{1}", &json!({}))]);
+    let both = ["{1}", "old of old", "older of older"];
+    assert_eq!(texts(&artifact(&repository).await), both);
+    let part = format!("referrers/{signed}");
+    registry.put(part.clone(), b"<html>log in</html>");
+    assert_eq!(texts(&artifact(&repository).await), both);
+    registry.failing.lock().expect("a lock").insert(part.clone(), 405);
+    assert_eq!(texts(&artifact(&repository).await), both);
+
+    // One that can.
+    registry.failing.lock().expect("a lock").clear();
+    let sbom = json!({"digest": digest(b"sbom"), "artifactType": "application/spdx+json"});
+    let attestation = json!({"dev.sigstore.bundle.predicateType": "https://slsa.dev/provenance/v1"});
+    let referrers = [sbom, registry.bundle(b"{2}", &json!({})), registry.bundle(b"{3}", &attestation)];
+    registry.refer(&part, &referrers);
+    assert_eq!(texts(&artifact(&repository).await), ["{2}", "old of old", "older of older"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_spoils_nothing_and_too_much_is_left() {
+    let world = World::new().await;
+    let registry = &world.registry;
+    let signed = registry.push_files("1.0.0", FILES, &[("a.yaml", "one")]);
+    let part = format!("referrers/{signed}");
+    let good = registry.bundle(b"{good}", &json!({}));
+    let large = registry.bundle(&vec![b'x'; 257 << 10], &json!({}));
+    let missing = json!({"digest": digest(b"missing"), "artifactType": BUNDLE});
+    let odd = json!({"digest": "sha256:../../x", "artifactType": BUNDLE});
+    let lying = registry.bundle(b"{lying}", &json!({}));
+    registry.put(format!("blobs/{}", digest(b"{lying}")), b"{other}");
+    let repository = world.artifact();
+    for (bad, reason) in
+        [(large, "more than"), (missing, "does not have it"), (lying, "gave a blob of the digest")]
+    {
+        registry.refer(&part, &[odd.clone(), bad, good.clone()]);
+        let found = artifact(&repository).await;
+        assert_eq!(texts(&found), ["{good}"]);
+        assert!(found.unread.as_ref().is_some_and(|told| told.contains(reason)), "{:?}", found.unread);
+    }
+    let many: Vec<Value> =
+        (0..100).map(|number| registry.bundle(number.to_string().as_bytes(), &json!({}))).collect();
+    registry.refer(&part, &many);
+    registry.tag_signatures(&signed, &["one too many"]);
+    registry.asked.lock().expect("a lock").clear();
+    let found = artifact(&repository).await;
+    assert_eq!(found.signatures.len(), 32);
+    assert!(found.unread.as_ref().is_some_and(|told| told.contains("more than 32")), "{:?}", found.unread);
+    assert!(registry.asked.lock().expect("a lock").len() < 80);
+    registry.put(part, b"nonsense");
+    assert_eq!(texts(&artifact(&repository).await), ["one too many of one too many"]);
+}
+
+#[tokio::test]
+async fn what_was_read_is_not_read_again_and_outlives_a_failure() {
+    let world = World::new().await;
+    let registry = &world.registry;
+    let signed = registry.push_files("1.0.0", FILES, &[("a.yaml", "one")]);
+    let part = format!("referrers/{signed}");
+    registry.refer(&part, &[registry.bundle(b"{1}", &json!({}))]);
+    let repository = world.artifact();
+    let first = artifact(&repository).await;
+    registry.asked.lock().expect("a lock").clear();
+    assert_eq!(artifact(&repository).await, first);
+    let asked = registry.asked.lock().expect("a lock").clone();
+    assert!(asked.len() == 4 && asked.iter().all(|path| !path.contains("/blobs/")), "{asked:?}");
+    registry.failing.lock().expect("a lock").insert(part, 500);
+    assert_eq!(artifact(&repository).await, first);
+    // Who never saw any is told why.
+    let anew = artifact(&world.artifact()).await;
+    assert!(anew.signatures.is_empty() && anew.unread.is_some_and(|told| told.contains("status 500")));
+}

@@ -1,0 +1,93 @@
+//! What tests of signatures share: projects that ask for them, keys, and what Applications tell.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, application, automated, config_map};
+
+/// Where AppProjects are.
+pub const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+/// Where OpenPGP keys are.
+pub const KEYS: &str = "argocd-gpg-keys-cm";
+/// Where allowed signers are.
+pub const SIGNERS: &str = "ithaca-allowed-signers";
+
+/// A project that allows everything that is signed as it asks.
+pub fn project(name: &str, asks: &Value) -> Value {
+    let mut project = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": name, "namespace": "argocd"},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"server": "*", "namespace": "*"}],
+            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        },
+    });
+    for (field, value) in asks.as_object().into_iter().flatten() {
+        project["spec"][field] = value.clone();
+    }
+    project
+}
+
+/// A `spec` with automated sync, of a project.
+pub fn of_project(name: &str) -> Value {
+    let mut spec = automated();
+    spec["project"] = json!(name);
+    spec
+}
+
+/// What a program says that succeeds.
+pub fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Makes an OpenPGP key in a folder, and a program that signs with it. Gives its fingerprint and the public key.
+pub fn openpgp_key(folder: &Path) -> anyhow::Result<(String, String)> {
+    let home = folder.display().to_string();
+    let gpg = |arguments: &[&str]| {
+        let quiet = ["--homedir", &home, "--batch", "--quiet", "--no-tty", "--passphrase", ""];
+        run("gpg", &[&quiet[..], arguments].concat())
+    };
+    let make =
+        ["--status-fd", "1", "--quick-generate-key", "Ada <ada@example.com>", "ed25519", "sign", "never"];
+    let told = gpg(&make)?;
+    let id = told.lines().find_map(|line| line.split_once("KEY_CREATED P ")).context("a key")?.1.trim();
+    let program = folder.join("sign");
+    std::fs::write(&program, format!("#!/bin/sh\nexec gpg --homedir '{home}' \"$@\"\n"))?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    Ok((id.to_owned(), gpg(&["--armor", "--export"])?))
+}
+
+impl Scene<'_> {
+    /// Adds an entry to a ConfigMap of the installation, which is made if need be.
+    pub async fn add_entry(&self, name: &str, key: &str, text: &str) -> anyhow::Result<()> {
+        if self.get(&config_map("argocd", name)).await?.is_none() {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+            self.post("/api/v1/namespaces/argocd/configmaps", &object).await?;
+        }
+        self.patch(&config_map("argocd", name), json!({"data": {key: text}})).await
+    }
+
+    /// Waits until an Application has a condition with these words.
+    pub async fn refused(&self, name: &str, words: &[&str]) -> anyhow::Result<()> {
+        let told = |app: &Value| {
+            let conditions = app["status"]["conditions"].to_string();
+            conditions.contains("ComparisonError") && words.iter().all(|word| conditions.contains(word))
+        };
+        self.wait(&application(name), &format!("tells of {words:?}"), told).await.map(drop)
+    }
+
+    /// Whether this is what is applied.
+    pub async fn is_applied(&self, namespace: &str, value: &str) -> anyhow::Result<()> {
+        let object = self.expect(&config_map(namespace, "settings")).await?;
+        ensure!(object["data"]["value"] == value, "{value} should be applied: {}", object["data"]);
+        Ok(())
+    }
+}
