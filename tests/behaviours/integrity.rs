@@ -48,7 +48,7 @@ pub fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Makes an OpenPGP key in a folder, and a program that signs with it. Gives its fingerprint and the public key.
+/// Makes an OpenPGP key in a folder, a program that signs with it, and a file of it (`secret.gpg`). Gives its fingerprint and the public key.
 pub fn openpgp_key(folder: &Path) -> anyhow::Result<(String, String)> {
     let home = folder.display().to_string();
     let gpg = |arguments: &[&str]| {
@@ -62,6 +62,7 @@ pub fn openpgp_key(folder: &Path) -> anyhow::Result<(String, String)> {
     let program = folder.join("sign");
     std::fs::write(&program, format!("#!/bin/sh\nexec gpg --homedir '{home}' \"$@\"\n"))?;
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    gpg(&["--pinentry-mode", "loopback", "--output", &format!("{home}/secret.gpg"), "--export-secret-keys"])?;
     Ok((id.to_owned(), gpg(&["--armor", "--export"])?))
 }
 

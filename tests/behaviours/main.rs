@@ -44,6 +44,7 @@ mod orphaned_resources;
 mod private_repository;
 mod project_default;
 mod project_permissions;
+mod provenance;
 mod prune;
 mod refresh;
 mod rehearsal;

@@ -113,6 +113,25 @@ impl ChartRepository {
         Ok(self.shared.folder.join(format!("{chart}-{version}.tgz")))
     }
 
+    /// Packs what was packed of a chart last once more, with a provenance file beside it, and writes the index anew. The
+    /// key is one of those in a file of secret keys.
+    ///
+    /// # Errors
+    /// When `helm` refuses it.
+    pub fn sign(&self, chart: &str, key: &str, keyring: &Path) -> anyhow::Result<()> {
+        let served = self.shared.folder.to_string_lossy().into_owned();
+        let mut helm = Command::new(self.tools.path("helm"));
+        helm.arg("package").arg(self.charts.join(chart)).args([
+            "--destination",
+            &served,
+            "--sign",
+            "--key",
+            key,
+        ]);
+        run(helm.arg("--keyring").arg(keyring))?;
+        run(Command::new(self.tools.path("helm")).args(["repo", "index", &served]))
+    }
+
     /// Puts any file in its place.
     ///
     /// # Errors

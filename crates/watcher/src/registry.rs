@@ -37,7 +37,7 @@ impl Repository {
     ) -> Result<Observation, RepositoryError> {
         match self {
             Self::Git(repository) => repository.observe(revisions).await,
-            Self::Helm(repository) => repository.observe(revisions).await,
+            Self::Helm(repository) => repository.observe(revisions, with_proof).await,
             Self::Oci(repository) => repository.observe(revisions, with_proof).await,
         }
     }

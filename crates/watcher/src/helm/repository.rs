@@ -1,6 +1,6 @@
 //! One chart of a Helm repository as the rest of the watcher sees it: observe versions, have their files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,8 +18,8 @@ use super::place;
 use crate::archive::{Archive, Layout, Packing, Shelf};
 use crate::cache::{Handle, Kept};
 use crate::metrics::Metrics;
-use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
-use crate::web::{Way, download, same_server};
+use crate::repository::{ChartArchive, Observation, Proof, RepositoryError, RepositoryKey, Resolved};
+use crate::web::{Way, Web, WebError, download, same_server, text};
 
 /// A chart and its cache; cheap to clone.
 #[derive(Clone)]
@@ -33,9 +33,21 @@ struct Inner {
     catalogs: Arc<Catalogs>,
     shelf: Shelf,
     metrics: Metrics,
-    /// What was chosen from which index. Calls run one at a time.
-    chosen: Mutex<Option<(String, Arc<Choice>)>>,
+    /// Calls run one at a time.
+    last: Mutex<Last>,
 }
+
+/// What the last call leaves for the next.
+#[derive(Default)]
+struct Last {
+    /// What was chosen from which index.
+    chosen: Option<(String, Arc<Choice>)>,
+    /// What was shown for versions, where that was asked for.
+    proofs: HashMap<String, Arc<Proof>>,
+}
+
+/// The largest provenance file.
+const LARGEST_PROVENANCE: u64 = 1 << 20;
 
 /// What a repository is reached and kept with.
 pub struct Parts {
@@ -53,14 +65,18 @@ impl HelmRepository {
     /// The chart of a repository that is at a URL. Touches neither disk nor network yet.
     pub fn new(url: Url, parts: Parts) -> Self {
         let Parts { way, catalogs, shelf, metrics } = parts;
-        let chosen = Mutex::new(None);
-        Self { inner: Arc::new(Inner { url, way, catalogs, shelf, metrics, chosen }) }
+        let last = Mutex::default();
+        Self { inner: Arc::new(Inner { url, way, catalogs, shelf, metrics, last }) }
     }
 
-    /// Asks for the index, chooses the versions, and fetches those that are not here.
-    /// An error concerns the repository as a whole.
-    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        self.inner.way.within_limit(self.inner.observe(&revisions)).await
+    /// Asks for the index, chooses the versions, and fetches those that are not here; with proof, also their provenance
+    /// files. An error concerns the repository as a whole.
+    pub async fn observe(
+        &self,
+        revisions: BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
+        self.inner.way.within_limit(self.inner.observe(&revisions, with_proof)).await
     }
 
     /// Makes sure that the files of a version are here.
@@ -69,7 +85,7 @@ impl HelmRepository {
             return Ok(());
         }
         let revisions = BTreeSet::from([version]);
-        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions)).await?;
+        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions, false)).await?;
         observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
     }
 
@@ -89,26 +105,44 @@ impl Inner {
         self.way.repository()
     }
 
-    async fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
+    async fn observe(
+        &self,
+        revisions: &BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
         let since = Instant::now();
-        let mut chosen = self.chosen.lock().await;
+        let mut last = self.last.lock().await;
         let timer = Timer::start(&self.metrics.ls_remote);
         let web = self.way.web().await?;
         let catalog = self.catalogs.newest(&web, &self.url, since).await;
         let catalog = catalog.map_err(|error| self.way.failed(error, &web.access))?;
-        let choice = match chosen.as_ref() {
+        let choice = match last.chosen.as_ref() {
             Some((digest, choice)) if digest == catalog.digest() && choice.covers(revisions.iter()) => {
                 choice.clone()
             }
             _ => Arc::new(self.choose(catalog.clone(), revisions).await?),
         };
-        *chosen = Some((catalog.digest().to_owned(), choice.clone()));
+        last.chosen = Some((catalog.digest().to_owned(), choice.clone()));
         self.metrics.listed(timer);
+        let before = std::mem::take(&mut last.proofs);
         let mut observed = BTreeMap::new();
         for (revision, entry) in choice.found().filter(|(revision, _)| revisions.contains(*revision)) {
             let found = match entry {
-                Some(entry) => self.fetch(entry).await,
+                Some(entry) => self.fetch(entry).await.map(|kept| (entry, kept)),
                 None => Err(self.unknown(revision, &choice)),
+            };
+            let found = match found {
+                Ok((entry, kept)) => {
+                    let (revision, mut resolved) =
+                        (entry.version.clone(), Resolved::commit(kept.commit.to_string()));
+                    if with_proof {
+                        let proof = Arc::new(self.proof(&web, entry, &kept, before.get(&revision)).await);
+                        last.proofs.insert(revision.clone(), proof.clone());
+                        resolved.proof = Some(proof);
+                    }
+                    Ok(Resolved { revision, ..resolved })
+                }
+                Err(error) => Err(error),
             };
             observed.insert(revision.clone(), found);
         }
@@ -139,32 +173,63 @@ impl Inner {
     }
 
     /// Has the files of a version, from the cache where its archive is the one that the index means.
-    async fn fetch(&self, entry: &Entry) -> Result<Resolved, RepositoryError> {
+    async fn fetch(&self, entry: &Entry) -> Result<Kept, RepositoryError> {
         let version = entry.version.as_str();
         let digest = entry.digest.trim().trim_start_matches("sha256:").to_ascii_lowercase();
-        let resolved = |kept: Kept| Resolved {
-            revision: version.to_owned(),
-            ..Resolved::commit(kept.commit.to_string())
-        };
         // An index without digests cannot tell that an archive was replaced.
         if let Some(kept) =
             self.shelf.find(version).await?.filter(|kept| digest.is_empty() || kept.origin == digest)
         {
-            return Ok(resolved(kept));
+            return Ok(kept);
         }
         let timer = Timer::start(&self.metrics.fetch);
         let kept = self.fetch_archive(entry, &digest).await;
         self.metrics.fetched(timer, kept.is_ok());
-        kept.map(resolved)
+        kept
+    }
+
+    /// What lies beside the archive of a version. Where the server does not answer, what it showed last for the same
+    /// archive holds.
+    async fn proof(&self, web: &Web, entry: &Entry, kept: &Kept, before: Option<&Arc<Proof>>) -> Proof {
+        let before =
+            before.and_then(|proof| proof.chart.as_ref()).filter(|chart| chart.sha256 == kept.origin);
+        let (provenance, unread) = match (self.provenance(web, entry).await, before) {
+            (Ok(provenance), _) => (provenance, None),
+            (Err(_), Some(before)) => (before.provenance.clone(), before.unread.clone()),
+            (Err(error), None) => (None, Some(error.reason())),
+        };
+        let chart = ChartArchive {
+            name: self.key().chart().to_owned(),
+            version: Some(entry.version.clone()),
+            sha256: kept.origin.clone(),
+            provenance,
+            unread,
+        };
+        Proof { artifact: None, chart: Some(chart) }
+    }
+
+    /// The provenance file of a version, if there is one.
+    async fn provenance(&self, web: &Web, entry: &Entry) -> Result<Option<Vec<u8>>, WebError> {
+        let Ok(mut url) = self.place(entry) else { return Ok(None) };
+        url.set_path(&format!("{}.prov", url.path()));
+        let is_home = same_server(&url, &self.url);
+        match web.send(web.request(Method::GET, url, HeaderMap::new(), is_home)).await {
+            Ok(answer) => text(answer, LARGEST_PROVENANCE).await.map(Some),
+            Err(WebError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the archive of a version is.
+    fn place(&self, entry: &Entry) -> Result<Url, String> {
+        let written = entry.urls.first().ok_or("its index names no URL for it")?;
+        let url = place::archive(&self.url, written).filter(|url| matches!(url.scheme(), "http" | "https"));
+        url.ok_or_else(|| "its URL in the index is neither http nor https".to_owned())
     }
 
     async fn fetch_archive(&self, entry: &Entry, digest: &str) -> Result<Kept, RepositoryError> {
         let refused = |reason: String| self.shelf.refused(&entry.version, reason);
-        let Some(written) = entry.urls.first() else {
-            return Err(refused("its index names no URL for it".to_owned()));
-        };
-        let url = place::archive(&self.url, written).filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or_else(|| refused("its URL in the index is neither http nor https".to_owned()))?;
+        let url = self.place(entry).map_err(refused)?;
         let is_home = same_server(&url, &self.url);
         let web = self.way.web().await?;
         let request = web.request(Method::GET, url, HeaderMap::new(), is_home);

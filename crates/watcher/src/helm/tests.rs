@@ -122,7 +122,7 @@ fn chart(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 async fn look(repository: &HelmRepository, revision: &str) -> Result<Resolved, String> {
-    let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
+    let observed = repository.observe(BTreeSet::from([revision.to_owned()]), true).await;
     let mut observed = observed.map_err(|error| error.to_string())?;
     observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
 }
@@ -264,8 +264,42 @@ async fn whatever_is_wrong_with_a_version_is_told_of_that_version() {
         assert!(error.contains(reason) && error.contains(version), "{error}");
     }
     let all = repository
-        .observe(BTreeSet::from(["1.0.0".to_owned(), "4.0.0".to_owned()]))
+        .observe(BTreeSet::from(["1.0.0".to_owned(), "4.0.0".to_owned()]), false)
         .await
         .expect("an answer");
     assert!(all["1.0.0"].is_ok() && all["4.0.0"].is_err());
+}
+
+#[tokio::test]
+async fn what_lies_beside_an_archive_is_shown_and_outlives_a_failure() {
+    let world = World::new().await;
+    world.publish(&[("1.2.3", "one")]);
+    let repository = world.open();
+    let shown = async || {
+        let resolved = look(&repository, "1.2.3").await.expect("a version");
+        resolved.proof.and_then(|proof| proof.chart.clone()).expect("a chart")
+    };
+    let bare = shown().await;
+    assert_eq!((bare.name.as_str(), bare.version.as_deref()), ("web", Some("1.2.3")));
+    assert_eq!((&bare.provenance, &bare.unread), (&None, &None));
+    let put = |content: Option<&[u8]>| {
+        let mut files = world.served.files.lock().expect("a lock");
+        let path = files.keys().find(|path| path.ends_with(".tgz")).expect("an archive").clone();
+        assert_eq!(bare.sha256, hex::encode(Sha256::digest(&files[&path])));
+        match content {
+            Some(content) => files.insert(format!("{path}.prov"), content.to_vec()),
+            None => files.remove(&format!("{path}.prov")),
+        };
+    };
+    put(Some(b"signed"));
+    assert_eq!(shown().await.provenance.as_deref(), Some(b"signed".as_slice()));
+    put(Some(&vec![b'x'; (1 << 20) + 1]));
+    assert_eq!(shown().await.provenance.as_deref(), Some(b"signed".as_slice()), "it is too large to be read");
+    put(None);
+    assert_eq!(shown().await.provenance, None);
+    put(Some(&vec![b'x'; (1 << 20) + 1]));
+    let anew = world.open();
+    let resolved = look(&anew, "1.2.3").await.expect("a version");
+    let chart = resolved.proof.and_then(|proof| proof.chart.clone()).expect("a chart");
+    assert!(chart.unread.is_some_and(|told| told.contains("more than 1 MiB")));
 }

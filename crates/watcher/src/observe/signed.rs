@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ithaca_api::project::{Depth, GitDemand, OciDemand};
+use ithaca_api::project::{Depth, GitDemand, HelmDemand, OciDemand};
 use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
 use crate::cache::Handle;
-use crate::repository::{RepositoryError, RepositoryKey, Resolved};
-use crate::signature::{Rule, SignatureError, verify, verify_artifact};
+use crate::repository::{Protocol, RepositoryError, RepositoryKey, Resolved};
+use crate::signature::{Rule, SignatureError, verify, verify_artifact, verify_chart};
 
 pub(super) type Handles<'a> = HashMap<&'a RepositoryKey, Result<Handle<'a>, RepositoryError>>;
 
@@ -66,6 +66,9 @@ impl<'a> Verdicts<'a> {
             if let Some(demand) = demands.git {
                 judge_git(handle()?, &job.rule, demand, (repository, resolved), self.now)?;
             }
+            if let Some(demand) = demands.chart {
+                judge_chart(&job.rule, demand, (repository, resolved), self.now)?;
+            }
             if let Some(demand) = demands.artifact {
                 judge_artifact(&job.rule, demand, repository, resolved)?;
             }
@@ -76,6 +79,24 @@ impl<'a> Verdicts<'a> {
         self.known.insert(key, verdict.clone());
         verdict
     }
+}
+
+fn judge_chart(
+    rule: &Rule,
+    demand: &HelmDemand,
+    (repository, resolved): (&RepositoryKey, &Resolved),
+    now: i64,
+) -> Result<(), String> {
+    let proof = resolved.proof.as_ref().ok_or("its provenance was not looked for")?;
+    let Some(chart) = &proof.chart else {
+        // What an artifact holds need not be a chart.
+        let is_chart = repository.protocol() == Protocol::Helm || !repository.chart().is_empty();
+        return if is_chart { Err("its archive is not known".to_owned()) } else { Ok(()) };
+    };
+    verify_chart(chart, demand, &rule.keyring, now).map_err(|error| {
+        let keys = wanted(&[("OpenPGP keys", Some(demand.keys.as_slice()))]);
+        format!("revision {} of {repository} {error}; {keys}", resolved.revision)
+    })
 }
 
 fn judge_artifact(

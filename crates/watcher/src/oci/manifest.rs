@@ -7,6 +7,8 @@ use crate::archive::{Layout, Packing};
 
 /// What a chart's layer is called.
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+/// What the layer beside it is called that tells where it comes from.
+const PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 /// What other layers with files are called.
 const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
 const PACKED: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -76,6 +78,16 @@ pub(super) fn layer(manifest: &[u8], is_chart: bool) -> Result<Layer, String> {
     }
     let size = u64::try_from(found.size).map_err(|_| format!("its layer has the size {}", found.size))?;
     Ok(Layer { digest: found.digest.clone(), size, packing, layout })
+}
+
+/// The digest of a chart's archive and that of its provenance file, where a manifest is a chart's.
+pub(super) fn chart(manifest: &[u8]) -> Option<(String, Option<String>)> {
+    let Manifest { layers, .. } = serde_json::from_slice(manifest).ok()?;
+    let of_type = |wanted: &str| {
+        let found = layers.iter().find(|layer| layer.media_type == wanted && is_digest(&layer.digest));
+        found.map(|layer| layer.digest.clone())
+    };
+    Some((of_type(CHART)?, of_type(PROVENANCE)))
 }
 
 fn holds_files(media_type: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What lies beside a manifest as a signature of it, in both places where cosign puts it: a tag made of the digest, and
-//! manifests that refer to it. Nothing is judged here but what is too much.
+//! manifests that refer to it. Beside a chart's archive a provenance file may lie within the manifest. Nothing is judged
+//! here but what is too much.
 //!
 //! A signature that cannot be read is told of and spoils no other. Where a registry does not answer, what it showed last
 //! for the same digest holds, so a good revision is not taken for an unsigned one, and who asks for no proof is none the
@@ -12,7 +13,8 @@ use serde::Deserialize;
 
 use super::address::is_digest;
 use super::client::Client;
-use crate::repository::{Artifact, Attached, Proof};
+use super::manifest::chart;
+use crate::repository::{Artifact, Attached, ChartArchive, Proof};
 use crate::web::WebError;
 
 /// What refers to a manifest as a bundle, and what as signatures in the older form.
@@ -27,13 +29,13 @@ const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// Manifests that are looked into for one artifact, and signatures that are read.
 const MOST: usize = 32;
-/// The largest payload or bundle.
+/// The largest payload, bundle or provenance file.
 const LARGEST: u64 = 256 << 10;
 
 /// What earlier looks have read, by digest, and is not read again.
 #[derive(Default)]
 pub(super) struct Memory {
-    artifacts: HashMap<String, Artifact>,
+    proofs: HashMap<String, Proof>,
     signatures: HashMap<String, Arc<[Attached]>>,
 }
 
@@ -86,24 +88,57 @@ impl<'a> Look<'a> {
         Self { client, before: std::mem::take(memory), now: memory }
     }
 
-    /// What lies beside a manifest.
-    pub(super) async fn proof(&mut self, digest: &str) -> Proof {
-        let artifact = match (self.artifact(digest).await, self.before.artifacts.remove(digest)) {
-            (Ok(artifact), _) | (Err(_), Some(artifact)) => artifact,
-            (Err(error), None) => {
-                let unread = Some(format!("the registry does not show it: {}", error.reason()));
-                return Proof {
-                    artifact: Some(Artifact { digest: digest.to_owned(), unread, ..Artifact::default() }),
-                };
-            }
+    /// What lies beside a manifest, and beside the chart of a name and a version if it is one's.
+    pub(super) async fn proof(&mut self, digest: &str, name: &str, version: Option<&str>) -> Proof {
+        let artifact = match self.artifact(digest).await {
+            Ok(artifact) => artifact,
+            Err(error) => match self.before.proofs.remove(digest) {
+                Some(known) => {
+                    self.now.proofs.insert(digest.to_owned(), known.clone());
+                    return known;
+                }
+                None => {
+                    let unread = Some(format!("the registry does not show it: {}", error.reason()));
+                    let artifact = Artifact { digest: digest.to_owned(), unread, ..Artifact::default() };
+                    return Proof { artifact: Some(artifact), chart: None };
+                }
+            },
         };
-        self.now.artifacts.insert(digest.to_owned(), artifact.clone());
-        Proof { artifact: Some(artifact) }
+        let chart = self.chart(&artifact.manifest, digest, name, version).await;
+        let proof = Proof { artifact: Some(artifact), chart };
+        self.now.proofs.insert(digest.to_owned(), proof.clone());
+        proof
+    }
+
+    /// The archive of a chart, where a manifest is one's.
+    async fn chart(
+        &self,
+        manifest: &[u8],
+        digest: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Option<ChartArchive> {
+        let (archive, provenance) = chart(manifest)?;
+        let known = self.before.proofs.get(digest).and_then(|proof| proof.chart.as_ref());
+        let known = known.and_then(|chart| chart.provenance.clone());
+        let provenance = match (provenance, known) {
+            (None, _) => Ok(None),
+            (Some(_), Some(known)) => Ok(Some(known)),
+            (Some(provenance), None) => self.client.small(&provenance, LARGEST).await.map(Some),
+        };
+        let (provenance, unread) = match provenance {
+            Ok(provenance) => (provenance, None),
+            Err(error) => (None, Some(error.reason())),
+        };
+        let (name, version) = (name.to_owned(), version.map(str::to_owned));
+        let sha256 = archive.trim_start_matches("sha256:").to_owned();
+        Some(ChartArchive { name, version, sha256, provenance, unread })
     }
 
     /// A manifest with all that lies beside it.
     async fn artifact(&mut self, digest: &str) -> Result<Artifact, WebError> {
-        let manifest = match self.before.artifacts.get(digest) {
+        let known = self.before.proofs.get(digest).and_then(|proof| proof.artifact.as_ref());
+        let manifest = match known {
             Some(known) => known.manifest.clone(),
             None => self.client.manifest(digest).await?,
         };

@@ -124,10 +124,15 @@ impl Inner {
             let resolved = match found {
                 Ok(found) => {
                     let digest = found.digest.clone();
+                    let version =
+                        Some(found.revision.as_str()).filter(|text| !is_digest(text)).map(str::to_owned);
                     match self.fetch(&client, found).await {
-                        Ok(resolved) if with_proof => {
-                            Ok(Resolved { proof: Some(Arc::new(look.proof(&digest).await)), ..resolved })
-                        }
+                        Ok(resolved) if with_proof => Ok(Resolved {
+                            proof: Some(Arc::new(
+                                look.proof(&digest, self.chart_name(), version.as_deref()).await,
+                            )),
+                            ..resolved
+                        }),
                         other => other,
                     }
                 }
@@ -184,6 +189,12 @@ impl Inner {
     fn found(&self, tag: &str, digest: String) -> Found {
         let revision = if self.is_chart() { version(tag) } else { digest.clone() };
         Found { revision, digest }
+    }
+
+    /// What a chart is called that is here: its repository's name ends so.
+    fn chart_name(&self) -> &str {
+        let (url, chart) = (self.key().url(), self.key().chart());
+        if chart.is_empty() { url.rsplit('/').next().unwrap_or(url) } else { chart }
     }
 
     fn is_chart(&self) -> bool {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use error::RepositoryError;
 pub use key::{Protocol, RepositoryKey, match_key};
-pub use proof::{Artifact, Attached, Proof};
+pub use proof::{Artifact, Attached, ChartArchive, Proof};
 pub use wanted::Wanted;
 
 /// What a revision was found to be.

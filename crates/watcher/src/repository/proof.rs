@@ -6,6 +6,23 @@
 pub struct Proof {
     /// The manifest in a registry that the files are from.
     pub artifact: Option<Artifact>,
+    /// The archive that the files are from, where it is a chart's.
+    pub chart: Option<ChartArchive>,
+}
+
+/// The archive of a chart, and what lies beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ChartArchive {
+    /// Which chart was asked for.
+    pub name: String,
+    /// Which version; None where it was asked for by a digest.
+    pub version: Option<String>,
+    /// The SHA-256 of the archive in hexadecimal digits.
+    pub sha256: String,
+    /// What claims to be its provenance file.
+    pub provenance: Option<Vec<u8>>,
+    /// Why there may be one, which could not be read.
+    pub unread: Option<String>,
 }
 
 /// A manifest in a registry, and what lies beside it.

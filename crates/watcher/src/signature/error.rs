@@ -8,6 +8,9 @@ pub enum SignatureError {
     /// There is none.
     #[error("is not signed")]
     Unsigned,
+    /// Nothing lies beside the archive of a chart.
+    #[error("has no provenance file")]
+    NoProvenance,
     /// It is of no kind that is known, or damaged.
     #[error("has a signature that cannot be read: {0}")]
     Unreadable(String),

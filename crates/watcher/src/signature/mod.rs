@@ -11,8 +11,10 @@ mod cosign;
 mod error;
 mod follow;
 mod openpgp;
+mod provenance;
 mod rules;
 mod ssh;
+mod validity;
 mod verify;
 
 pub use cosign::CosignKeys;
@@ -21,20 +23,4 @@ pub use follow::follow;
 pub use openpgp::OpenPgpKeys;
 pub use rules::{Demands, Rule, Rules};
 pub use ssh::AllowedSigners;
-pub use verify::{Keyring, Signed, verify, verify_artifact};
-
-/// When a key has to be valid, in seconds since the epoch.
-#[derive(Clone, Copy, Debug)]
-struct Moments {
-    /// When the object says that it was made.
-    made: i64,
-    /// The time now, where that counts.
-    now: Option<i64>,
-}
-
-impl Moments {
-    /// All of them.
-    fn iter(self) -> impl Iterator<Item = i64> {
-        std::iter::once(self.made).chain(self.now)
-    }
-}
+pub use verify::{Keyring, Signed, verify, verify_artifact, verify_chart};

@@ -8,8 +8,8 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType, SubpacketData};
 use pgp::types::{KeyDetails, Tag};
 
-use super::Moments;
-use super::error::{KeyName, SignatureError, calendar};
+use super::error::{KeyName, SignatureError};
+use super::validity::{Moments, Validity, one_good};
 
 /// Where keys are.
 pub const CONFIG_MAP: &str = "argocd-gpg-keys-cm";
@@ -73,11 +73,21 @@ impl OpenPgpKeys {
     ) -> Result<(), SignatureError> {
         let (signature, _) = DetachedSignature::from_armor_single(armored.as_bytes())
             .map_err(|error| SignatureError::Unreadable(error.to_string()))?;
-        let signature = signature.signature;
-        check_form(&signature)?;
-        let named: Vec<&Key> = self.keys.iter().filter(|key| key.is_issuer(&signature)).collect();
+        self.verify_one(&signature.signature, payload, moments, permitted).map(drop)
+    }
+
+    /// Verifies a signature in the same way, and says whose it is.
+    pub(super) fn verify_one(
+        &self,
+        signature: &Signature,
+        payload: &[u8],
+        moments: Moments,
+        permitted: &[String],
+    ) -> Result<KeyName, SignatureError> {
+        check_form(signature)?;
+        let named: Vec<&Key> = self.keys.iter().filter(|key| key.is_issuer(signature)).collect();
         if named.is_empty() {
-            let key = KeyName { kind: "OpenPGP", id: issuer(&signature), owner: None };
+            let key = KeyName { kind: "OpenPGP", id: issuer(signature), owner: None };
             return Err(SignatureError::Unknown { key, config_map: CONFIG_MAP });
         }
         let holds = |key: &&&Key| match &key.key {
@@ -94,9 +104,8 @@ impl OpenPgpKeys {
         }
         let made = signature.created().map_or(moments.made, |time| i64::from(time.as_secs()));
         let moments = Moments { made, ..moments };
-        let mut judged = same.iter().map(|key| key.check(&signature, moments, permitted));
-        let first = judged.next().unwrap_or(Ok(()));
-        if first.is_ok() || judged.any(|result| result.is_ok()) { Ok(()) } else { first }
+        let judged = same.iter().map(|key| key.check(signature, moments, permitted).map(|()| key.name()));
+        one_good(judged).unwrap_or_else(|| Err(SignatureError::Invalid(key.name())))
     }
 }
 
@@ -134,14 +143,8 @@ impl Key {
         }
         let ends = signature.signature_expiration_time().filter(|time| time.as_secs() > 0);
         let ends = ends.map(|time| moments.made + i64::from(time.as_secs()));
-        for moment in moments.iter() {
-            if let Some(until) = self.expires.iter().chain(&ends).find(|until| moment >= **until) {
-                return Err(SignatureError::Expired { key: self.name(), until: calendar(*until) });
-            }
-            if moment < self.created {
-                return Err(SignatureError::NotYetValid { key: self.name(), from: calendar(self.created) });
-            }
-        }
+        let until = self.expires.into_iter().chain(ends).min();
+        Validity { from: Some(self.created), until }.check(moments, || self.name())?;
         // The short id of the primary key is the end of its fingerprint in all versions that have short ids.
         let is_meant = |permitted: &String| {
             [&self.fingerprint, &self.primary].iter().any(|fingerprint| {

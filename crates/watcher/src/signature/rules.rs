@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ithaca_api::annotation::DEFAULT_PROJECT;
-use ithaca_api::project::{GitDemand, Integrity, OciDemand};
+use ithaca_api::project::{GitDemand, HelmDemand, Integrity, OciDemand};
 use ithaca_api::without_credentials;
 use url::Url;
 
@@ -34,6 +34,8 @@ pub struct Rule {
 pub struct Demands<'a> {
     /// Of commits and tags.
     pub git: Option<&'a GitDemand>,
+    /// Of charts.
+    pub chart: Option<&'a HelmDemand>,
     /// Of artifacts.
     pub artifact: Option<&'a OciDemand>,
 }
@@ -41,7 +43,7 @@ pub struct Demands<'a> {
 impl Demands<'_> {
     /// Whether the repository has to show more than files for it.
     pub fn want_proof(self) -> bool {
-        self.artifact.is_some()
+        self.chart.is_some() || self.artifact.is_some()
     }
 }
 
@@ -75,14 +77,12 @@ impl Rule {
         let (spellings, integrity) = (spellings(url, repository), &self.integrity);
         Ok(match repository.protocol() {
             Protocol::Git => Demands { git: integrity.git(&spellings)?, ..Demands::default() },
-            Protocol::Helm if integrity.helm(&spellings)?.is_some() => {
-                return Err(
-                    "spec.sourceIntegrity.helm asks for provenance files, which are not verified yet"
-                        .to_owned(),
-                );
-            }
-            Protocol::Helm => Demands::default(),
-            Protocol::Oci => Demands { artifact: integrity.oci(&spellings)?, ..Demands::default() },
+            Protocol::Helm => Demands { chart: integrity.helm(&spellings)?, ..Demands::default() },
+            Protocol::Oci => Demands {
+                chart: integrity.helm(&spellings)?,
+                artifact: integrity.oci(&spellings)?,
+                ..Demands::default()
+            },
         })
     }
 

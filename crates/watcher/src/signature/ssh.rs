@@ -10,8 +10,8 @@ use ssh_key::authorized_keys::{ConfigOptsIter, Entry};
 use ssh_key::public::KeyData;
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
-use super::Moments;
-use super::error::{KeyName, SignatureError, calendar};
+use super::error::{KeyName, SignatureError};
+use super::validity::{Moments, Validity, one_good};
 
 /// Where lists of allowed signers are.
 pub const CONFIG_MAP: &str = "ithaca-allowed-signers";
@@ -41,8 +41,7 @@ struct Line {
     principals: String,
     patterns: Patterns,
     namespaces: Option<Patterns>,
-    after: Option<i64>,
-    before: Option<i64>,
+    validity: Validity,
     key: KeyData,
 }
 
@@ -90,9 +89,8 @@ impl AllowedSigners {
             return Err(SignatureError::Unfit { key: name(Some(first)), reason });
         }
         key.verify(NAMESPACE, payload, &signature).map_err(|_| SignatureError::Invalid(name(Some(first))))?;
-        let mut judged = of_key.iter().map(|line| line.check(|| name(Some(line)), moments, permitted));
-        let result = judged.next().unwrap_or(Ok(()));
-        if result.is_ok() || judged.any(|result| result.is_ok()) { Ok(()) } else { result }
+        let judged = of_key.iter().map(|line| line.check(|| name(Some(line)), moments, permitted));
+        one_good(judged).unwrap_or_else(|| Err(SignatureError::Invalid(name(Some(first)))))
     }
 }
 
@@ -107,8 +105,7 @@ impl Line {
             patterns: Patterns::read(&principals)?,
             principals,
             namespaces: None,
-            after: None,
-            before: None,
+            validity: Validity::default(),
             key: entry.public_key().key_data().clone(),
         };
         let options = ConfigOptsIter::new(entry.config_opts().as_str()).map_err(|error| error.to_string())?;
@@ -117,8 +114,8 @@ impl Line {
             let value = value.trim_matches('"');
             match option.to_ascii_lowercase().as_str() {
                 "namespaces" => read.namespaces = Some(Patterns::read(value)?),
-                "valid-after" => read.after = Some(time(value)?),
-                "valid-before" => read.before = Some(time(value)?),
+                "valid-after" => read.validity.from = Some(time(value)?),
+                "valid-before" => read.validity.until = Some(time(value)?),
                 "cert-authority" => {
                     return Err("certificates are not supported: list the keys of its signers".to_owned());
                 }
@@ -138,14 +135,7 @@ impl Line {
             let reason = "its line among the allowed signers has other namespaces than git";
             return Err(SignatureError::Unfit { key: name(), reason });
         }
-        for moment in moments.iter() {
-            if let Some(from) = self.after.filter(|from| moment < *from) {
-                return Err(SignatureError::NotYetValid { key: name(), from: calendar(from) });
-            }
-            if let Some(until) = self.before.filter(|until| moment >= *until) {
-                return Err(SignatureError::Expired { key: name(), until: calendar(until) });
-            }
-        }
+        self.validity.check(moments, &name)?;
         match permitted.iter().any(|signer| signer == "*" || self.patterns.matches(signer)) {
             true => Ok(()),
             false => Err(SignatureError::NotPermitted(name())),

@@ -1,10 +1,11 @@
 //! What is signed against what a project asks and the keys that are known.
 
-use ithaca_api::project::{GitDemand, OciDemand};
+use ithaca_api::project::{GitDemand, HelmDemand, OciDemand};
 
 use super::error::SignatureError;
-use super::{AllowedSigners, CosignKeys, Moments, OpenPgpKeys};
-use crate::repository::Artifact;
+use super::validity::Moments;
+use super::{AllowedSigners, CosignKeys, OpenPgpKeys, provenance};
+use crate::repository::{Artifact, ChartArchive};
 
 /// What OpenPGP signatures begin with; the second is of old versions.
 const OPENPGP: [&str; 2] = ["-----BEGIN PGP SIGNATURE-----", "-----BEGIN PGP MESSAGE-----"];
@@ -85,4 +86,17 @@ pub fn verify_artifact(
     keyring: &Keyring,
 ) -> Result<(), SignatureError> {
     keyring.cosign.verify(artifact, &demand.keys)
+}
+
+/// Whether the archive of a chart has a provenance file as asked.
+///
+/// # Errors
+/// Why it has none.
+pub fn verify_chart(
+    chart: &ChartArchive,
+    demand: &HelmDemand,
+    keyring: &Keyring,
+    now: i64,
+) -> Result<(), SignatureError> {
+    provenance::verify(chart, &demand.keys, &keyring.openpgp, now)
 }

@@ -166,7 +166,7 @@ impl World {
         if self.shown.contains(resolved.commit.as_str()) {
             artifact.signatures.push(Attached::Bundle(Vec::new()));
         }
-        with_proof.then(|| Arc::new(Proof { artifact: Some(artifact) }))
+        with_proof.then(|| Arc::new(Proof { artifact: Some(artifact), ..Proof::default() }))
     }
 
     pub(super) fn outcome(&self, job: &Job) -> Outcome {

@@ -145,3 +145,31 @@ async fn what_was_read_is_not_read_again_and_outlives_a_failure() {
     let anew = artifact(&world.artifact()).await;
     assert!(anew.signatures.is_empty() && anew.unread.is_some_and(|told| told.contains("status 500")));
 }
+
+#[tokio::test]
+async fn a_provenance_file_is_found_beside_the_archive_of_a_chart() {
+    const PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
+    let world = World::new().await;
+    let registry = &world.registry;
+    let archive = packed(&[("web/Chart.yaml", "name: web")]);
+    let layers = [registry.blob(CHART, &archive), registry.blob(PROVENANCE, b"signed")];
+    let signed = registry.push("1.0.0_build", &manifest(&layers));
+    let repository = world.chart();
+    let chart = async |repository: &OciRepository, revision: &str| {
+        let resolved = look_for(repository, revision, true).await.expect("a version");
+        resolved.proof.and_then(|proof| proof.chart.clone()).expect("a chart")
+    };
+    let found = chart(&repository, "1.0.0+build").await;
+    assert_eq!((found.name.as_str(), found.version.as_deref()), ("web", Some("1.0.0+build")));
+    assert_eq!(format!("sha256:{}", found.sha256), digest(&archive));
+    assert_eq!(found.provenance.as_deref(), Some(b"signed".as_slice()));
+    // By its digest it is no version, and by the whole address it is the same chart.
+    assert_eq!(chart(&repository, &signed).await.version, None);
+    assert_eq!(chart(&world.artifact(), "1.0.0_build").await.name, "web");
+    registry.put(format!("blobs/{}", digest(b"signed")), b"other");
+    let lied = chart(&world.chart(), "1.0.0+build").await;
+    assert!(lied.provenance.is_none() && lied.unread.is_some_and(|told| told.contains("gave a blob")));
+    registry.push_files("2.0.0", FILES, &[("a.yaml", "one")]);
+    let plain = look_for(&world.artifact(), "2.0.0", true).await.expect("a tag");
+    assert!(plain.proof.expect("it was asked for").chart.is_none());
+}
