@@ -109,3 +109,48 @@ async fn signers_with_ssh_keys_are_allowed_by_name_and_tags_by_their_own_signatu
     })
     .await
 }
+
+#[tokio::test]
+async fn in_strict_mode_all_history_is_signed_or_vouched_for() -> anyhow::Result<()> {
+    let scene = Scene::new("strict").await?;
+    let folder = tempfile::tempdir()?;
+    let (id, public) = openpgp_key(folder.path())?;
+    let program = folder.path().join("sign").display().to_string();
+    scene.set(&[("gpg.program", &program), ("user.signingkey", &id)]).await?;
+    scene.add_entry(KEYS, &id[24..], &public).await?;
+    let policy = |mode: &str| {
+        let gpg = json!({"mode": mode, "keys": [id[24..]]});
+        json!({"sourceIntegrity": {"git": {"policies": [{"repos": [scene.repository.url], "gpg": gpg}]}}})
+    };
+    scene.post(PROJECTS, &project("strict", &policy("head"))).await?;
+    let commit = async |value: &str, signed: bool, message: &str| {
+        scene.set(&[("commit.gpgsign", if signed { "true" } else { "false" })]).await?;
+        scene.repository.write("app/settings.yaml", &manifest("settings", value))?;
+        scene.repository.publish(message).await
+    };
+
+    // The head alone is signed: enough in the one mode, and not in the other.
+    let unsigned = commit("first", false, "Begin").await?;
+    let second = commit("second", true, "Change it").await?;
+    scene.create("strict", "app", of_project("strict")).await?;
+    scene.synced("strict", &second).await?;
+    scene.patch(&format!("{PROJECTS}/strict"), json!({"spec": policy("strict")})).await?;
+    scene.refused("strict", &[&unsigned, &second, "is not signed", "Argocd-gpg-seal"]).await?;
+
+    // Who vouches for what was before has to be somebody who may.
+    let sealed = "Vouch for all\n\nArgocd-gpg-seal: reviewed";
+    let false_seal = commit("third", false, sealed).await?;
+    scene.refused("strict", &[&false_seal, "is not signed"]).await?;
+    scene.is_applied("strict", "second").await?;
+    let seal = commit("fourth", true, sealed).await?;
+    scene.synced("strict", &seal).await?;
+    scene.is_applied("strict", "fourth").await?;
+
+    // From then on every commit counts.
+    let good = commit("fifth", true, "Change it again").await?;
+    scene.synced("strict", &good).await?;
+    let between = commit("sixth", false, "Slip in").await?;
+    commit("seventh", true, "Cover it").await?;
+    scene.refused("strict", &[&between, "is not signed"]).await?;
+    scene.is_applied("strict", "fifth").await
+}

@@ -36,7 +36,7 @@ impl Repository {
         with_proof: bool,
     ) -> Result<Observation, RepositoryError> {
         match self {
-            Self::Git(repository) => repository.observe(revisions).await,
+            Self::Git(repository) => repository.observe(revisions, with_proof).await,
             Self::Helm(repository) => repository.observe(revisions, with_proof).await,
             Self::Oci(repository) => repository.observe(revisions, with_proof).await,
         }

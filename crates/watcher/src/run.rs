@@ -23,7 +23,7 @@ use crate::credentials::Credentials;
 use crate::event::{Event, Events};
 use crate::git::{Limits, prepare_process};
 use crate::metrics::Metrics;
-use crate::observe::{Effect, Job, Observer, Settings, evaluate};
+use crate::observe::{Effect, Job, Observer, Settings, Vouched, evaluate};
 use crate::publish::{Order, publish};
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
@@ -76,7 +76,13 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         allow_files: args.allow_file_repositories,
         credentials: Arc::default(),
     };
-    let rim = Rim { events: events_tx.clone(), orders: orders_tx, registry, metrics: metrics.clone() };
+    let rim = Rim {
+        events: events_tx.clone(),
+        orders: orders_tx,
+        registry,
+        vouched: Vouched::default(),
+        metrics: metrics.clone(),
+    };
 
     let namespace = process.namespace.as_str();
     let mut publisher = tokio::spawn(publish(bus.clone(), orders_rx, metrics));
@@ -174,6 +180,7 @@ struct Rim {
     events: Events,
     orders: mpsc::UnboundedSender<Order>,
     registry: Registry,
+    vouched: Vouched,
     metrics: Metrics,
 }
 
@@ -223,9 +230,11 @@ impl Rim {
                 let used = jobs.iter().flat_map(Job::places).map(|(repository, _)| repository);
                 let repositories: HashMap<_, _> =
                     used.filter_map(|key| Some((key.clone(), self.registry.get(key)?))).collect();
-                let events = self.events.clone();
+                let (events, vouched) = (self.events.clone(), self.vouched.clone());
                 tokio::task::spawn_blocking(move || {
-                    evaluate(&jobs, &repositories, |outcomes| drop(events.send(Event::Evaluated(outcomes))));
+                    evaluate(&jobs, &repositories, &vouched, |outcomes| {
+                        drop(events.send(Event::Evaluated(outcomes)))
+                    });
                 });
             }
             Effect::Publish(publication) => drop(self.orders.send(Order::Say(publication))),

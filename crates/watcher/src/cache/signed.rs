@@ -3,6 +3,7 @@
 use git2::{ErrorCode, ObjectType, Oid};
 
 use super::Handle;
+use super::history::parents;
 use crate::repository::{RepositoryError, Tag};
 use crate::signature::Signed;
 
@@ -16,6 +17,22 @@ impl Handle<'_> {
     /// signature must not be carried over to another name.
     pub fn signed_tag(&self, tag: &Tag, commit: &str) -> Result<Option<Signed>, RepositoryError> {
         self.tag_parts(tag, commit).map_err(|error| self.cache.failed(&error))
+    }
+
+    /// What a commit says.
+    pub fn message(&self, id: Oid) -> Result<Vec<u8>, RepositoryError> {
+        let commit = self.find_commit(id).map_err(|error| self.cache.failed(&error))?;
+        Ok(commit.message_bytes().to_vec())
+    }
+
+    /// The parents of a commit, as it names them itself.
+    pub fn parents(&self, id: Oid) -> Result<Vec<Oid>, RepositoryError> {
+        parents(self, id).map_err(|error| self.cache.failed(&error))
+    }
+
+    /// Whether a commit descends from another.
+    pub fn descends(&self, commit: Oid, ancestor: Oid) -> bool {
+        self.graph_descendant_of(commit, ancestor).unwrap_or(false)
     }
 
     fn commit_parts(&self, id: &str) -> Result<Signed, git2::Error> {

@@ -22,6 +22,8 @@ const WHOLE_HISTORY: i32 = i32::MAX;
 pub(super) enum Fetch {
     /// The newest commit of these references.
     Tips(Vec<String>),
+    /// The same with their history.
+    Histories(Vec<String>),
     /// One commit by its id, where the server allows that.
     Commit(Oid),
     /// All branches and tags with their history.
@@ -69,7 +71,9 @@ pub(super) fn kept(name: &str) -> String {
 
 fn refspecs(fetch: &Fetch) -> Vec<String> {
     match fetch {
-        Fetch::Tips(names) => names.iter().map(|name| format!("+{name}:{}", kept(name))).collect(),
+        Fetch::Tips(names) | Fetch::Histories(names) => {
+            names.iter().map(|name| format!("+{name}:{}", kept(name))).collect()
+        }
         Fetch::Commit(id) => vec![format!("+{id}:{KEPT}commits/{id}")],
         Fetch::Everything => everything(KEPT),
         Fetch::EverythingOf(name) => everything(&format!("{KEPT}modules/{name}/")),
@@ -98,10 +102,10 @@ fn options(
         Fetch::Tips(_) | Fetch::Commit(_) => {
             options.depth(1);
         }
-        Fetch::Everything | Fetch::EverythingOf(_) if is_shallow => {
+        Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_) if is_shallow => {
             options.depth(WHOLE_HISTORY);
         }
-        Fetch::Everything | Fetch::EverythingOf(_) => {}
+        Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_) => {}
     }
     options
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use git2::{ErrorCode, ObjectType, Oid};
@@ -18,7 +18,7 @@ use super::modules::{self, Module};
 use super::refs::{Named, Refs, TAGS};
 use super::remote::{Fetch, exchange, kept};
 use super::ssh::SshLine;
-use crate::cache::{Cache, Handle, has_commit, has_tag};
+use crate::cache::{Cache, Handle, Histories, has_commit, has_tag};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
 use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, Tag, Wanted};
@@ -42,6 +42,7 @@ struct Inner {
     credentials: Credentials,
     metrics: Metrics,
     remote: Arc<tokio::sync::Mutex<()>>,
+    histories: Mutex<Histories>,
 }
 
 impl GitRepository {
@@ -55,13 +56,20 @@ impl GitRepository {
     ) -> Self {
         let cache = Cache::new(cache_folder, &key);
         let remote = Arc::new(tokio::sync::Mutex::new(()));
-        Self { inner: Arc::new(Inner { key, cache, limits, credentials, metrics, remote }) }
+        let histories = Mutex::default();
+        Self { inner: Arc::new(Inner { key, cache, limits, credentials, metrics, remote, histories }) }
     }
 
-    /// Asks the remote once what the revisions are, and fetches the commits that are not here yet.
-    /// An error concerns the repository as a whole.
-    pub async fn observe(&self, revisions: BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        self.blocking(move |inner| inner.observe(&revisions)).await
+    /// Asks the remote once what the revisions are, and fetches the commits that are not here yet; with proof, all that
+    /// they descend from as well. An error concerns the repository as a whole.
+    pub async fn observe(
+        &self,
+        revisions: BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
+        // History that is not to be had costs a call, and files are had by another.
+        let calls = if with_proof { 2 } else { 1 };
+        self.blocking(calls, move |inner| inner.observe(&revisions, with_proof)).await
     }
 
     /// Makes sure that a commit is here. One that is waits for no call to the remote.
@@ -71,7 +79,7 @@ impl GitRepository {
         if here.is_ok_and(|here| here.unwrap_or(false)) {
             return Ok(());
         }
-        self.blocking(move |inner| {
+        self.blocking(1, move |inner| {
             if inner.has(&commit)? {
                 return Ok(());
             }
@@ -95,10 +103,11 @@ impl GitRepository {
 
     async fn blocking<T: Send + 'static>(
         &self,
+        calls: u32,
         work: impl FnOnce(&Inner) -> Result<T, RepositoryError> + Send + 'static,
     ) -> Result<T, RepositoryError> {
         let inner = self.inner.clone();
-        let limit = inner.limits.call + inner.limits.silence + GRACE;
+        let limit = inner.limits.call * calls + inner.limits.silence + GRACE;
         let name = inner.key.to_string();
         let done = tokio::time::timeout(limit, async move {
             // The lock goes with the work, which may outlive this call when the remote hangs.
@@ -123,18 +132,32 @@ impl Inner {
         Ok(has_commit(&*self.cache.handle()?, id))
     }
 
-    fn observe(&self, revisions: &BTreeSet<String>) -> Result<Observation, RepositoryError> {
-        let refs = if self.cache.is_old() {
-            self.cache.renew(|cache| self.list_and_fetch(cache, revisions))
-        } else {
-            self.cache.handle().and_then(|cache| self.list_and_fetch(&cache, revisions))
-        };
+    fn observe(
+        &self,
+        revisions: &BTreeSet<String>,
+        with_proof: bool,
+    ) -> Result<Observation, RepositoryError> {
+        let (mut refs, mut fetches) = (self.list_into_cache(revisions, with_proof), true);
+        if let Err(error @ (RepositoryError::Timeout { .. } | RepositoryError::Remote { .. })) = &refs
+            && with_proof
+        {
+            // Who asks for files alone is none the worse.
+            tracing::warn!(%error, repository = %self.key, "failed to fetch history");
+            fetches = false;
+            refs = self.list_into_cache(revisions, false);
+        }
         // Whether the remote or the cache is at fault cannot always be told.
         if refs.is_err() {
             self.cache.close();
         }
         let refs = refs?;
-        let settle = |revision: &String| (revision.clone(), self.settle(&refs, Wanted::of(revision)));
+        let settle = |revision: &String| {
+            let mut settled = self.settle(&refs, Wanted::of(revision));
+            if with_proof {
+                settled = settled.and_then(|resolved| self.prove(resolved, fetches));
+            }
+            (revision.clone(), settled)
+        };
         let observed: Observation = revisions.iter().map(settle).collect();
         let commits: BTreeSet<&String> =
             observed.values().flatten().map(|resolved| &resolved.commit).collect();
@@ -218,11 +241,41 @@ impl Inner {
         Ok(Line::Http(HttpLine { client, authorization }))
     }
 
-    /// One connection: list, and fetch the tips that are named and not here.
+    fn list_into_cache(
+        &self,
+        revisions: &BTreeSet<String>,
+        with_history: bool,
+    ) -> Result<Refs, RepositoryError> {
+        if self.cache.is_old() {
+            self.cache.renew(|cache| self.list_and_fetch(cache, revisions, with_history))
+        } else {
+            self.cache.handle().and_then(|cache| self.list_and_fetch(&cache, revisions, with_history))
+        }
+    }
+
+    /// A commit with all that it descends from, as far as that is to be had: whoever judges it sees what is missing.
+    fn prove(&self, resolved: Resolved, fetches: bool) -> Result<Resolved, RepositoryError> {
+        let commit = self.parse(&resolved.commit)?;
+        let is_whole = self.has_history(&*self.cache.handle()?, commit);
+        if !is_whole && fetches {
+            let fetched = self.fetch(Fetch::Everything);
+            let _ = fetched.inspect_err(|error| {
+                tracing::warn!(%error, repository = %self.key, %commit, "failed to fetch the history of a commit");
+            });
+        }
+        Ok(Resolved { proof: Some(Arc::default()), ..resolved })
+    }
+
+    fn has_history(&self, cache: &git2::Repository, commit: Oid) -> bool {
+        self.histories.lock().unwrap_or_else(PoisonError::into_inner).has(cache, commit)
+    }
+
+    /// One connection: list, and fetch the tips that are named and not here, or whose history is wanted and is not.
     fn list_and_fetch(
         &self,
         cache: &git2::Repository,
         revisions: &BTreeSet<String>,
+        with_history: bool,
     ) -> Result<Refs, RepositoryError> {
         let access = self.credentials.access(&self.key)?;
         let line = self.line(&self.key, &access)?;
@@ -235,14 +288,17 @@ impl Inner {
                 .filter_map(|revision| match refs.resolve(Wanted::of(revision)) {
                     Named::Reference(name, id) => {
                         let tag = refs.tag(&name);
-                        let is_here = has_commit(cache, id) && tag.is_none_or(|tag| has_tag(cache, tag));
+                        let is_here = has_commit(cache, id)
+                            && tag.is_none_or(|tag| has_tag(cache, tag))
+                            && (!with_history || self.has_history(cache, id));
                         (!is_here).then_some(name)
                     }
                     _ => None,
                 })
                 .collect();
             fetch_timer = (!missing.is_empty()).then(|| Timer::start(&self.metrics.fetch));
-            (!missing.is_empty()).then(|| Fetch::Tips(missing.into_iter().collect()))
+            let fetch = if with_history { Fetch::Histories } else { Fetch::Tips };
+            (!missing.is_empty()).then(|| fetch(missing.into_iter().collect()))
         });
         if let Some(timer) = fetch_timer {
             self.metrics.fetched(timer, refs.is_ok());

@@ -1,5 +1,6 @@
 //! Real repositories on disk, read through the same code as remote ones.
 
+mod history;
 mod http;
 mod modules;
 mod moved;
@@ -114,7 +115,7 @@ async fn observe(repository: &GitRepository, revision: &str) -> Result<String, S
 }
 
 async fn resolve(repository: &GitRepository, revision: &str) -> Result<Resolved, String> {
-    let observed = repository.observe(BTreeSet::from([revision.to_owned()])).await;
+    let observed = repository.observe(BTreeSet::from([revision.to_owned()]), false).await;
     let mut observed = observed.map_err(|error| error.to_string())?;
     observed.remove(revision).expect("an answer").map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ use ithaca_proto::v1::failure::Reason;
 
 use super::effect::{Evaluated, Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
+use super::history::Vouched;
 use super::signed::{Handles, Verdicts};
 use crate::cache::{CommitInfo, Snapshot};
 use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles, Want};
@@ -28,6 +29,7 @@ struct Open<'a> {
 pub fn evaluate(
     jobs: &[Job],
     repositories: &HashMap<RepositoryKey, Repository>,
+    vouched: &Vouched,
     found: impl Fn(Vec<Evaluated>),
 ) {
     let handles: Handles<'_> =
@@ -45,7 +47,7 @@ pub fn evaluate(
         });
     }
     let changes = Changes::default();
-    let mut verdicts = Verdicts::new(&handles);
+    let mut verdicts = Verdicts::new(&handles, vouched);
     let mut moved = Vec::new();
     let mut changed = Vec::new();
     for job in jobs {

@@ -4,10 +4,12 @@
 //! webhooks, settings. What goes out: `Effect`s for the rim to carry out. What it does not do: any I/O.
 
 mod calm;
+mod commits;
 mod effect;
 mod evaluate;
 mod fact;
 mod flow;
+mod history;
 mod observer;
 mod remote;
 mod signed;
@@ -16,6 +18,7 @@ mod track;
 pub use effect::{Effect, Evaluated, Job, Key, Publication};
 pub use evaluate::evaluate;
 pub use fact::Outcome;
+pub use history::Vouched;
 pub use observer::{Observer, Settings};
 
 #[cfg(test)]

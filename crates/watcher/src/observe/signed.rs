@@ -3,28 +3,32 @@
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ithaca_api::project::{Depth, GitDemand, HelmDemand, OciDemand};
+use ithaca_api::project::{HelmDemand, OciDemand};
 use ithaca_proto::v1::failure::Reason;
 
+use super::commits::Commits;
 use super::effect::{Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
+use super::history::Vouched;
 use crate::cache::Handle;
 use crate::repository::{Protocol, RepositoryError, RepositoryKey, Resolved};
-use crate::signature::{Rule, SignatureError, verify, verify_artifact, verify_chart};
+use crate::signature::{Rule, verify_artifact, verify_chart};
 
 pub(super) type Handles<'a> = HashMap<&'a RepositoryKey, Result<Handle<'a>, RepositoryError>>;
 
 /// What was found of revisions, each once for a whole batch: a thousand applications may be of one commit.
 pub(super) struct Verdicts<'a> {
     handles: &'a Handles<'a>,
+    vouched: &'a Vouched,
     known: HashMap<(&'a RepositoryKey, &'a Resolved, &'a str, &'a str), Result<(), String>>,
     now: i64,
 }
 
 impl<'a> Verdicts<'a> {
-    pub(super) fn new(handles: &'a Handles<'a>) -> Self {
+    pub(super) fn new(handles: &'a Handles<'a>, vouched: &'a Vouched) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Self { handles, known: HashMap::new(), now: i64::try_from(now).unwrap_or(i64::MAX) }
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        Self { handles, vouched, known: HashMap::new(), now }
     }
 
     /// What is said instead of a job's sources, where one of them is not signed as asked.
@@ -64,7 +68,8 @@ impl<'a> Verdicts<'a> {
                 None => Err("its repository is not open".to_owned()),
             };
             if let Some(demand) = demands.git {
-                judge_git(handle()?, &job.rule, demand, (repository, resolved), self.now)?;
+                let commits = Commits { handle: handle()?, keyring: &job.rule.keyring, demand, repository };
+                commits.judge(resolved, self.now, self.vouched)?;
             }
             if let Some(demand) = demands.chart {
                 judge_chart(&job.rule, demand, (repository, resolved), self.now)?;
@@ -113,39 +118,8 @@ fn judge_artifact(
     })
 }
 
-fn judge_git(
-    handle: &Handle<'_>,
-    rule: &Rule,
-    demand: &GitDemand,
-    (repository, Resolved { commit, tag, .. }): (&RepositoryKey, &Resolved),
-    now: i64,
-) -> Result<(), String> {
-    if demand.depth == Depth::Strict {
-        return Err(
-            "spec.sourceIntegrity asks for mode strict, which is not supported yet: use mode head".to_owned()
-        );
-    }
-    let (what, signed) = match tag {
-        None => {
-            (format!("commit {commit}"), handle.signed_commit(commit).map_err(|error| error.to_string())?)
-        }
-        Some(tag) => {
-            let signed = handle.signed_tag(tag, commit).map_err(|error| error.to_string())?;
-            let what = format!("tag {}", tag.name);
-            let reason = "calls itself otherwise within, or is for another commit: make the tag anew";
-            (what, signed.ok_or_else(|| format!("tag {} of {repository} {reason}", tag.name))?)
-        }
-    };
-    let told = |error: SignatureError| {
-        let (keys, signers) = (demand.keys.as_deref(), demand.signers.as_deref());
-        let keys = wanted(&[("OpenPGP keys", keys), ("SSH signers", signers)]);
-        format!("{what} of {repository} {error}; {keys}")
-    };
-    verify(&signed, demand, &rule.keyring, Some(now)).map_err(told)
-}
-
 /// What to do.
-fn wanted(permitted: &[(&str, Option<&[String]>)]) -> String {
+pub(super) fn wanted(permitted: &[(&str, Option<&[String]>)]) -> String {
     let listed = |(what, names): &(&str, Option<&[String]>)| match names {
         None => None,
         Some([]) => Some(format!("no {what}")),

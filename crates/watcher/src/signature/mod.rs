@@ -23,4 +23,4 @@ pub use follow::follow;
 pub use openpgp::OpenPgpKeys;
 pub use rules::{Demands, Rule, Rules};
 pub use ssh::AllowedSigners;
-pub use verify::{Keyring, Signed, verify, verify_artifact, verify_chart};
+pub use verify::{Keyring, Signed, verify, verify_artifact, verify_chart, vouches};

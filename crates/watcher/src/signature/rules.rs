@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ithaca_api::annotation::DEFAULT_PROJECT;
-use ithaca_api::project::{GitDemand, HelmDemand, Integrity, OciDemand};
+use ithaca_api::project::{Depth, GitDemand, HelmDemand, Integrity, OciDemand};
 use ithaca_api::without_credentials;
 use url::Url;
 
@@ -43,7 +43,8 @@ pub struct Demands<'a> {
 impl Demands<'_> {
     /// Whether the repository has to show more than files for it.
     pub fn want_proof(self) -> bool {
-        self.chart.is_some() || self.artifact.is_some()
+        let is_strict = |demand: &GitDemand| demand.depth == Depth::Strict;
+        self.git.is_some_and(is_strict) || self.chart.is_some() || self.artifact.is_some()
     }
 }
 

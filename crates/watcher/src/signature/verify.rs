@@ -12,6 +12,9 @@ const OPENPGP: [&str; 2] = ["-----BEGIN PGP SIGNATURE-----", "-----BEGIN PGP MES
 /// What SSH signatures begin with.
 const SSH: &str = "-----BEGIN SSH SIGNATURE-----";
 
+/// The trailer of a commit whose author vouches for all that is before it, as Argo CD has it.
+const SEAL: &[u8] = b"argocd-gpg-seal:";
+
 /// The installation's keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Keyring {
@@ -74,6 +77,12 @@ pub fn verify(
         return keyring.ssh.verify(&signed.payload, signature, moments, permitted);
     }
     Err(SignatureError::Unreadable("it is neither OpenPGP's nor SSH's".to_owned()))
+}
+
+/// Whether a commit's message says that its author vouches for all that it descends from.
+pub fn vouches(message: &[u8]) -> bool {
+    let begins = |line: &[u8]| line.get(..SEAL.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SEAL));
+    message.split(|byte| *byte == b'\n').any(begins)
 }
 
 /// Whether an artifact is signed as asked.

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 
 /// Serves the folder's repositories below `/git`, and what else the tests need beside it.
-async fn serve(folder: &Path) -> String {
+pub(super) async fn serve(folder: &Path) -> String {
     let router = Router::new()
         .route("/git/{*path}", any(backend))
         .route(
@@ -85,7 +85,7 @@ pub(super) async fn backend(State(folder): State<PathBuf>, request: Request) -> 
 }
 
 /// How many commits a cache holds of the history of a revision.
-fn depth(repository: &GitRepository, commit: &str) -> usize {
+pub(super) fn depth(repository: &GitRepository, commit: &str) -> usize {
     let handle = repository.handle().expect("a handle");
     let mut walk = handle.revwalk().expect("a walk");
     walk.push(Oid::from_str(commit).expect("an id")).expect("a start");
