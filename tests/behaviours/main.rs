@@ -3,6 +3,7 @@
 //! All tests share one stack unless they stop parts of it, so each names what it makes after itself.
 
 mod integrity;
+mod large_files;
 mod scene;
 
 mod actions;

@@ -3,8 +3,10 @@
 //!
 //! In: Git's smart HTTP protocol. Out: the answers of `git http-backend`, and for each push a
 //! GitHub-style webhook, so that a commit is applied at once. A push to an unknown `/name.git` creates it.
+//! What tests store with Git LFS is served beside each repository.
 
 mod backend;
+mod lfs;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ struct Shared {
     webhook: Mutex<Option<String>>,
     /// The header that tells who may read a repository; all may read others.
     readers: Mutex<BTreeMap<PathBuf, String>>,
+    lfs: lfs::Lfs,
 }
 
 impl GitServer {
@@ -59,6 +62,7 @@ impl GitServer {
             url: url.clone(),
             webhook: Mutex::default(),
             readers: Mutex::default(),
+            lfs: lfs::Lfs::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -86,6 +90,12 @@ impl GitServer {
         let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let mut readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.insert(repository.bare.clone(), header);
+    }
+
+    /// Stores a file with Git LFS, and gives the pointer to commit in its place. Something else is served where the
+    /// server is to lie, and nothing where it is to have lost the file.
+    pub fn store(&self, content: &[u8], served: Option<&[u8]>) -> String {
+        self.shared.lfs.store(content, served)
     }
 
     /// Tells the webhook that `main` moved, as a push does, and returns when it has answered.
@@ -143,13 +153,16 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     }
 }
 
-async fn serve(shared: &Shared, request: Request<Body>) -> anyhow::Result<Response> {
+async fn serve(shared: &Shared, mut request: Request<Body>) -> anyhow::Result<Response> {
     let Some(repository) = shared.repository(&request) else {
         let text = format!("no repository here; try {}/NAME.git\n", shared.url);
         return Ok((StatusCode::NOT_FOUND, text).into_response());
     };
     if !shared.may_read(&repository, &request) {
         return Ok((StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Basic realm=\"Git\"")]).into_response());
+    }
+    if let Some(answer) = shared.lfs.answer(&shared.url, &mut request).await? {
+        return Ok(answer);
     }
     let asks_to_push = request.uri().query() == Some("service=git-receive-pack");
     if asks_to_push {

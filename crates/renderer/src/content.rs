@@ -101,7 +101,7 @@ impl Watcher {
 
     async fn fetch(
         &self,
-        Place { repository, chart, scope, revision }: Place<'_>,
+        Place { repository, chart, scope, lfs, revision }: Place<'_>,
         reads: Vec<PathRead>,
     ) -> Result<Tree, ContentError> {
         if reads.is_empty() {
@@ -116,6 +116,7 @@ impl Watcher {
             repository: repository.to_owned(),
             chart: chart.to_owned(),
             scope: scope.to_owned(),
+            lfs,
             revision: revision.to_owned(),
             reads,
         });
@@ -173,18 +174,19 @@ struct Place<'a> {
     repository: &'a str,
     chart: &'a str,
     scope: &'a str,
+    lfs: bool,
     revision: &'a str,
 }
 
 fn place(source: &SourceRequest) -> Place<'_> {
     let SourceRequest { repository, chart, scope, revision, .. } = source;
-    Place { repository, chart, scope, revision }
+    Place { repository, chart, scope, lfs: source.lfs, revision }
 }
 
 /// Where the files of an attachment are; none where they are the source's own.
 fn elsewhere(attachment: &Attachment) -> Option<Place<'_>> {
     let Attachment { repository, chart, scope, revision, .. } = attachment;
-    (!repository.is_empty()).then_some(Place { repository, chart, scope, revision })
+    (!repository.is_empty()).then_some(Place { repository, chart, scope, lfs: false, revision })
 }
 
 /// The tree of a source: what it reads of its repository, and what is laid into that.

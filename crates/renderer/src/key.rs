@@ -9,6 +9,8 @@ use crate::request::{Request, SourceRequest};
 
 /// To be raised when the same input renders to something else.
 const FORMAT: &str = "ithaca-render-2";
+/// Stands before a spec whose pointers of Git LFS stand for files: no JSON begins so.
+const LFS: &str = "lfs ";
 
 /// The key of `sources`, rendered for `request` with `tools` (names and versions).
 pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> String {
@@ -22,7 +24,8 @@ pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> 
     key.add_all(api_versions.iter().map(String::as_str));
     key.count(sources.len());
     for source in sources {
-        key.add(&spec(source));
+        let lfs = if source.lfs { LFS } else { "" };
+        key.add(&format!("{lfs}{}", spec(source)));
         key.add(&source.build_options);
         if environment::depends_on_revision(&source.json) {
             key.add(&source.revision);
@@ -139,10 +142,11 @@ mod tests {
             other.sources[0].source = json!({"repoURL": "r", "path": "x", "helm": {}}).to_string()
         });
         changed(|other| other.sources[0].kustomize_build_options = "--enable-helm".into());
+        changed(|other| other.sources[0].lfs = true);
         others.push(key(plain.clone()));
         others.sort();
         others.dedup();
-        assert_eq!(others.len(), 10);
+        assert_eq!(others.len(), 11);
     }
 
     #[test]

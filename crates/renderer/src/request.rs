@@ -22,6 +22,8 @@ pub struct SourceRequest {
     pub chart: String,
     /// The project whose alone the repository is; else empty.
     pub scope: String,
+    /// Whether a pointer of Git LFS stands for the file that it points at.
+    pub lfs: bool,
     /// The commit, version or digest.
     pub revision: String,
     /// All that may be read.
@@ -113,6 +115,7 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         repository: source.repository,
         chart: source.chart,
         scope: source.scope,
+        lfs: source.lfs,
         attachments: source.attachments,
         revision: source.revision,
         reads: source.reads,

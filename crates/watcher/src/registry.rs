@@ -1,6 +1,6 @@
 //! The repositories in use, for the parts that work on them: the observer's calls and the content service.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -9,7 +9,7 @@ use url::Url;
 use crate::archive::{ArchiveLimits, Shelf};
 use crate::cache::Handle;
 use crate::credentials::Credentials;
-use crate::git::{GitRepository, Limits};
+use crate::git::{GitRepository, Limits, Objects, Pointer};
 use crate::helm::{Catalogs, HelmRepository, Parts};
 use crate::metrics::Metrics;
 use crate::oci::OciRepository;
@@ -48,6 +48,18 @@ impl Repository {
             Self::Git(repository) => repository.ensure(revision).await,
             Self::Helm(repository) => repository.ensure(revision).await,
             Self::Oci(repository) => repository.ensure(revision).await,
+        }
+    }
+
+    /// Has what pointers of Git LFS point at; only Git has any.
+    pub async fn objects(
+        &self,
+        revision: &str,
+        files: &BTreeMap<String, Pointer>,
+    ) -> Result<Option<&Objects>, RepositoryError> {
+        match self {
+            Self::Git(repository) => repository.objects(revision, files).await.map(Some),
+            Self::Helm(_) | Self::Oci(_) => Ok(None),
         }
     }
 

@@ -67,6 +67,9 @@ pub struct SourceRevision {
     /// What is laid into the source's files before they are rendered, one after the other.
     #[prost(message, repeated, tag = "10")]
     pub attachments: ::prost::alloc::vec::Vec<Attachment>,
+    /// Whether a pointer of Git LFS stands for the file that it points at.
+    #[prost(bool, tag = "11")]
+    pub lfs: bool,
 }
 /// Files that are laid into those of a source: a chart that its chart depends on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -805,6 +808,9 @@ pub struct GetContentRequest {
     /// As in RevisionObserved.
     #[prost(string, tag = "5")]
     pub scope: ::prost::alloc::string::String,
+    /// As in RevisionObserved.
+    #[prost(bool, tag = "6")]
+    pub lfs: bool,
 }
 /// A part of one file. Files larger than 1 MiB come in several parts, one after the other.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -95,6 +95,11 @@ impl Cache {
         filled
     }
 
+    /// A folder beside the numbered ones, which stays as they change. It need not be there.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Closes what is open: after a failure the next handle looks at the disk anew.
     pub fn close(&self) {
         self.lock().handles.clear();

@@ -115,9 +115,14 @@ impl Index {
         Ok(Access {
             settings,
             secret: secret.map(str::to_owned),
-            authorities: host(url).and_then(|host| self.authorities.get(&host).cloned()),
+            authorities: self.authorities(url),
             known_hosts: is_ssh(url).then(|| self.known_hosts.clone()),
         })
+    }
+
+    /// Who signs the certificate of a URL's host, where that is noted.
+    pub(super) fn authorities(&self, url: &str) -> Option<Arc<str>> {
+        host(url).and_then(|host| self.authorities.get(&host).cloned())
     }
 
     fn find(&self, url: &str, project: &str) -> Found<'_> {

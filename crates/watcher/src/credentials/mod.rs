@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ithaca_api::repository::Credential;
+use ithaca_api::repository::{Credential, RepositoryAccess};
 use reqwest::Client;
 use reqwest::header::HeaderValue;
 use tokio::sync::watch;
+use url::Url;
 
 pub use follow::follow;
 pub use index::{Access, Index};
@@ -58,6 +59,16 @@ impl Credentials {
             Some(index) => index.access(repository),
             None => Ok(Access::default()),
         }
+    }
+
+    /// How another server is reached that a repository's own leads to: by the same proxy, as nobody, and known by what is
+    /// noted of its own host.
+    pub fn elsewhere(&self, access: &Access, url: &Url) -> Access {
+        let index = self.index.borrow();
+        let authorities = index.as_deref().and_then(|index| index.authorities(url.as_str()));
+        let settings =
+            RepositoryAccess { credential: None, client_certificate: None, ..access.settings.clone() };
+        Access { settings, secret: None, authorities, known_hosts: None }
     }
 
     /// A client to speak HTTP with to a repository's server. As whom it is spoken to is not a part of it.

@@ -5,6 +5,7 @@
 
 mod failure;
 mod http;
+mod lfs;
 mod limits;
 mod line;
 mod modules;
@@ -13,6 +14,7 @@ mod remote;
 mod repository;
 mod ssh;
 
+pub use lfs::{LONGEST as LONGEST_POINTER, Objects, Pointer};
 pub use limits::{Limits, prepare_process};
 pub use repository::GitRepository;
 

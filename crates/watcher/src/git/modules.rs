@@ -42,15 +42,19 @@ pub(super) fn key(parent: &RepositoryKey, url: &str) -> Result<RepositoryKey, Re
         url.to_owned()
     };
     let key = RepositoryKey::new(&absolute, "", parent.is_local())?.within(parent.scope());
-    let is_same_place = match (place(parent.url()), place(key.url())) {
-        (Place { scheme, authority, .. }, of) if scheme == of.scheme => authority == of.authority,
-        // Another scheme has another port.
-        (from, to) => from.host == to.host && !(from.scheme == "https" && to.scheme == "http"),
-    };
-    if !is_same_place || key.is_local() != parent.is_local() {
+    if !is_beside(parent.url(), key.url()) || key.is_local() != parent.is_local() {
         return Err(refuse("a submodule is on another host, or without encryption"));
     }
     Ok(key)
+}
+
+/// True where a URL leads to the host of another, and not out of an encrypted connection.
+pub(super) fn is_beside(parent: &str, url: &str) -> bool {
+    match (place(parent), place(url)) {
+        (Place { scheme, authority, .. }, of) if scheme == of.scheme => authority == of.authority,
+        // Another scheme has another port.
+        (from, to) => from.host == to.host && !(from.scheme == "https" && to.scheme == "http"),
+    }
 }
 
 /// A URL relative to another; None where it leads above that one's host.

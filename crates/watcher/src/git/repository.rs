@@ -2,7 +2,7 @@
 //!
 //! Calls to the remote run one at a time, on threads that may block, and end after a time limit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use ithaca_api::repository::is_ssh;
 use ithaca_chassis::Timer;
 use sha2::{Digest, Sha256};
 
+use super::lfs::{Lfs, Objects, Pointer};
 use super::limits::Limits;
 use super::line::{HttpLine, Line};
 use super::modules::{self, Module};
@@ -25,6 +26,10 @@ use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, T
 
 /// How much longer than its limit a call is waited for before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Where a commit says where Git LFS has its files, and where those are kept.
+const LFS_CONFIG: &str = ".lfsconfig";
+const LFS_FOLDER: &str = "lfs";
 
 /// How many submodules one commit may have, theirs included.
 const MOST_MODULES: usize = 64;
@@ -43,6 +48,7 @@ struct Inner {
     metrics: Metrics,
     remote: Arc<tokio::sync::Mutex<()>>,
     histories: Mutex<Histories>,
+    lfs: Lfs,
 }
 
 impl GitRepository {
@@ -57,7 +63,8 @@ impl GitRepository {
         let cache = Cache::new(cache_folder, &key);
         let remote = Arc::new(tokio::sync::Mutex::new(()));
         let histories = Mutex::default();
-        Self { inner: Arc::new(Inner { key, cache, limits, credentials, metrics, remote, histories }) }
+        let lfs = Lfs::new(key.clone(), credentials.clone(), limits, Objects::new(cache.beside(LFS_FOLDER)));
+        Self { inner: Arc::new(Inner { key, cache, limits, credentials, metrics, remote, histories, lfs }) }
     }
 
     /// Asks the remote once what the revisions are, and fetches the commits that are not here yet; with proof, all that
@@ -89,6 +96,23 @@ impl GitRepository {
             Ok(())
         })
         .await
+    }
+
+    /// Has what pointers of Git LFS at these paths of a commit point at, and gives where it is.
+    pub async fn objects(
+        &self,
+        commit: &str,
+        files: &BTreeMap<String, Pointer>,
+    ) -> Result<&Objects, RepositoryError> {
+        let (inner, commit) = (self.inner.clone(), commit.to_owned());
+        let config = tokio::task::spawn_blocking(move || {
+            inner.cache.handle()?.snapshot(&commit).map(|snapshot| snapshot.text(LFS_CONFIG))
+        });
+        let config = config.await;
+        let config =
+            config.map_err(|error| RepositoryError::of_cache(&self.inner.key.to_string(), error))??;
+        self.inner.lfs.fetch(files, config.as_deref()).await?;
+        Ok(self.inner.lfs.objects())
     }
 
     /// A view on all that is here. Blocks, as do all uses of it.

@@ -2,6 +2,7 @@
 
 mod history;
 mod http;
+mod lfs;
 mod modules;
 mod moved;
 mod private;

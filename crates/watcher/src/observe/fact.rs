@@ -171,6 +171,7 @@ pub(super) fn fact(
                 .map(|options| options.of_source(&requested.source).to_owned())
                 .unwrap_or_default(),
             attachments: attachments(index, found, outcome),
+            lfs: track.lfs.get(index).copied().unwrap_or_default(),
         })
         .collect();
     v1::RevisionObserved {

@@ -8,7 +8,7 @@ use super::fact::{News, Outcome, Said};
 use super::observer::Settings;
 use crate::application::{Request, SourceRequest};
 use crate::reads::Want;
-use crate::repository::{RepositoryError, RepositoryKey};
+use crate::repository::{Protocol, RepositoryError, RepositoryKey};
 
 /// An answer that was asked for this long before an application appeared is new enough to begin with.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
@@ -21,6 +21,8 @@ pub(super) struct Track {
     pub(super) request_key: String,
     /// The repositories of the sources.
     pub(super) repositories: Vec<Result<RepositoryKey, RepositoryError>>,
+    /// In which of them pointers of Git LFS stand for files.
+    pub(super) lfs: Vec<bool>,
     /// What the sources were found to want from other repositories.
     pub(super) attachments: Vec<(Want, Result<RepositoryKey, RepositoryError>)>,
     /// Counts the requests, so that late results can be told.
@@ -54,6 +56,7 @@ impl Track {
             request: request.clone(),
             request_key,
             repositories: Vec::new(),
+            lfs: Vec::new(),
             attachments: Vec::new(),
             epoch: 0,
             seen: now,
@@ -73,6 +76,7 @@ impl Track {
     /// Takes another request in place of the one before; what was said stays known.
     pub(super) fn replace(&mut self, now: Instant, request: Request, settings: &Settings) {
         self.repositories = repositories(&request, settings);
+        self.lfs = lfs(&self.repositories, settings);
         self.attachments.clear();
         self.request = request;
         self.epoch += 1;
@@ -84,10 +88,11 @@ impl Track {
         self.again = self.is_evaluating;
     }
 
-    /// True where its sources mean other repositories by now: credentials changed hands.
+    /// True where its sources mean other repositories by now, or other files in them: Secrets have changed.
     pub(super) fn is_elsewhere(&self, settings: &Settings) -> bool {
         let mut attachments = self.attachments.iter();
         self.repositories != repositories(&self.request, settings)
+            || self.lfs != lfs(&self.repositories, settings)
             || attachments.any(|(want, known)| *known != attached(want, &self.request.project, settings))
     }
 
@@ -162,6 +167,15 @@ fn repositories(request: &Request, settings: &Settings) -> Vec<Result<Repository
     };
     let sources = request.sources.iter().flat_map(|sources| sources.iter());
     sources.map(|source| repository(source, &request.project)).collect()
+}
+
+/// In which repositories files are had from Git LFS. A Secret that cannot be read is an error of its own.
+fn lfs(repositories: &[Result<RepositoryKey, RepositoryError>], settings: &Settings) -> Vec<bool> {
+    let enabled = |key: &RepositoryKey| {
+        let access = settings.credentials.access(key);
+        key.protocol() == Protocol::Git && access.is_ok_and(|access| access.settings.enable_lfs)
+    };
+    repositories.iter().map(|key| key.as_ref().is_ok_and(enabled)).collect()
 }
 
 /// Where something is that is wanted besides.

@@ -127,6 +127,14 @@ pub enum RepositoryError {
         /// Why.
         reason: String,
     },
+    /// Git LFS does not give what pointers point at.
+    #[error("failed to have files of repository {repository} from Git LFS: {reason}")]
+    Lfs {
+        /// Which.
+        repository: String,
+        /// Why.
+        reason: String,
+    },
     /// The cache on disk failed.
     #[error("failed to use the cache of repository {repository}: {reason}")]
     Cache {

@@ -39,9 +39,19 @@ impl Address {
         })
     }
 
-    /// What the host is to run.
-    pub(super) fn command(&self) -> String {
-        format!("git-upload-pack '{}'", self.path.replace('\'', r"'\''"))
+    /// What the host is to run for whoever fetches.
+    pub(super) fn upload_pack(&self) -> String {
+        format!("git-upload-pack {}", self.word())
+    }
+
+    /// What the host is to run for whoever wants to know where Git LFS has its files.
+    pub(super) fn lfs_authenticate(&self) -> String {
+        format!("git-lfs-authenticate {} download", self.word())
+    }
+
+    /// The path as one word of a shell.
+    fn word(&self) -> String {
+        format!("'{}'", self.path.replace('\'', r"'\''"))
     }
 }
 
@@ -72,6 +82,6 @@ mod tests {
     #[test]
     fn a_path_is_one_word_to_the_hosts_shell() {
         let address = Address::parse("git@git.example.org:a'; rm -rf /; '").expect("an address");
-        assert_eq!(address.command(), r"git-upload-pack 'a'\''; rm -rf /; '\'''");
+        assert_eq!(address.upload_pack(), r"git-upload-pack 'a'\''; rm -rf /; '\'''");
     }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod host_keys;
+mod lfs;
 mod stream;
 
 use std::sync::{Arc, Once};
@@ -25,6 +26,8 @@ use self::host_keys::{Verdict, judge, kinds};
 use self::stream::SshStream;
 use super::line::Line;
 use crate::credentials::Access;
+
+pub(super) use lfs::lfs_server;
 
 /// What a connection over SSH is made with.
 #[derive(Clone)]
@@ -99,8 +102,9 @@ impl SmartSubtransport for Subtransport {
             address.ok_or_else(|| git2::Error::from_str("it is no address of a repository over SSH"))?;
         let runtime = tokio::runtime::Handle::try_current();
         let runtime = runtime.map_err(|error| git2::Error::from_str(&error.to_string()))?;
-        let (session, channel) =
-            runtime.block_on(connect(&self.line, &address)).map_err(git2::Error::from)?;
+        let (session, channel) = runtime
+            .block_on(connect(&self.line, &address, address.upload_pack()))
+            .map_err(git2::Error::from)?;
         Ok(Box::new(SshStream::new(runtime, session, channel, self.line.silence)))
     }
 
@@ -141,7 +145,11 @@ impl From<Failure> for git2::Error {
 }
 
 /// Connects, says who asks, and starts the program that answers.
-async fn connect(line: &SshLine, address: &Address) -> Result<(Handle<Host>, Channel<client::Msg>), Failure> {
+async fn connect(
+    line: &SshLine,
+    address: &Address,
+    command: String,
+) -> Result<(Handle<Host>, Channel<client::Msg>), Failure> {
     let patiently =
         async |wait: Duration, work| tokio::time::timeout(wait, work).await.map_err(|_| Failure::Silent)?;
     let known_hosts = line.known_hosts.as_deref();
@@ -154,7 +162,7 @@ async fn connect(line: &SshLine, address: &Address) -> Result<(Handle<Host>, Cha
         let mut session = client::connect_stream(Arc::new(config), socket, host).await?;
         sign_in(&mut session, line, address).await?;
         let channel = session.channel_open_session().await?;
-        channel.exec(false, address.command()).await?;
+        channel.exec(false, command).await?;
         Ok((session, channel))
     };
     patiently(line.silence, connecting).await

@@ -1,5 +1,6 @@
 //! Git over SSH against the real OpenSSH server.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use super::*;
 use crate::credentials::Index;
 
 /// A server that lets in whoever has one of its keys, and runs nothing but Git.
-struct Server {
+pub(super) struct Server {
     folder: tempfile::TempDir,
     process: Child,
     user: String,
@@ -16,7 +17,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(keys: &[(&str, &[&str])]) -> Self {
+    pub(super) async fn start(keys: &[(&str, &[&str])]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         keygen(&at("host"), &["-t", "ed25519"]);
@@ -33,10 +34,19 @@ impl Server {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-             ForceCommand git shell -c \"$SSH_ORIGINAL_COMMAND\"\n",
+             ForceCommand {}\n",
             at("host").display(),
             at("authorized").display(),
+            at("program").display(),
         );
+        let program = format!(
+            "#!/bin/sh\ncase \"$SSH_ORIGINAL_COMMAND\" in git-lfs-*) echo \"$SSH_ORIGINAL_COMMAND\" > {}; exec cat {};; esac\n\
+             exec git shell -c \"$SSH_ORIGINAL_COMMAND\"\n",
+            at("asked").display(),
+            at("lfs").display(),
+        );
+        std::fs::write(at("program"), program).expect("a program");
+        std::fs::set_permissions(at("program"), std::fs::Permissions::from_mode(0o755)).expect("executable");
         std::fs::write(at("config"), config).expect("a configuration");
         // Where the server runs as root it wants this folder, which the system makes when it starts.
         let _ = std::fs::create_dir_all("/run/sshd");
@@ -59,16 +69,21 @@ impl Server {
         Self { folder, process, user, port }
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).expect("a file")
     }
 
-    fn url(&self, path: &Path) -> String {
+    pub(super) fn url(&self, path: &Path) -> String {
         format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, path.display())
     }
 
+    /// What is answered to who asks for the server of Git LFS, which nobody is before.
+    pub(super) fn say_of_lfs(&self, text: &str) {
+        std::fs::write(self.folder.path().join("lfs"), text).expect("written");
+    }
+
     /// The line by which the server is known.
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         format!("[127.0.0.1]:{} {}", self.port, self.read("host.pub"))
     }
 }
