@@ -52,8 +52,8 @@ pub enum RepositoryKind {
     Oci,
 }
 
-/// How a repository is reached, and as whom. `forceHttpBasicAuth` and `depth` are not here: a user's name and password
-/// always go with the first request, and no more of a history is fetched than is asked for.
+/// How a repository is reached, and as whom. `forceHttpBasicAuth` is not here: a user's name and password always go with
+/// the first request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryAccess {
     /// As whom.
@@ -64,6 +64,8 @@ pub struct RepositoryAccess {
     pub insecure: bool,
     /// Files that Git LFS holds are fetched.
     pub enable_lfs: bool,
+    /// How many commits of each branch and tag may be searched for one that nothing points at; all where none is set.
+    pub depth: Option<u32>,
     /// A Helm repository is a registry.
     pub enable_oci: bool,
     /// The registry is spoken to without TLS.
@@ -239,6 +241,12 @@ impl Keys<'_> {
         }
     }
 
+    /// Zero is as if it were not set.
+    fn depth(&self) -> Result<Option<u32>, RepositoryAccessError> {
+        let depth = self.number("depth")?.filter(|depth| *depth > 0);
+        Ok(depth.map(|depth| u32::try_from(depth).unwrap_or(u32::MAX)))
+    }
+
     fn access(&self, url: &str) -> Result<RepositoryAccess, RepositoryAccessError> {
         let proxy = Sensitive::from(self.text("proxy"));
         if !proxy.is_empty() && !is_url(proxy.reveal(), &["http", "https", "socks5", "socks5h"]) {
@@ -249,6 +257,7 @@ impl Keys<'_> {
             client_certificate: self.client_certificate()?,
             insecure: self.flag("insecure")? || self.flag("insecureIgnoreHostKey")?,
             enable_lfs: self.flag("enableLfs")?,
+            depth: self.depth()?,
             enable_oci: self.flag("enableOCI")?,
             oci_over_http: self.flag("insecureOCIForceHttp")?,
             proxy,

@@ -34,6 +34,7 @@ fn a_secret_says_all_that_argo_cd_knows() {
             ("tlsClientCertKey", "k3y"),
             ("insecure", "true"),
             ("enableLfs", "True"),
+            ("depth", "5"),
             ("forceHttpBasicAuth", "true"),
             ("proxy", "http://me:s3cret@proxy:8080"),
             ("noProxy", ".local"),
@@ -46,6 +47,7 @@ fn a_secret_says_all_that_argo_cd_knows() {
     let basic = Credential::Basic { username: "me".into(), password: "p4ssword".to_owned().into() };
     assert_eq!(access.credential, Some(basic));
     assert!(access.insecure && access.enable_lfs && access.has_credentials());
+    assert_eq!(access.depth, Some(5));
     let printed = format!("{spec:?}");
     for hidden in ["p4ssword", "k3y", "s3cret"] {
         assert!(!printed.contains(hidden), "{printed}");

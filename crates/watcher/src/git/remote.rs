@@ -26,7 +26,7 @@ pub(super) enum Fetch {
     Histories(Vec<String>),
     /// One commit by its id, where the server allows that.
     Commit(Oid),
-    /// All branches and tags with their history.
+    /// All branches and tags with their history, as far as the repository's Secret allows.
     Everything,
     /// The same of a submodule's repository, apart from those of the repository itself: the name is where.
     EverythingOf(String),
@@ -55,7 +55,8 @@ pub(super) fn exchange(
         let Some(fetch) = plan(&refs) else {
             return Ok(refs);
         };
-        let mut options = options(&fetch, repository.is_local(), cache.is_shallow(), started, limits);
+        let depth = depth(&fetch, (repository.is_local(), cache.is_shallow()), access.settings.depth);
+        let mut options = options(depth, started, limits);
         let fetched = connection.remote().download(&refspecs(&fetch), Some(&mut options));
         fetched.map_err(failed)?;
         refs
@@ -84,28 +85,32 @@ fn everything(below: &str) -> Vec<String> {
     ["heads", "tags"].map(|kind| format!("+refs/{kind}/*:{below}{kind}/*")).to_vec()
 }
 
-fn options(
-    fetch: &Fetch,
-    is_local: bool,
-    is_shallow: bool,
-    started: Instant,
-    limits: Limits,
-) -> FetchOptions<'static> {
+/// How much of a history is fetched; none where that cannot be said.
+///
+/// Of what is named no more than the newest commit, whatever a Secret has as `depth`: rendering reads the files of one
+/// commit, so a deeper history costs time and disk and gives nothing. A history is fetched whole where all of it has to be
+/// signed, and where a commit is looked for that nothing points at and that the server does not give by its id: that is
+/// what `depth` limits.
+fn depth(fetch: &Fetch, (is_local, is_shallow): (bool, bool), limit: Option<u32>) -> Option<i32> {
+    match (fetch, limit) {
+        // Local paths refuse a depth.
+        _ if is_local => None,
+        (Fetch::Tips(_) | Fetch::Commit(_), _) => Some(1),
+        (Fetch::Everything, Some(limit)) => Some(i32::try_from(limit).unwrap_or(WHOLE_HISTORY)),
+        (Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_), _) => {
+            is_shallow.then_some(WHOLE_HISTORY)
+        }
+    }
+}
+
+fn options(depth: Option<i32>, started: Instant, limits: Limits) -> FetchOptions<'static> {
     let mut options = FetchOptions::new();
     options
         .remote_callbacks(callbacks(started, limits))
         .download_tags(AutotagOption::None)
         .update_fetchhead(false);
-    match fetch {
-        // Local paths refuse a depth.
-        _ if is_local => {}
-        Fetch::Tips(_) | Fetch::Commit(_) => {
-            options.depth(1);
-        }
-        Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_) if is_shallow => {
-            options.depth(WHOLE_HISTORY);
-        }
-        Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_) => {}
+    if let Some(depth) = depth {
+        options.depth(depth);
     }
     options
 }

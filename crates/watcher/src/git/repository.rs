@@ -390,7 +390,10 @@ impl Inner {
             }
             last = outcome.err();
         }
-        Err(last.unwrap_or_else(|| self.unknown(&id.to_string())))
+        match last {
+            Some(error) => Err(error),
+            None => Err(self.not_found(&id.to_string())?),
+        }
     }
 
     fn fetch(&self, fetch: Fetch) -> Result<(), RepositoryError> {
@@ -408,7 +411,10 @@ impl Inner {
             return Ok(found);
         }
         self.fetch(Fetch::Everything)?;
-        self.search(revision, prefix)?.ok_or_else(|| self.unknown(revision))
+        match self.search(revision, prefix)? {
+            Some(found) => Ok(found),
+            None => Err(self.not_found(revision)?),
+        }
     }
 
     /// Searches the cache for the only commit that begins so.
@@ -433,6 +439,16 @@ impl Inner {
             }
             other => other,
         }
+    }
+
+    /// What it means that a commit is not in the history that was fetched.
+    fn not_found(&self, revision: &str) -> Result<RepositoryError, RepositoryError> {
+        let depth = self.credentials.access(&self.key)?.settings.depth.filter(|_| !self.key.is_local());
+        let (repository, revision) = (self.key.to_string(), revision.to_owned());
+        Ok(match depth {
+            Some(depth) => RepositoryError::BeyondDepth { repository, revision, depth },
+            None => RepositoryError::UnknownRevision { repository, revision },
+        })
     }
 
     fn unknown(&self, revision: &str) -> RepositoryError {

@@ -81,6 +81,19 @@ pub enum RepositoryError {
         /// Which revision.
         revision: String,
     },
+    /// The commit is not among those that may be searched.
+    #[error(
+        "failed to resolve revision {revision:?} of repository {repository}: no such branch or tag, and no such commit \
+         among the last {depth} of each, which is what depth in its Secret lets be searched"
+    )]
+    BeyondDepth {
+        /// Which repository.
+        repository: String,
+        /// Which revision.
+        revision: String,
+        /// How many commits were searched.
+        depth: u32,
+    },
     /// No tag of the repository is a version that a constraint takes.
     #[error("failed to resolve revision {revision:?} of repository {repository}: no {} is such a version", tag_with(.tag_prefix))]
     NoVersion {
@@ -167,6 +180,7 @@ impl RepositoryError {
         matches!(
             self,
             Self::UnknownRevision { .. }
+                | Self::BeyondDepth { .. }
                 | Self::NoVersion { .. }
                 | Self::UnknownRepository { .. }
                 | Self::UnknownChart { .. }

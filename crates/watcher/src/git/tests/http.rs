@@ -10,6 +10,7 @@ use axum::response::Redirect;
 use axum::routing::any;
 use tokio::io::AsyncWriteExt;
 
+use super::private::secret;
 use super::*;
 
 /// Serves the folder's repositories below `/git`, and what else the tests need beside it.
@@ -104,6 +105,32 @@ fn sha256_repository(folder: &Path) {
     git(folder, &[long.as_slice(), &["work"]].concat());
     git(&folder.join("work"), &["commit", "--quiet", "--allow-empty", "--message=Begin"]);
     git(&folder.join("work"), &["push", "--quiet", "../long", "main"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_says_how_much_of_a_history_may_be_searched() {
+    let world = World::new();
+    let commits: Vec<String> =
+        ["1", "2", "3", "4"].iter().map(|text| world.commit("main", &[("a.yaml", text)])).collect();
+    let server = serve(world.folder.path()).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    prepare_process();
+    let url = format!("{server}/git/upstream");
+    let (index, credentials) = watch::channel(None);
+    let repository = open_as(Credentials::new(credentials, Duration::from_secs(5)), &url, &world.cache());
+    let look = async |depth: &str, revision: &str| {
+        index.send_replace(Some(secret(&[("url", &url), ("depth", depth)])));
+        observe(&repository, revision).await
+    };
+    assert_eq!(look("2", "main").await, Ok(commits[3].clone()));
+    assert_eq!(depth(&repository, &commits[3]), 1, "more than the tip was fetched");
+    assert_eq!(look("2", &commits[2]).await, Ok(commits[2].clone()));
+    assert_eq!(depth(&repository, &commits[3]), 2);
+    for revision in [commits[0].as_str(), &commits[0][..9]] {
+        let error = look("2", revision).await.expect_err(revision);
+        assert!(error.contains("no such commit among the last 2 of each"), "{error}");
+    }
+    assert_eq!(look("0", &commits[0][..9]).await, Ok(commits[0].clone()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
