@@ -1,5 +1,6 @@
 //! Which tool renders a source: what the spec says outright, else what its folder holds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,64 @@ pub enum SourceType {
     Plugin,
 }
 
+/// Which tools the installation lets sources be made with, as ConfigMap `argocd-cm` has them. A source of another tool is
+/// a plain folder, as with Argo CD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EnabledTools {
+    /// `helm.enable`.
+    pub helm: bool,
+    /// `kustomize.enable`.
+    pub kustomize: bool,
+    /// `jsonnet.enable`: without it, programs in plain folders are passed over.
+    pub jsonnet: bool,
+}
+
+impl Default for EnabledTools {
+    fn default() -> Self {
+        Self { helm: true, kustomize: true, jsonnet: true }
+    }
+}
+
+impl EnabledTools {
+    /// What settings say. A setting that is not `true` is as if it were `false`; an empty one is none.
+    pub fn of(settings: &BTreeMap<String, String>) -> Self {
+        let enabled = |key: &str| settings.get(key).is_none_or(|value| value.is_empty() || value == "true");
+        Self {
+            helm: enabled("helm.enable"),
+            kustomize: enabled("kustomize.enable"),
+            jsonnet: enabled("jsonnet.enable"),
+        }
+    }
+
+    /// All but those with these names.
+    pub fn without<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut enabled = Self::default();
+        for name in names {
+            match name {
+                "helm" => enabled.helm = false,
+                "kustomize" => enabled.kustomize = false,
+                "jsonnet" => enabled.jsonnet = false,
+                _ => {}
+            }
+        }
+        enabled
+    }
+
+    /// The names of those that are not enabled, in order.
+    pub fn disabled(self) -> impl Iterator<Item = &'static str> {
+        let all = [(self.helm, "helm"), (self.jsonnet, "jsonnet"), (self.kustomize, "kustomize")];
+        all.into_iter().filter_map(|(enabled, name)| (!enabled).then_some(name))
+    }
+
+    fn allow(self, kind: SourceType) -> bool {
+        match kind {
+            SourceType::Helm => self.helm,
+            SourceType::Kustomize => self.kustomize,
+            SourceType::Directory | SourceType::Plugin => true,
+        }
+    }
+}
+
 /// A spec that names more than one tool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("multiple application sources defined: {}", names(.types))]
@@ -35,17 +94,18 @@ impl SourceType {
     /// The tool for a source whose folder holds the given file names (no paths).
     pub fn detect<'a>(
         source: &ApplicationSource,
+        enabled: EnabledTools,
         file_names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AmbiguousSource> {
         if let Some(explicit) = Self::explicit(source)? {
-            return Ok(explicit);
+            return Ok(if enabled.allow(explicit) { explicit } else { Self::Directory });
         }
         let mut found = Self::Directory;
         for name in file_names {
-            if name == CHART_FILE {
+            if name == CHART_FILE && enabled.helm {
                 return Ok(Self::Helm);
             }
-            if KUSTOMIZATION_FILES.contains(&name) {
+            if KUSTOMIZATION_FILES.contains(&name) && enabled.kustomize {
                 found = Self::Kustomize;
             }
         }
@@ -103,7 +163,35 @@ mod tests {
         let mut source = source;
         source["repoURL"] = json!("r");
         let source = serde_json::from_value(source).expect("a source");
-        SourceType::detect(&source, names.iter().copied())
+        SourceType::detect(&source, EnabledTools::default(), names.iter().copied())
+    }
+
+    #[test]
+    fn a_source_of_a_tool_that_is_not_enabled_is_a_plain_folder() {
+        let settings = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            EnabledTools::of(&pairs.collect())
+        };
+        assert_eq!(settings(&[("helm.enable", "")]), EnabledTools::default());
+        let no_helm = settings(&[("helm.enable", "false"), ("kustomize.enable", "true")]);
+        let neither =
+            settings(&[("helm.enable", "no"), ("kustomize.enable", "False"), ("jsonnet.enable", "0")]);
+        assert_eq!(neither.disabled().collect::<Vec<_>>(), ["helm", "jsonnet", "kustomize"]);
+        assert_eq!(EnabledTools::without(neither.disabled()), neither);
+        for (source, enabled, expected) in [
+            (json!({}), no_helm, SourceType::Kustomize),
+            (json!({}), neither, SourceType::Directory),
+            (json!({"helm": {}}), no_helm, SourceType::Directory),
+            (json!({"chart": "redis"}), no_helm, SourceType::Directory),
+            (json!({"kustomize": {}}), no_helm, SourceType::Kustomize),
+            (json!({"plugin": {}}), neither, SourceType::Plugin),
+        ] {
+            let mut source = source;
+            source["repoURL"] = json!("r");
+            let source = serde_json::from_value(source).expect("a source");
+            let found = SourceType::detect(&source, enabled, ["kustomization.yaml", "Chart.yaml"]);
+            assert_eq!(found, Ok(expected), "{enabled:?}");
+        }
     }
 
     #[test]

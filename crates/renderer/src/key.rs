@@ -16,7 +16,10 @@ const LFS: &str = "lfs ";
 pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> String {
     let mut key = Key(Sha256::new());
     let names = [&request.application.name, &request.instance, &request.destination_namespace];
-    for part in [FORMAT, tools].into_iter().chain(names.map(String::as_str)) {
+    let disabled: Vec<&str> = request.tools.disabled().collect();
+    let format =
+        if disabled.is_empty() { FORMAT.to_owned() } else { format!("{FORMAT} without {disabled:?}") };
+    for part in [format.as_str(), tools].into_iter().chain(names.map(String::as_str)) {
         key.add(part);
     }
     let Capabilities { kube_version, api_versions } = &request.capabilities;
@@ -143,10 +146,12 @@ mod tests {
         });
         changed(|other| other.sources[0].kustomize_build_options = "--enable-helm".into());
         changed(|other| other.sources[0].lfs = true);
+        changed(|other| other.disabled_tools = vec!["helm".into()]);
+        changed(|other| other.disabled_tools = vec!["jsonnet".into()]);
         others.push(key(plain.clone()));
         others.sort();
         others.dedup();
-        assert_eq!(others.len(), 11);
+        assert_eq!(others.len(), 13);
     }
 
     #[test]

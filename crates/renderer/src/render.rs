@@ -148,10 +148,10 @@ impl Renderer {
             return Ok((None, Vec::new()));
         }
         let folder = source.tree.resolve(&source.folder).map_err(SourceError::Path)?;
-        let kind = SourceType::detect(&source.request.spec, source.tree.file_names(&folder))?;
+        let kind = SourceType::detect(&source.request.spec, request.tools, source.tree.file_names(&folder))?;
         let environment = environment::of(request, &source.request);
         let objects = match kind {
-            SourceType::Directory => self.directory(source, &environment).await?,
+            SourceType::Directory => self.directory(source, &environment, request.tools.jsonnet).await?,
             SourceType::Helm => {
                 let shared = sources.iter().filter(|other| !other.request.spec.reference.is_empty());
                 let sandbox = self.sandbox(std::iter::once(source).chain(shared))?;
@@ -182,11 +182,15 @@ impl Renderer {
         &self,
         source: &Source,
         environment: &environment::Environment,
+        has_programs: bool,
     ) -> Result<Vec<Value>, SourceError> {
         let options = source.request.spec.directory.clone().unwrap_or_default();
         let programs = directory::programs(&source.tree, &source.folder, &options)?;
         let mut evaluated = BTreeMap::new();
-        if !programs.is_empty() {
+        if !has_programs {
+            // Those that are not to be evaluated give nothing.
+            evaluated = programs.into_iter().map(|path| (path, "[]".to_owned())).collect();
+        } else if !programs.is_empty() {
             let sandbox = self.sandbox(std::iter::once(source))?;
             evaluated = jsonnet::render(&self.ithaca, &sandbox, source, programs, environment).await?;
         }

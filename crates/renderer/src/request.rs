@@ -1,6 +1,7 @@
 //! What to render, parsed at the door: `RevisionObserved` comes in, a request that cannot be wrong goes out.
 
 use ithaca_api::ApplicationSource;
+use ithaca_api::source_type::EnabledTools;
 use ithaca_proto::v1::{
     ApplicationRef, Attachment, Capabilities, Commit, Failure, PathRead, Purpose, Refresh, RevisionObserved,
 };
@@ -59,6 +60,8 @@ pub struct Request {
     pub destination_namespace: String,
     /// What to render, or why nothing can be.
     pub sources: Result<Vec<SourceRequest>, Failure>,
+    /// What sources may be made with.
+    pub tools: EnabledTools,
     /// What charts may ask for.
     pub capabilities: Capabilities,
 }
@@ -98,6 +101,7 @@ impl Request {
             refresh,
             destination_namespace: message.destination_namespace,
             sources,
+            tools: EnabledTools::without(message.disabled_tools.iter().map(String::as_str)),
             capabilities: message.capabilities.unwrap_or_default(),
         })
     }

@@ -13,6 +13,7 @@ use crate::observe::Evaluated;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::Policy;
 use crate::signature::Rules;
+use crate::tools::Tools;
 
 /// Something that happened.
 pub enum Event {
@@ -48,6 +49,8 @@ pub enum Event {
     Policy(Policy),
     /// What overlays are built with.
     BuildOptions(BuildOptions),
+    /// What sources may be made with.
+    Tools(Tools),
     /// The destination offers something else.
     Capabilities(Capabilities),
     /// Projects ask for other signatures, or there are other keys for them.

@@ -32,6 +32,7 @@ pub mod repository;
 pub mod schedule;
 pub mod signature;
 pub mod sops;
+pub mod tools;
 pub mod web;
 
 pub use args::Args;

@@ -207,6 +207,7 @@ impl Rim {
             }
             Event::Policy(policy) => observer.policy(now, policy),
             Event::BuildOptions(options) => observer.build_options(now, options),
+            Event::Tools(tools) => observer.tools(now, tools),
             Event::Capabilities(capabilities) => observer.capabilities(now, capabilities),
             Event::Rules(rules) => observer.rules(now, rules),
             Event::KeysChanged | Event::BusIsNew => observer.say_all_again(now),

@@ -15,6 +15,7 @@ use crate::applications::patience;
 use crate::build_options::BuildOptions;
 use crate::event::{Event, Events};
 use crate::schedule::Policy;
+use crate::tools::Tools;
 use crate::webhook::Secrets;
 
 const INTERVAL: &str = "timeout.reconciliation";
@@ -43,7 +44,11 @@ pub async fn watch_config_map(
         let Ok(config_map) = event else { continue };
         let data = config_map.and_then(|config_map| config_map.data).unwrap_or_default();
         webhook_limit.send_replace(limit(&data).unwrap_or(default_limit));
-        let told = [Event::Policy(policy(&data)), Event::BuildOptions(BuildOptions::of(&data))];
+        let told = [
+            Event::Policy(policy(&data)),
+            Event::BuildOptions(BuildOptions::of(&data)),
+            Event::Tools(Tools::of(&data)),
+        ];
         if told.into_iter().any(|event| events.send(event).is_err()) {
             return;
         }

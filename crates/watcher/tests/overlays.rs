@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ithaca_watcher::reads::{Application, Entry, Files, Kind, Reads, SourceFiles, derive};
+use ithaca_watcher::tools::Tools;
 use serde_json::json;
 
 #[test]
@@ -50,7 +51,8 @@ fn reads(repository: &Path, overlay: &str) -> Reads {
     let text = |path: &str| std::fs::read(at(path)).ok();
     let files = Files { entry: &entry, list: &list, text: &text };
     let derived =
-        derive(&[SourceFiles { source: &source, files }], &Application::default()).expect("it is read");
+        derive(&[SourceFiles { source: &source, files }], &Application::default(), &Tools::default())
+            .expect("it is read");
     derived.reads.into_iter().next().expect("one source")
 }
 

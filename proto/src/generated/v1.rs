@@ -177,6 +177,9 @@ pub struct RevisionObserved {
     /// The Application's name where its namespace counts: that stands in front of it unless it is the control plane's.
     #[prost(string, tag = "12")]
     pub instance: ::prost::alloc::string::String,
+    /// The tools that the installation lets no source be made with (`helm`, `jsonnet`, `kustomize`), sorted.
+    #[prost(string, repeated, tag = "13")]
+    pub disabled_tools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Why a revision was resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -37,6 +37,7 @@ async fn render(limits: Limits, directory: Value, files: &[(&str, &str)]) -> Res
         refresh: Refresh::Unspecified,
         destination_namespace: "store".into(),
         sources: Ok(Vec::new()),
+        tools: ithaca_api::source_type::EnabledTools::default(),
         capabilities: Capabilities::default(),
     };
     let renderer = Renderer {

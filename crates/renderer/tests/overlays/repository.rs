@@ -83,6 +83,7 @@ pub async fn render(
         refresh: Refresh::Unspecified,
         destination_namespace: "store".into(),
         sources: Ok(Vec::new()),
+        tools: ithaca_api::source_type::EnabledTools::default(),
         capabilities: Capabilities { kube_version: KUBE_VERSION.into(), api_versions: vec![] },
     };
     let renderer = Renderer {

@@ -67,6 +67,7 @@ async fn render_bytes(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) 
         refresh: Refresh::Unspecified,
         destination_namespace: "store".into(),
         sources: Ok(Vec::new()),
+        tools: ithaca_api::source_type::EnabledTools::default(),
         capabilities: Capabilities {
             kube_version: "1.37.2".into(),
             api_versions: vec!["example.com/v1".into(), "example.com/v1/Widget".into()],

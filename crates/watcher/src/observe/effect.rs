@@ -11,6 +11,7 @@ use super::fact::Outcome;
 use crate::reads::{self, Want};
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 use crate::signature::Rule;
+use crate::tools::Tools;
 
 /// One subject on the bus: an application and why its revision is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +59,8 @@ pub struct Job {
     pub application: reads::Application,
     /// How its project wants sources to be signed.
     pub rule: Rule,
+    /// What sources may be made with.
+    pub tools: Arc<Tools>,
     /// In the order of the request.
     pub sources: Vec<JobSource>,
     /// What was found to be wanted from other repositories, and what became of that.

@@ -147,7 +147,7 @@ fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
         .zip(&files)
         .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
         .collect();
-    match reads::derive(&sources, &job.application) {
+    match reads::derive(&sources, &job.application, &job.tools) {
         Ok(Derived { reads, wants, has_chart }) => {
             let sources = observed(job, opened, reads.into_iter().map(Arc::new));
             Outcome { sources, wants: Some(wants), has_chart, ..Outcome::default() }

@@ -194,6 +194,7 @@ pub(super) fn fact(
             .map(|failure| v1::Failure { reason: failure.reason.into(), message: failure.message.clone() }),
         project: track.request.project.clone(),
         instance: application.instance.clone(),
+        disabled_tools: Vec::new(),
     }
 }
 

@@ -18,11 +18,12 @@ use crate::build_options::BuildOptions;
 use crate::reads;
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 use crate::signature::Rule;
+use crate::tools::Tools;
 
 type Remotes = BTreeMap<RepositoryKey, Remote>;
 
-/// What the destination offers, and what overlays are built with.
-type Offer<'a> = (Option<&'a Capabilities>, Option<&'a BuildOptions>);
+/// What the destination offers, what overlays are built with, and what sources may be made with.
+type Offer<'a> = (Option<&'a Capabilities>, Option<&'a BuildOptions>, Option<&'a Tools>);
 
 /// How far the revisions of a request are known.
 enum Located {
@@ -41,7 +42,7 @@ impl Observer {
         let Some((watched, track)) = known.track(key.purpose) else { return };
         // Nothing is said of an application whose project may ask for signatures.
         let rule = self.rules.as_ref().and_then(|rules| rules.of(&track.request.project));
-        let Some(rule) = rule else { return };
+        let (Some(rule), Some(tools)) = (rule, self.tools.clone()) else { return };
         let (sources, attachments) = match locate(now, track, &rule, &mut self.remotes) {
             Located::Waits => return,
             Located::Fails(outcome) => {
@@ -74,6 +75,7 @@ impl Observer {
                 epoch,
                 application,
                 rule,
+                tools,
                 sources,
                 attachments,
                 previous,
@@ -89,7 +91,7 @@ impl Observer {
         if looks_again(now, track, &mut self.remotes) {
             return;
         }
-        let offer = (self.capabilities.as_deref(), self.build_options.as_deref());
+        let offer = (self.capabilities.as_deref(), self.build_options.as_deref(), self.tools.as_deref());
         let made = match track.news_by_grounds(self.offer) {
             Some(news) if !track.owes_refresh => Err(news),
             _ => Ok(publication(key, watched, track, &self.remotes, offer)),
@@ -118,7 +120,7 @@ impl Observer {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
         track.wait = None;
-        let offer = (self.capabilities.as_deref(), self.build_options.as_deref());
+        let offer = (self.capabilities.as_deref(), self.build_options.as_deref(), self.tools.as_deref());
         let found = publication(key, watched, track, &self.remotes, offer);
         if let Some((publication, print)) = found {
             let publication = Publication { is_calm: true, ..publication };
@@ -276,13 +278,15 @@ fn publication(
     watched: &Watched,
     track: &Track,
     remotes: &Remotes,
-    (capabilities, build_options): Offer<'_>,
+    (capabilities, build_options, tools): Offer<'_>,
 ) -> Option<(Publication, Fingerprint)> {
     let outcome = track.outcome.as_ref()?;
     if outcome.has_chart && capabilities.is_none() || outcome.has_overlay() && build_options.is_none() {
         return None;
     }
-    let fact = fact(watched, key.purpose, track, outcome, capabilities, build_options);
+    let mut fact = fact(watched, key.purpose, track, outcome, capabilities, build_options);
+    let disabled = tools.into_iter().flat_map(|tools| tools.enabled.disabled());
+    fact.disabled_tools = disabled.map(str::to_owned).collect();
     let print = fingerprint(&fact);
     let newest = track
         .remotes()

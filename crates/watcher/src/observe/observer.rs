@@ -20,6 +20,7 @@ use crate::reads::Want;
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::schedule::{Ended, Policy};
 use crate::signature::Rules;
+use crate::tools::Tools;
 
 /// What the observer is told once, or when settings change.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Observer {
     pub(super) capabilities: Option<Arc<Capabilities>>,
     /// None until the settings were read: an overlay must not be built without them.
     pub(super) build_options: Option<Arc<BuildOptions>>,
+    /// None until the settings were read: what a source is made with decides on what it reads.
+    pub(super) tools: Option<Arc<Tools>>,
     /// Counts the changes of `capabilities` and `build_options`.
     pub(super) offer: u64,
     /// None until projects and keys were read.
@@ -103,6 +106,7 @@ impl Observer {
             remotes: BTreeMap::new(),
             capabilities: None,
             build_options: None,
+            tools: None,
             offer: 0,
             rules: None,
             calm: Calm::default(),
@@ -334,8 +338,20 @@ impl Observer {
             (Some(before), Some(now)) => before.judges_as(&now),
             (before, now) => before.is_none() && now.is_none(),
         };
-        let concerned = self.keys(|track| !judges_alike(&track.request.project));
-        for key in &concerned {
+        self.reconsider(now, |track| !judges_alike(&track.request.project));
+    }
+
+    /// Sources may be made with other tools: all are looked at anew.
+    pub fn tools(&mut self, now: Instant, tools: Tools) {
+        if self.tools.as_deref() != Some(&tools) {
+            self.tools = Some(Arc::new(tools));
+            self.reconsider(now, |_| true);
+        }
+    }
+
+    /// Looks anew at the requests for which something holds.
+    fn reconsider(&mut self, now: Instant, holds: impl Fn(&Track) -> bool) {
+        for key in &self.keys(holds) {
             let known = self.applications.get_mut(&key.uid);
             if let Some((_, track)) = known.and_then(|known| known.track(key.purpose)) {
                 track.reconsider();

@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod signatures;
+mod tools;
 mod world;
 
 use std::collections::BTreeSet;

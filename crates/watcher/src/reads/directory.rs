@@ -9,11 +9,17 @@ use super::jsonnet;
 use super::reader::Reader;
 use super::tree::Kind;
 
-const MANIFESTS: [&str; 4] = [".yaml", ".yml", ".json", ".jsonnet"];
+const MANIFESTS: [&str; 3] = [".yaml", ".yml", ".json"];
+const PROGRAM: &str = ".jsonnet";
 /// With more manifests than this the folder is read as a whole, so that messages stay small.
 const MOST_FILES: usize = 1_000;
 
-pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Result<(), ReadError> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    has_programs: bool,
+) -> Result<(), ReadError> {
     let source = reader.source(index);
     let none = Directory::default();
     let directory = source.directory.as_ref().unwrap_or(&none);
@@ -37,12 +43,14 @@ pub(super) fn read(reader: &mut Reader<'_>, index: usize, folder: &str) -> Resul
             let below = at.strip_prefix(folder).unwrap_or(&at).trim_start_matches('/');
             let excluded = matches!(&exclude, Some(Some(pattern)) if pattern.is_match(below));
             let included = !matches!(&include, Some(Some(pattern)) if !pattern.is_match(below));
-            if MANIFESTS.iter().any(|end| at.ends_with(end)) && included && !excluded {
+            let counts =
+                MANIFESTS.iter().any(|end| at.ends_with(end)) || has_programs && at.ends_with(PROGRAM);
+            if counts && included && !excluded {
                 found.push((at, entry));
             }
         }
     }
-    let programs = found.iter().map(|(at, _)| at.clone()).filter(|at| at.ends_with(".jsonnet"));
+    let programs = found.iter().map(|(at, _)| at.clone()).filter(|at| at.ends_with(PROGRAM));
     // What is read by programs that are none is not known.
     let is_known = jsonnet::read(reader, index, folder, &directory.jsonnet, programs)?;
     // A pattern that cannot be read is the renderer's to refuse.

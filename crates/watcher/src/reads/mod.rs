@@ -24,6 +24,8 @@ use ithaca_api::build_environment::{self, Build, Environment};
 use ithaca_api::{ApplicationSource, SourceType};
 pub use tree::{Entry, Files, Kind};
 
+use crate::tools::Tools;
+
 use reader::Reader;
 
 /// What one source reads.
@@ -88,7 +90,11 @@ pub struct Application {
 }
 
 /// Finds what each source reads. A source may read from another by its `ref`, and files in its folder may say more of it.
-pub fn derive(written: &[SourceFiles<'_>], application: &Application) -> Result<Derived, ReadError> {
+pub fn derive(
+    written: &[SourceFiles<'_>],
+    application: &Application,
+    tools: &Tools,
+) -> Result<Derived, ReadError> {
     let mut reader = Reader::new(written, vec![Reads::default(); written.len()]);
     let places = (0..written.len())
         .map(|index| source_override::place(&mut reader, index, application))
@@ -108,13 +114,13 @@ pub fn derive(written: &[SourceFiles<'_>], application: &Application) -> Result<
         let Some(place) = &places[index] else { continue };
         let folder = &place.folder;
         let names: Vec<String> = (files.list)(folder).into_iter().map(|(name, _)| name).collect();
-        match SourceType::detect(source, names.iter().map(String::as_str))? {
+        match SourceType::detect(source, tools.enabled, names.iter().map(String::as_str))? {
             SourceType::Helm => {
                 has_chart = true;
                 helm::read(&mut reader, index, folder, &environment(application, source))?;
             }
             SourceType::Kustomize => has_chart |= kustomize::read(&mut reader, index, folder)?,
-            SourceType::Directory => directory::read(&mut reader, index, folder)?,
+            SourceType::Directory => directory::read(&mut reader, index, folder, tools.enabled.jsonnet)?,
             SourceType::Plugin => return Err(ReadError::Plugin),
         }
         has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));

@@ -61,7 +61,7 @@ fn derive_from(repo: &Repo, sources: serde_json::Value) -> Result<Derived, ReadE
         project: "retail".into(),
         destination_namespace: "store".into(),
     };
-    derive(&with_files, &application)
+    derive(&with_files, &application, &Tools::default())
 }
 
 /// The paths that each source reads.
@@ -354,4 +354,27 @@ fn who_asks_what_the_destination_offers_is_told() {
         derive_from(&repo, source).expect("reads").has_chart
     };
     assert!(asks("$KUBE_VERSION") && asks("${KUBE_API_VERSIONS}") && !asks("$ARGOCD_APP_NAME"));
+}
+
+#[test]
+fn a_source_of_a_tool_that_is_not_enabled_reads_the_manifests_of_its_folder() {
+    let repo = Repo::new(&[
+        ("app/Chart.yaml", "a"),
+        ("app/templates/x.yaml", "b"),
+        ("app/kustomization.yaml", "resources: [../other]"),
+        ("app/x.jsonnet", "c"),
+    ]);
+    let read = |disabled: &[&str]| {
+        let source = serde_json::from_value(json!({"repoURL": "r", "path": "app"})).expect("a source");
+        let (entry, list, text) = (|p: &str| repo.entry(p), |p: &str| repo.list(p), |p: &str| repo.text(p));
+        let files = Files { entry: &entry, list: &list, text: &text };
+        let settings = disabled.iter().map(|tool| (format!("{tool}.enable"), "false".to_owned()));
+        let sources = [SourceFiles { source: &source, files }];
+        let derived = derive(&sources, &Application::default(), &Tools::of(&settings.collect()));
+        derived.expect("reads").reads.remove(0).paths.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(read(&[]), ["app"]);
+    assert_eq!(read(&["helm"]), ["app", "other"]);
+    let manifests = ["app/Chart.yaml", "app/kustomization.yaml"];
+    assert_eq!(read(&["helm", "kustomize", "jsonnet"]), manifests);
 }

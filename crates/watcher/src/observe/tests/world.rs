@@ -18,6 +18,7 @@ use crate::reads::{Reads, Want};
 use crate::repository::{Artifact, Attached, Observation, Proof, RepositoryError, RepositoryKey, Resolved};
 use crate::schedule::Policy;
 use crate::signature::Rules;
+use crate::tools::Tools;
 
 pub(super) const URL: &str = "https://example.org/repo";
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -57,9 +58,11 @@ impl World {
             allow_files: false,
             credentials: Arc::default(),
         };
+        let (mut observer, now) = (Observer::new(settings), Instant::now());
+        observer.tools(now, Tools::default());
         Self {
-            observer: Observer::new(settings),
-            now: Instant::now(),
+            observer,
+            now,
             revisions: BTreeMap::from([("HEAD", "c1")]),
             files: BTreeMap::new(),
             has_chart: false,
