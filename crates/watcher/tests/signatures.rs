@@ -206,6 +206,12 @@ fn annotated_tags_have_signatures_of_their_own() -> anyhow::Result<()> {
     author.git(&["tag", "-a", "-m", "Two", "v2"])?;
     verify(&author.tag("v1")?, &keys(&[&id]), &keyring, Some(now()))?;
     refused(verify(&author.tag("v2")?, &keys(&[&id]), &keyring, Some(now())), "is not signed")?;
+    // What a message quotes is no signature.
+    let message = "Tell of -----BEGIN PGP SIGNATURE----- within";
+    author.git(&["-c", &format!("user.signingkey={id}"), "tag", "-s", "-m", message, "v1.1"])?;
+    verify(&author.tag("v1.1")?, &keys(&[&id]), &keyring, Some(now()))?;
+    author.git(&["tag", "-a", "-m", message, "v2.1"])?;
+    refused(verify(&author.tag("v2.1")?, &keys(&[&id]), &keyring, Some(now())), "is not signed")?;
 
     let public = author.ssh_key("ed25519")?;
     let config = ["-c", "gpg.format=ssh", "-c", "user.signingkey=id_ed25519"];
@@ -241,6 +247,33 @@ fn commits_signed_with_ssh_count_by_the_allowed_signers() -> anyhow::Result<()> 
         let keyring = ssh(&format!("ada {public}"))?;
         refused(verify(&changed, &signers(&["*"]), &keyring, None), "does not hold")?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_signer_counts_by_the_key_of_his_line_and_by_when_he_signed() -> anyhow::Result<()> {
+    let (author, other) = (Author::new()?, Author::new()?);
+    let (public, of_other) = (author.ssh_key("ed25519")?, other.ssh_key("ed25519")?);
+    let signed = author.commit(&["gpg.format=ssh", "user.signingkey=id_ed25519", "-S"])?;
+    let old = Signed { made: 1_500_000_000, ..signed.clone() };
+    let check =
+        |signed: &Signed, lines: &str, now: Option<i64>| -> anyhow::Result<Result<(), SignatureError>> {
+            Ok(verify(signed, &signers(&["ada@example.com"]), &ssh(lines)?, now))
+        };
+    let theirs = format!("ada@example.com {of_other}\n");
+    refused(check(&signed, &theirs, Some(now()))?, "ithaca-allowed-signers")?;
+    check(&signed, &format!("{theirs}ada@example.com {public}\n"), Some(now()))??;
+    refused(check(&signed, &format!("{theirs}bob@example.com {public}\n"), Some(now()))?, "does not permit")?;
+
+    let since = format!("ada@example.com valid-after=\"20200101Z\" {public}");
+    check(&signed, &since, Some(now()))??;
+    refused(check(&old, &since, Some(now()))?, "2020-01-01")?;
+    refused(check(&old, &since, None)?, "2020-01-01")?;
+    let until = format!("ada@example.com valid-before=\"20200101Z\" {public}");
+    check(&old, &until, None)??;
+    refused(check(&old, &until, Some(now()))?, "2020-01-01")?;
+    // One good line is enough.
+    check(&signed, &format!("{until}\n{since}"), Some(now()))??;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use url::Url;
 use crate::repository::RepositoryKey;
 
 /// What Docker Hub is called, and the server that speaks for it.
-const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+pub const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 /// The longest name of a repository.
 const LONGEST: usize = 255;
 

@@ -11,7 +11,7 @@ mod manifest;
 mod proof;
 mod repository;
 
-pub use address::Address;
+pub use address::{Address, HUB};
 pub use repository::OciRepository;
 
 #[cfg(test)]

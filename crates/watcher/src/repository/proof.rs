@@ -1,8 +1,10 @@
 //! What a repository shows for a revision beside its files, where projects ask for proof. Plain data, none of it
 //! believed yet: `signature` judges it.
 
+use std::hash::{Hash, Hasher};
+
 /// What was found for a revision. For a commit that is nothing but that all it descends from is here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     /// The manifest in a registry that the files are from.
     pub artifact: Option<Artifact>,
@@ -10,8 +12,17 @@ pub struct Proof {
     pub chart: Option<ChartArchive>,
 }
 
+/// By what tells most proofs apart: a registry may show much, and many applications may be of one revision.
+impl Hash for Proof {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let artifact = self.artifact.as_ref().map(|artifact| (&artifact.digest, artifact.signatures.len()));
+        artifact.hash(state);
+        self.chart.as_ref().map(|chart| (&chart.sha256, chart.provenance.is_some())).hash(state);
+    }
+}
+
 /// The archive of a chart, and what lies beside it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChartArchive {
     /// Which chart was asked for.
     pub name: String,
@@ -26,7 +37,7 @@ pub struct ChartArchive {
 }
 
 /// A manifest in a registry, and what lies beside it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Artifact {
     /// Its digest, by which the files were had.
     pub digest: String,
@@ -39,7 +50,7 @@ pub struct Artifact {
 }
 
 /// A claim to be a signature, in one of the forms that cosign writes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attached {
     /// A payload, and its signature in Base64.
     Simple {

@@ -194,7 +194,7 @@ struct Subject {
 fn check(attached: &Attached, artifact: &Artifact, keys: &[(&String, &Key)]) -> Result<(), SignatureError> {
     let maker = |message: &[u8], signatures: &[Vec<u8>]| {
         let made = |key: &&Key| signatures.iter().any(|signature| key.made(message, signature));
-        let found = keys.iter().find(|(_, key)| made(&key));
+        let found = keys.iter().find(|(_, key)| made(key));
         let name = |(name, _): &(&String, &Key)| KeyName { kind: "cosign", id: (*name).clone(), owner: None };
         found.map(name).ok_or(SignatureError::NotByThese)
     };

@@ -9,6 +9,7 @@ use ithaca_api::without_credentials;
 use url::Url;
 
 use super::Keyring;
+use crate::oci::HUB;
 use crate::repository::{Protocol, RepositoryKey};
 
 /// All projects, and the installation's keys.
@@ -106,6 +107,16 @@ fn spellings(url: &str, repository: &RepositoryKey) -> Vec<String> {
     let parsed = Url::parse(&reached).map(String::from);
     let mut spellings = vec![url.trim().to_owned(), reached];
     spellings.extend(parsed);
+    if repository.protocol() == Protocol::Oci {
+        let (name, server) = HUB;
+        let other = |text: &String| match text {
+            _ if text.contains(server) => Some(text.replacen(server, name, 1)),
+            _ if text.contains(name) => Some(text.replacen(name, server, 1)),
+            _ => None,
+        };
+        let others: Vec<String> = spellings.iter().filter_map(other).collect();
+        spellings.extend(others);
+    }
     for spelling in &mut spellings {
         spelling.truncate(spelling.trim_end_matches('/').len());
     }
@@ -115,4 +126,50 @@ fn spellings(url: &str, repository: &RepositoryKey) -> Vec<String> {
         spellings.extend(charts);
     }
     spellings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Whether a project that asks for signatures at a place asks for one of a source.
+    fn asks(kind: &str, place: &str, url: &str, chart: &str) -> bool {
+        let policy = match kind {
+            "git" => json!({"repos": [place], "gpg": {"mode": "head"}}),
+            "helm" => json!({"repos": [place], "provenance": {"keys": []}}),
+            _ => json!({"repos": [place], "cosign": {"keys": []}}),
+        };
+        let spec: Value = json!({"sourceIntegrity": {kind: {"policies": [policy]}}});
+        let integrity = Integrity::of(&serde_json::from_value(spec).expect("a spec"));
+        let rule = Rule { integrity: Arc::new(integrity), ..Rule::default() };
+        let repository = RepositoryKey::new(url, chart, false).expect(url);
+        let demands = rule.demands(url, &repository).expect("a readable policy");
+        demands.git.is_some() || demands.chart.is_some() || demands.artifact.is_some()
+    }
+
+    #[test]
+    fn no_spelling_of_a_repository_escapes_its_policy() {
+        for (kind, place, url, chart) in [
+            ("git", "https://example.org/team/*", "https://me:secret@example.org/team/shop/", ""),
+            ("git", "https://example.org/team/*", "HTTPS://Example.org:443/team/shop.git", ""),
+            ("git", "https://example.org/team/*", "https://example.org/open/../team/shop", ""),
+            ("git", "git@example.org:team/*", "ssh://git@example.org/team/shop.git", ""),
+            ("helm", "https://example.org/charts", "https://example.org/charts/", "web"),
+            ("helm", "https://example.org", "https://me@example.org", "web"),
+            ("helm", "example.org/charts", "oci://example.org/charts", "web"),
+            ("oci", "oci://example.org/charts/*", "example.org/charts", "web"),
+            ("oci", "example.org/charts/web", "example.org/charts/", "web"),
+            ("oci", "example.org/charts", "oci://example.org/charts", "web"),
+            ("oci", "example.org/charts/*", "oci://Example.org/charts/web/", ""),
+            ("oci", "docker.io/team/*", "oci://registry-1.docker.io/team/web", ""),
+            ("oci", "registry-1.docker.io/team/web", "docker.io/team", "web"),
+        ] {
+            assert!(asks(kind, place, url, chart), "{kind} {place}: {url} {chart}");
+        }
+        assert!(!asks("oci", "example.org/charts/web", "example.org/charts", "till"));
+        assert!(!asks("git", "*", "example.org/charts", "web"));
+        assert!(!asks("oci", "*", "https://example.org/team/shop", ""));
+    }
 }
