@@ -72,6 +72,27 @@ fn the_order_of_items_counts() {
     assert_eq!(compare(&wanted, &fixture::live(), "argocd-controller"), Comparison::Suspect { fields });
 }
 
+/// Items of a set are named by what they are.
+#[rstest]
+#[case::the_same(json!(["b", "a"]), json!(["b", "a"]), &[])]
+#[case::more_by_others(json!(["b", "a"]), json!(["b", "other", "a"]), &[])]
+#[case::another_order(json!(["b", "a"]), json!(["a", "b"]), &[".metadata.finalizers"])]
+#[case::gone(json!(["b", "a"]), json!(["b"]), &[".metadata.finalizers[=a]", ".metadata.finalizers[1]"])]
+#[case::no_longer_wanted(json!(["b"]), json!(["b", "a"]), &[".metadata.finalizers[=a]"])]
+fn items_of_a_set_are_compared_by_value(#[case] wanted: Value, #[case] live: Value, #[case] fields: &[&str]) {
+    let object = |finalizers: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "finalizers": finalizers}});
+    let mut found = object(live);
+    found["metadata"]["managedFields"] = json!([{
+        "manager": "argocd-controller", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:metadata": {"f:finalizers": {".": {}, "v:\"b\"": {}, "v:\"a\"": {}}}},
+    }]);
+    let found = match compare(&object(wanted), &found, "argocd-controller") {
+        Comparison::Equal => Vec::new(),
+        Comparison::Suspect { fields } => fields,
+    };
+    assert_eq!(found, fields);
+}
+
 #[test]
 fn items_that_come_and_go_are_suspect() {
     let mut wanted = fixture::wanted();
