@@ -3,7 +3,6 @@
 //! All tests share one stack unless they stop parts of it, so each names what it makes after itself.
 
 mod integrity;
-mod large_files;
 mod scene;
 
 mod actions;
@@ -18,6 +17,7 @@ mod deletion_guard;
 mod dependencies;
 mod differences_shown;
 mod drift;
+mod enabled_tools;
 mod encrypted_sources;
 mod excluded_kinds;
 mod extraneous;
@@ -32,6 +32,7 @@ mod ignored_differences;
 mod impersonation;
 mod interval;
 mod jsonnet;
+mod large_files;
 mod managed_namespace;
 mod manual_sync;
 mod members;
@@ -51,6 +52,7 @@ mod refresh;
 mod rehearsal;
 mod relocate;
 mod remote_clusters;
+mod remote_value_files;
 mod respect_ignored;
 mod restart;
 mod retry;

@@ -9,6 +9,19 @@ use serde_json::Value;
 use crate::is_default;
 use crate::schema;
 
+/// Where value files that are named by URLs are laid into a source's files, for its renderer alone. It may not be the
+/// name of anything in a repository.
+pub const REMOTE_VALUE_FILES: &str = ".ithaca-remote-value-files";
+
+/// What such a file is called in its folder.
+pub const REMOTE_VALUE_FILE: &str = "values.yaml";
+
+/// The folder of the value file at a URL.
+#[must_use]
+pub fn remote_value_folder(url: &str) -> String {
+    format!("{REMOTE_VALUE_FILES}/{}", url.replace('%', "%25").replace('/', "%2F"))
+}
+
 /// Where manifests come from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

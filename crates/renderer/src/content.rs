@@ -101,7 +101,7 @@ impl Watcher {
 
     async fn fetch(
         &self,
-        Place { repository, chart, scope, lfs, revision }: Place<'_>,
+        Place { repository, chart, scope, lfs, is_value_file, revision }: Place<'_>,
         reads: Vec<PathRead>,
     ) -> Result<Tree, ContentError> {
         if reads.is_empty() {
@@ -117,6 +117,7 @@ impl Watcher {
             chart: chart.to_owned(),
             scope: scope.to_owned(),
             lfs,
+            is_value_file,
             revision: revision.to_owned(),
             reads,
         });
@@ -175,18 +176,21 @@ struct Place<'a> {
     chart: &'a str,
     scope: &'a str,
     lfs: bool,
+    is_value_file: bool,
     revision: &'a str,
 }
 
 fn place(source: &SourceRequest) -> Place<'_> {
     let SourceRequest { repository, chart, scope, revision, .. } = source;
-    Place { repository, chart, scope, lfs: source.lfs, revision }
+    Place { repository, chart, scope, lfs: source.lfs, is_value_file: false, revision }
 }
 
 /// Where the files of an attachment are; none where they are the source's own.
 fn elsewhere(attachment: &Attachment) -> Option<Place<'_>> {
     let Attachment { repository, chart, scope, revision, .. } = attachment;
-    (!repository.is_empty()).then_some(Place { repository, chart, scope, lfs: false, revision })
+    let is_value_file = chart.is_empty();
+    let place = Place { repository, chart, scope, lfs: false, is_value_file, revision };
+    (!repository.is_empty()).then_some(place)
 }
 
 /// The tree of a source: what it reads of its repository, and what is laid into that.

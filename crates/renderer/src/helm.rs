@@ -79,17 +79,16 @@ pub async fn render(
     let source = &sources[index];
     let options = source.request.spec.helm.clone().unwrap_or_default();
     let files = values::locate(&options, sources, index, environment)?;
-    let mut value_files: Vec<PathBuf> =
-        files.values.iter().map(|file| sandbox.path(&file.in_sandbox())).collect();
+    let placed = files.values.iter().map(|file| file.place(sandbox, sources));
+    let mut value_files: Vec<PathBuf> = placed.collect::<Result<_, _>>()?;
     if let Some(inline) = inline_values(&options) {
         value_files.push(sandbox.write("values/inline.yaml", inline.as_bytes())?);
     }
-    let parameter_files =
-        files.parameters.iter().map(|(name, file)| (name, sandbox.path(&file.in_sandbox())));
     let chart = sandbox.path(&source.in_sandbox());
     let mut command = arguments([&"template", &chart]);
     command.extend(flags(&options, release, environment)?);
-    for (name, path) in parameter_files {
+    for (name, file) in &files.parameters {
+        let path = file.place(sandbox, sources)?;
         let assignment = format!("{name}={}", escaped(&path.to_string_lossy()));
         command.extend(arguments([&"--set-file", &assignment]));
     }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use ithaca_api::source::REMOTE_VALUE_FILES;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -84,12 +85,13 @@ impl Sandbox {
         Ok(path)
     }
 
-    /// Writes all of `tree` below the folder `name`.
+    /// Writes all of `tree` below the folder `name`, but for what its renderer alone is to see.
     ///
     /// # Errors
     /// When a link leads out of the tree, or the disk refuses.
     pub fn materialise(&self, name: &str, tree: &Tree) -> Result<(), SandboxError> {
-        for (path, entry) in tree.entries() {
+        let own = tree.entries().filter(|(path, _)| !path.starts_with(REMOTE_VALUE_FILES));
+        for (path, entry) in own {
             match entry {
                 Entry::File { data, executable } => {
                     let path = self.write(&format!("{name}/{path}"), data)?;

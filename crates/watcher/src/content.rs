@@ -93,10 +93,12 @@ impl SourceService for Content {
 
 impl Content {
     async fn get(&self, request: GetContentRequest) -> Result<Response<Parts>, Status> {
-        let GetContentRequest { repository, revision, reads, chart, scope, lfs } = request;
-        let key = RepositoryKey::new(&repository, &chart, self.allow_files)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?
-            .within(&scope);
+        let GetContentRequest { repository, revision, reads, chart, scope, lfs, is_value_file } = request;
+        let key = match is_value_file {
+            true => RepositoryKey::value_file(&repository),
+            false => RepositoryKey::new(&repository, &chart, self.allow_files),
+        };
+        let key = key.map_err(|error| Status::invalid_argument(error.to_string()))?.within(&scope);
         let repository = self
             .registry
             .get(&key)

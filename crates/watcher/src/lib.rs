@@ -33,6 +33,7 @@ pub mod schedule;
 pub mod signature;
 pub mod sops;
 pub mod tools;
+pub mod value_file;
 pub mod web;
 
 pub use args::Args;

@@ -14,6 +14,7 @@ use crate::helm::{Catalogs, HelmRepository, Parts};
 use crate::metrics::Metrics;
 use crate::oci::OciRepository;
 use crate::repository::{Observation, Protocol, RepositoryError, RepositoryKey};
+use crate::value_file::ValueFile;
 use crate::web::Way;
 
 /// A repository of any protocol; cheap to clone.
@@ -25,6 +26,8 @@ pub enum Repository {
     Helm(HelmRepository),
     /// A repository in an OCI registry.
     Oci(OciRepository),
+    /// A value file at a URL.
+    ValueFile(ValueFile),
 }
 
 impl Repository {
@@ -39,6 +42,7 @@ impl Repository {
             Self::Git(repository) => repository.observe(revisions, with_proof).await,
             Self::Helm(repository) => repository.observe(revisions, with_proof).await,
             Self::Oci(repository) => repository.observe(revisions, with_proof).await,
+            Self::ValueFile(repository) => repository.observe(revisions).await,
         }
     }
 
@@ -48,6 +52,7 @@ impl Repository {
             Self::Git(repository) => repository.ensure(revision).await,
             Self::Helm(repository) => repository.ensure(revision).await,
             Self::Oci(repository) => repository.ensure(revision).await,
+            Self::ValueFile(repository) => repository.ensure(revision).await,
         }
     }
 
@@ -59,7 +64,7 @@ impl Repository {
     ) -> Result<Option<&Objects>, RepositoryError> {
         match self {
             Self::Git(repository) => repository.objects(revision, files).await.map(Some),
-            Self::Helm(_) | Self::Oci(_) => Ok(None),
+            Self::Helm(_) | Self::Oci(_) | Self::ValueFile(_) => Ok(None),
         }
     }
 
@@ -69,6 +74,7 @@ impl Repository {
             Self::Git(repository) => repository.handle(),
             Self::Helm(repository) => repository.handle(),
             Self::Oci(repository) => repository.handle(),
+            Self::ValueFile(repository) => repository.handle(),
         }
     }
 
@@ -78,6 +84,7 @@ impl Repository {
             Self::Git(repository) => repository.set_cache_aside(),
             Self::Helm(repository) => repository.set_cache_aside(),
             Self::Oci(repository) => repository.set_cache_aside(),
+            Self::ValueFile(repository) => repository.set_cache_aside(),
         }
     }
 }
@@ -126,6 +133,10 @@ impl Registry {
                 Repository::Helm(HelmRepository::new(url, parts))
             }
             (Protocol::Oci, _) => Repository::Oci(OciRepository::new(way(), shelf(), metrics)),
+            (Protocol::ValueFile, _) => {
+                let credentials = self.credentials.clone();
+                Repository::ValueFile(ValueFile::new(way(), credentials, shelf(), metrics))
+            }
             _ => Repository::Git(self.git(key)),
         }
     }

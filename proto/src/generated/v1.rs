@@ -71,7 +71,8 @@ pub struct SourceRevision {
     #[prost(bool, tag = "11")]
     pub lfs: bool,
 }
-/// Files that are laid into those of a source: a chart that its chart depends on.
+/// Files that are laid into those of a source: a chart that its chart depends on, or a value file at a URL, which is the
+/// repository of an attachment without a chart.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Attachment {
     /// Where, relative to the source's root.
@@ -814,6 +815,9 @@ pub struct GetContentRequest {
     /// As in RevisionObserved.
     #[prost(bool, tag = "6")]
     pub lfs: bool,
+    /// Whether the repository is the URL of a value file.
+    #[prost(bool, tag = "7")]
+    pub is_value_file: bool,
 }
 /// A part of one file. Files larger than 1 MiB come in several parts, one after the other.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

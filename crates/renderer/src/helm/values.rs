@@ -1,10 +1,14 @@
 //! Where a chart's value files are: the names in the spec come in, files of the sources' trees go out, in order.
 
+use std::path::PathBuf;
+
 use globset::GlobBuilder;
 use ithaca_api::build_environment;
-use ithaca_api::source::Helm;
+use ithaca_api::source::{Helm, REMOTE_VALUE_FILE, REMOTE_VALUE_FILES, remote_value_folder};
+use sha2::{Digest, Sha256};
 
 use crate::environment::Environment;
+use crate::sandbox::{Sandbox, SandboxError};
 use crate::source::Source;
 use crate::tree::{self, Found, TreeError};
 
@@ -45,9 +49,7 @@ pub enum ValuesError {
         reference: String,
     },
     /// A name that is a URL.
-    #[error(
-        "failed to read the value file \"{name}\": remote value files are not fetched, put it into the repository"
-    )]
+    #[error("failed to read the value file \"{name}\": it was not fetched")]
     Remote {
         /// As written.
         name: String,
@@ -70,9 +72,17 @@ pub struct ValueFile {
 }
 
 impl ValueFile {
-    /// Where the file is in the sandbox.
-    pub fn in_sandbox(&self) -> String {
-        format!("{}/{}", Source::root(self.source), self.path)
+    /// Where the file is in the sandbox. What was fetched by its URL is written there: it is beside the files of its
+    /// source, so that no chart sees it as one of its own.
+    pub fn place(&self, sandbox: &Sandbox, sources: &[Source]) -> Result<PathBuf, SandboxError> {
+        let path = format!("{}/{}", Source::root(self.source), self.path);
+        match sources[self.source].tree.find(&self.path) {
+            Ok(Found::File(content)) if self.path.starts_with(REMOTE_VALUE_FILES) => {
+                let name = hex::encode(&Sha256::digest(&self.path)[..16]);
+                sandbox.write(&format!("values/{name}.yaml"), content)
+            }
+            _ => Ok(sandbox.path(&path)),
+        }
     }
 }
 
@@ -165,7 +175,14 @@ fn place(
     };
     let written = environment.expand(written);
     if written.contains("://") {
-        return Err(ValuesError::Remote { name: name.to_owned() });
+        let path = format!("{}/{REMOTE_VALUE_FILE}", remote_value_folder(&written));
+        let file = ValueFile { source: index, path };
+        let is_here = exists(name, &file, sources)?;
+        return if is_here {
+            Ok(Place::File(file))
+        } else {
+            Err(ValuesError::Remote { name: name.to_owned() })
+        };
     }
     let folder = if written.starts_with('/') { "" } else { folder };
     let plain = |folder: &str| {

@@ -196,7 +196,7 @@ async fn remote_value_files_and_paths_out_of_the_repository_are_errors() {
         let spec = json!({"path": "charts/web", "helm": {"valueFiles": [file]}});
         render(spec, &[CHART, VALUES, TEMPLATE]).await.expect_err("not to be had")
     };
-    assert!(error("https://x.example/values.yaml").await.contains("remote value files are not fetched"));
+    assert!(error("https://x.example/values.yaml").await.contains("it was not fetched"));
     assert!(error("../../../etc/passwd").await.contains("is not a plain path inside the repository"));
 }
 

@@ -1,5 +1,6 @@
 //! Which value files and file parameters a chart is given: names, patterns, variables and other sources.
 
+use ithaca_api::source::remote_value_folder;
 use serde_json::{Value, json};
 
 use crate::helm::{CHART, TEMPLATE, VALUES, data};
@@ -175,4 +176,24 @@ async fn files_of_another_source_are_found_from_its_root_and_never_outside_of_it
         let is_pattern = file.contains('*');
         assert!(is_pattern || error.contains(reason), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_value_file_by_a_url_is_beside_the_chart_and_no_part_of_it() {
+    let url = "https://values.example/$ARGOCD_APP_NAME/a.yaml";
+    let fetched = format!("{}/values.yaml", remote_value_folder("https://values.example/shop/a.yaml"));
+    let template = (
+        "templates/all.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n\
+         data: {last: '{{ .Values.last }}', file: '{{ .Values.file }}', own: '{{ len (.Files.Glob \"**\") }}'}\n",
+    );
+    let helm = json!({
+        "valueFiles": ["own.yaml", url],
+        "fileParameters": [{"name": "file", "path": url}],
+    });
+    let files = [("Chart.yaml", CHART.1), template, ("own.yaml", "last: own"), (&fetched, "last: far")];
+    let objects = render(json!({"path": ".", "helm": helm}), &files).await.expect("a chart");
+    assert_eq!(objects[0]["data"], json!({"last": "far", "file": "last: far", "own": "1"}));
+    let error = render(json!({"path": ".", "helm": helm}), &files[..3]).await.expect_err("nothing is there");
+    assert!(error.contains("it was not fetched"), "{error}");
 }

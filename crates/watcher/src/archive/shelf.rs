@@ -81,6 +81,26 @@ impl Shelf {
         self.blocking(move |shelf| shelf.unpack(&revision, &archive)).await
     }
 
+    /// Takes a file by itself as a revision, which it is the origin of.
+    pub async fn add_file(
+        &self,
+        revision: &str,
+        name: &'static str,
+        content: Vec<u8>,
+    ) -> Result<Kept, RepositoryError> {
+        let revision = revision.to_owned();
+        self.blocking(move |shelf| {
+            let cache = shelf.handle()?;
+            let planted = || {
+                let mut folder = cache.treebuilder(None)?;
+                folder.insert(name, cache.blob(&content)?, 0o100_644)?;
+                keep(&cache, &revision, folder.write()?, &revision)
+            };
+            planted().map_err(|error| shelf.failed(&error))
+        })
+        .await
+    }
+
     /// Leaves out what is not in use once there is too much.
     pub async fn tidy(&self, in_use: BTreeSet<String>) -> Result<(), RepositoryError> {
         self.blocking(move |shelf| {

@@ -19,7 +19,7 @@ pub use kept::{Kept, carry, count, keep, kept};
 use sha2::{Digest, Sha256};
 pub use snapshot::{CommitInfo, Snapshot, kind};
 
-use crate::repository::{RepositoryError, RepositoryKey};
+use crate::repository::{Protocol, RepositoryError, RepositoryKey};
 
 /// How many packs a cache may have before it is begun anew.
 const PACKS: usize = 64;
@@ -48,7 +48,9 @@ pub struct Handle<'a> {
 impl Cache {
     /// The cache of a repository, below the folder of all caches. Touches nothing yet.
     pub fn new(folder: &Path, key: &RepositoryKey) -> Self {
-        let name = format!("{}\n{}\n{}", key.url(), key.chart(), key.scope());
+        let is_file = key.protocol() == Protocol::ValueFile;
+        let kind = if is_file { "value file " } else { "" };
+        let name = format!("{kind}{}\n{}\n{}", key.url(), key.chart(), key.scope());
         let name = hex::encode(&Sha256::digest(name)[..16]);
         let folder = folder.join(name);
         let number = numbers(&folder).into_iter().max().unwrap_or(0);

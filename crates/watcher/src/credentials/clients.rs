@@ -13,6 +13,7 @@ use ithaca_api::repository::ClientCertificate;
 use reqwest::{Client, ClientBuilder, Identity, NoProxy, Proxy, redirect};
 
 use super::Access;
+use super::guard::Guard;
 
 /// Some hosts answer Git's protocol only to what calls itself git.
 const USER_AGENT: &str = concat!("git/2.0 (ithaca/", env!("CARGO_PKG_VERSION"), ")");
@@ -35,6 +36,7 @@ struct Way {
     insecure: bool,
     proxy: Sensitive,
     no_proxy: String,
+    guard: Option<Guard>,
 }
 
 impl Clients {
@@ -43,13 +45,14 @@ impl Clients {
     }
 
     /// The client for an access, or what is wrong with that. What it says holds nothing of a Secret.
-    pub(super) fn get(&self, access: &Access) -> Result<Client, &'static str> {
+    pub(super) fn get(&self, access: &Access, guard: Option<Guard>) -> Result<Client, &'static str> {
         let way = Way {
             client_certificate: access.settings.client_certificate.clone(),
             authorities: access.authorities.clone(),
             insecure: access.settings.insecure,
             proxy: access.settings.proxy.clone(),
             no_proxy: access.settings.no_proxy.clone(),
+            guard,
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = kept.iter().find(|(known, _)| *known == way) {
@@ -68,15 +71,27 @@ impl Clients {
             .user_agent(USER_AGENT)
             .connect_timeout(self.silence)
             .read_timeout(self.silence)
-            .redirect(redirect::Policy::custom(follow));
+            .redirect(policy(way.guard.clone()));
         let client = way.client_certificate.as_ref();
         let builder = match way.authorities.as_deref().filter(|_| !way.insecure) {
             Some(known) => builder.tls_backend_preconfigured(authorities::config(known, client)?),
             None => shown(builder.tls_danger_accept_invalid_certs(way.insecure), client)?,
         };
-        let builder = through(builder, way)?;
+        let builder = match way.guard.clone() {
+            Some(guard) => through(builder, way)?.dns_resolver(Arc::new(guard)),
+            None => through(builder, way)?,
+        };
         builder.build().map_err(|_| "its certificates cannot be used")
     }
+}
+
+fn policy(guard: Option<Guard>) -> redirect::Policy {
+    redirect::Policy::custom(move |attempt| {
+        match guard.as_ref().map_or(Ok(()), |guard| guard.check(attempt.url())) {
+            Ok(()) => follow(attempt),
+            Err(inside) => attempt.error(inside),
+        }
+    })
 }
 
 /// Nobody leads from a connection that is secured to one that is not.

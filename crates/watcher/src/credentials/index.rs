@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::repository::{RepositoryError, RepositoryKey};
+use crate::web::same_server;
 
 /// All that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,6 +119,13 @@ impl Index {
             authorities: self.authorities(url),
             known_hosts: is_ssh(url).then(|| self.known_hosts.clone()),
         })
+    }
+
+    /// Whether a Secret that a project may use is about a repository on the very server of a URL.
+    pub(super) fn names(&self, url: &Url, project: &str) -> bool {
+        let mut usable =
+            self.specs.values().filter(|spec| spec.project.is_empty() || spec.project == project);
+        usable.any(|spec| Url::parse(&spec.url).is_ok_and(|known| same_server(&known, url)))
     }
 
     /// Who signs the certificate of a URL's host, where that is noted.

@@ -6,6 +6,7 @@
 mod clients;
 mod follow;
 mod github;
+mod guard;
 mod index;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use index::{Access, Index};
 
 use self::clients::Clients;
 use self::github::Tokens;
+use self::guard::Guard;
 use crate::repository::{RepositoryError, RepositoryKey};
 
 /// What is known of credentials, for whoever speaks to repositories; cheap to clone.
@@ -77,7 +79,21 @@ impl Credentials {
             repository: repository.to_string(),
             reason: reason.to_owned(),
         };
-        self.clients.get(access).map_err(failed)
+        self.clients.get(access, None).map_err(failed)
+    }
+
+    /// A client for a value file, whose URL anybody may have chosen: as nobody, and to no address inside unless a Secret
+    /// of a repository names that server.
+    pub fn guarded_client(&self, file: &RepositoryKey, url: &Url) -> Result<Client, RepositoryError> {
+        let failed = |reason: String| RepositoryError::ValueFile { url: file.to_string(), reason };
+        let access = self.elsewhere(&self.access(file)?, url);
+        let place = url.host_str().map(str::to_owned).zip(url.port_or_known_default());
+        let is_known = self.index.borrow().as_deref().is_some_and(|index| index.names(url, file.scope()));
+        let proxy = access.settings.proxy.reveal();
+        let guard =
+            Guard { known: place.filter(|_| is_known), proxy: (!proxy.is_empty()).then(|| proxy.to_owned()) };
+        guard.check(url).map_err(|error| failed(error.to_string()))?;
+        self.clients.get(&access, Some(guard)).map_err(|reason| failed(reason.to_owned()))
     }
 
     /// The header that tells a repository's server who asks. It must not be sent to another one.

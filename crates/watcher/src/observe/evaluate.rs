@@ -198,7 +198,10 @@ pub(super) fn attached<'a>(
         };
         let tree = found.unwrap_or_else(|(reason, may_heal)| {
             let Want { chart, path, .. } = &attachment.want;
-            let message = format!("failed to have chart {chart} for {path}: {reason}");
+            let message = match chart.as_str() {
+                "" => reason,
+                chart => format!("failed to have chart {chart} for {path}: {reason}"),
+            };
             failure.get_or_insert(FactFailure { reason: Reason::Source, message, may_heal });
             String::new()
         });

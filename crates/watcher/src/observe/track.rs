@@ -180,7 +180,10 @@ fn lfs(repositories: &[Result<RepositoryKey, RepositoryError>], settings: &Setti
 
 /// Where something is that is wanted besides.
 fn attached(want: &Want, project: &str, settings: &Settings) -> Result<RepositoryKey, RepositoryError> {
-    let key = RepositoryKey::new(&want.repository, &want.chart, settings.allow_files)?;
+    let key = match want.chart.as_str() {
+        "" => RepositoryKey::value_file(&want.repository)?,
+        chart => RepositoryKey::new(&want.repository, chart, settings.allow_files)?,
+    };
     let scope = settings.credentials.scope(key.url(), project);
     Ok(key.within(scope))
 }

@@ -65,6 +65,26 @@ pub enum ReadError {
         /// The value file as written.
         file: String,
     },
+    /// A value file by a URL that the installation does not allow.
+    #[error(
+        "value file {file:?} is named by a URL of the scheme {scheme}, which is not among those that \
+         helm.valuesFileSchemes of ConfigMap argocd-cm allows"
+    )]
+    Scheme {
+        /// The value file, without credentials.
+        file: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// A URL that is known only with a commit.
+    #[error(
+        "value file {file:?} is named by a URL with a variable whose value is known too late: name no revision and no \
+         version of Kubernetes in it"
+    )]
+    LateUrl {
+        /// The value file as written.
+        file: String,
+    },
     /// A file that says more of the source cannot be followed.
     #[error(transparent)]
     Override(#[from] Unreadable),

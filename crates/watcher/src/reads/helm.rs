@@ -2,27 +2,60 @@
 //! depends on.
 
 use ithaca_api::build_environment::{self, Environment};
+use ithaca_api::source::remote_value_folder;
+use ithaca_api::without_credentials;
 
 use super::Want;
 use super::dependencies::{self, Dependency};
 use super::error::ReadError;
-use super::path::{self, fixed_part, is_remote};
+use super::path::{self, fixed_part};
 use super::reader::Reader;
 use super::tree::Kind;
+use crate::tools::Tools;
+use crate::value_file::NEWEST;
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
     index: usize,
     folder: &str,
     environment: &Environment,
+    tools: &Tools,
 ) -> Result<(), ReadError> {
     chart(reader, index, folder)?;
     let Some(helm) = &reader.source(index).helm else { return Ok(()) };
     let parameters = helm.file_parameters.iter().map(|parameter| &parameter.path);
     for file in helm.value_files.iter().chain(parameters) {
-        value_file(reader, index, folder, environment, file)?;
+        match url(environment, file)? {
+            Some(url) => remote_value_file(reader, index, &url, tools)?,
+            None => value_file(reader, index, folder, environment, file)?,
+        }
     }
     Ok(())
+}
+
+/// The URL that a value file is named by, if it is one. It must be known whatever the commit is.
+fn url(environment: &Environment, file: &str) -> Result<Option<String>, ReadError> {
+    match environment.expand_known(file) {
+        Some(url) if url.contains("://") => Ok(Some(url)),
+        None if file.contains("://") => Err(ReadError::LateUrl { file: file.to_owned() }),
+        _ => Ok(None),
+    }
+}
+
+/// A value file at a URL is had as a chart of another repository is.
+fn remote_value_file(
+    reader: &mut Reader<'_>,
+    index: usize,
+    url: &str,
+    tools: &Tools,
+) -> Result<(), ReadError> {
+    let scheme = url.split("://").next().unwrap_or_default().to_ascii_lowercase();
+    if !tools.value_file_schemes.contains(&scheme) {
+        return Err(ReadError::Scheme { file: without_credentials(url), scheme });
+    }
+    let (path, repository) = (remote_value_folder(url), url.to_owned());
+    let (chart, revision) = (String::new(), NEWEST.to_owned());
+    reader.want(Want { source: index, path, repository, chart, revision })
 }
 
 /// A value file: from the chart, with a leading slash from the root, or from another source.
@@ -45,9 +78,6 @@ fn value_file(
     // What is not known before a commit or a destination is: whatever lies in the folder where it is asked for.
     let expanded = environment.expand_known(within);
     let within = expanded.as_deref().unwrap_or(within);
-    if is_remote(within) {
-        return Ok(());
-    }
     let base = if within.starts_with('/') { "" } else { base };
     let at =
         path::join(base, fixed_part(within)).ok_or_else(|| ReadError::Escape { path: file.to_owned() })?;

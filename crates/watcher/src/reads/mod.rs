@@ -44,16 +44,16 @@ pub struct Reads {
     pub overridden: String,
 }
 
-/// A chart of another repository, which is laid into the files of a source.
+/// What is had from elsewhere and laid into the files of a source: a chart of another repository, or a value file at a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Whose files, by its place among the sources.
     pub source: usize,
     /// Where in them.
     pub path: String,
-    /// The repository's URL as written.
+    /// The repository's URL as written, or the value file's.
     pub repository: String,
-    /// The chart's name.
+    /// The chart's name; empty for a value file.
     pub chart: String,
     /// A version, or a range of them.
     pub revision: String,
@@ -117,7 +117,7 @@ pub fn derive(
         match SourceType::detect(source, tools.enabled, names.iter().map(String::as_str))? {
             SourceType::Helm => {
                 has_chart = true;
-                helm::read(&mut reader, index, folder, &environment(application, source))?;
+                helm::read(&mut reader, index, folder, &environment(application, source), tools)?;
             }
             SourceType::Kustomize => has_chart |= kustomize::read(&mut reader, index, folder)?,
             SourceType::Directory => directory::read(&mut reader, index, folder, tools.enabled.jsonnet)?,

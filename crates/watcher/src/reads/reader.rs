@@ -55,6 +55,9 @@ impl<'a> Reader<'a> {
 
     /// Notes that a chart of another repository is wanted. Of two with one name, the second gets another.
     pub(super) fn want(&mut self, mut want: Want) -> Result<(), ReadError> {
+        if want.chart.is_empty() && self.wants.contains(&want) {
+            return Ok(());
+        }
         let (source, path) = (want.source, want.path.clone());
         let is_taken =
             |path: &str| self.wants.iter().any(|known| known.source == source && known.path == path);

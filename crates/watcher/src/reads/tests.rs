@@ -378,3 +378,22 @@ fn a_source_of_a_tool_that_is_not_enabled_reads_the_manifests_of_its_folder() {
     let manifests = ["app/Chart.yaml", "app/kustomization.yaml"];
     assert_eq!(read(&["helm", "kustomize", "jsonnet"]), manifests);
 }
+
+#[test]
+fn a_value_file_by_a_url_is_wanted_where_its_scheme_is_allowed() {
+    let repo = Repo::new(&[("app/Chart.yaml", "name: app")]);
+    let source = |file: &str| {
+        let parameters = json!([{"name": "a", "path": file}]);
+        json!({"repoURL": "r", "path": "app", "helm": {"valueFiles": [file], "fileParameters": parameters}})
+    };
+    let derived = derive_from(&repo, json!([source("https://x.example/$ARGOCD_APP_NAME/v.yaml")]));
+    let wants = derived.expect("reads").wants;
+    let url = "https://x.example/team_shop/v.yaml";
+    let path = ".ithaca-remote-value-files/https:%2F%2Fx.example%2Fteam_shop%2Fv.yaml".to_owned();
+    let (chart, revision) = (String::new(), "HEAD".to_owned());
+    assert_eq!(wants, [Want { source: 0, path, repository: url.to_owned(), chart, revision }]);
+    let refused = refusal(&repo, source("s3://me:s3cret@bucket/v.yaml"));
+    assert!(refused.contains("scheme s3") && !refused.contains("s3cret"), "{refused}");
+    let late = refusal(&repo, source("https://x.example/$ARGOCD_APP_REVISION/v.yaml"));
+    assert!(late.contains("known too late"), "{late}");
+}

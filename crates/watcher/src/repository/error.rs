@@ -148,6 +148,14 @@ pub enum RepositoryError {
         /// Why.
         reason: String,
     },
+    /// A value file cannot be had.
+    #[error("failed to fetch value file {url}: {reason}")]
+    ValueFile {
+        /// Where.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// The cache on disk failed.
     #[error("failed to use the cache of repository {repository}: {reason}")]
     Cache {
@@ -185,6 +193,7 @@ impl RepositoryError {
                 | Self::UnknownRepository { .. }
                 | Self::UnknownChart { .. }
                 | Self::UnknownVersion { .. }
+                | Self::ValueFile { .. }
         )
     }
 

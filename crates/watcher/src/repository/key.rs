@@ -16,6 +16,8 @@ pub enum Protocol {
     Helm,
     /// An OCI repository, which holds a chart or other content.
     Oci,
+    /// One value file at a URL.
+    ValueFile,
 }
 
 /// A repository that may be fetched from. Two that differ in case of the host or in trailing slashes are one.
@@ -77,6 +79,20 @@ impl RepositoryKey {
         }
     }
 
+    /// A value file at a URL.
+    pub fn value_file(url: &str) -> Result<Self, RepositoryError> {
+        let refuse = || RepositoryError::Unsupported {
+            repository: without_credentials(url),
+            reason: "value files are had by http and https URLs only",
+        };
+        let parsed = url::Url::parse(url.trim()).map_err(|_| refuse())?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(refuse());
+        }
+        let (chart, scope) = (String::new(), String::new());
+        Ok(Self { protocol: Protocol::ValueFile, url: parsed.into(), chart, scope })
+    }
+
     /// The same repository as one project alone sees it, by credentials of its own; an empty name stands for all others.
     #[must_use]
     pub fn within(self, project: &str) -> Self {
@@ -128,10 +144,12 @@ fn with_lower_host(rest: &str) -> String {
     format!("{user}{}/{path}", host.to_ascii_lowercase())
 }
 
-/// Shown without credentials.
+/// Shown without credentials, which value files may have in their queries.
 impl fmt::Display for RepositoryKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&without_credentials(&self.url))?;
+        let url = without_credentials(&self.url);
+        let is_file = self.protocol == Protocol::ValueFile;
+        formatter.write_str(url.split('?').next().filter(|_| is_file).unwrap_or(&url))?;
         if self.chart.is_empty() { Ok(()) } else { write!(formatter, " (chart {})", self.chart) }
     }
 }

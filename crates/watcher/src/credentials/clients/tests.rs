@@ -63,7 +63,7 @@ async fn serve(config: Option<ServerConfig>) -> u16 {
 }
 
 async fn get(access: &Access, url: &str) -> Result<String, String> {
-    let client = Clients::new(Duration::from_secs(5)).get(access)?;
+    let client = Clients::new(Duration::from_secs(5)).get(access, None)?;
     let response = client.get(url).send().await.map_err(|error| error.to_string())?;
     response.text().await.map_err(|error| error.to_string())
 }
