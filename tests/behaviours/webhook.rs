@@ -39,6 +39,26 @@ async fn with_a_secret_only_a_signed_push_counts() -> anyhow::Result<()> {
     ensure!(post(&stack, &push, Some("mellon")).await? == 200, "a right signature was refused");
     scene.synced("webhook", &second).await?;
     ensure!(scene.expect(&config_map("webhook", "settings")).await?["data"]["value"] == "2");
+
+    // A value may stand in another Secret, once that is a part of Argo CD.
+    let path = "/api/v1/namespaces/argocd/secrets";
+    let vault = json!({"metadata": {"name": "vault"}, "stringData": {"github": "friend"}});
+    scene.post(path, &vault).await?;
+    let reference = json!({"stringData": {"webhook.github.secret": "$vault:github"}});
+    scene.patch(&format!("{path}/argocd-secret"), reference).await?;
+    let gets = async |secret: &str, expected: u16| {
+        wait_until(&format!("a push signed with {secret} gets {expected}"), DEADLINE, async || {
+            let status = post(&stack, &push, Some(secret)).await?;
+            ensure!(status == expected, "it gets {status}");
+            Ok(())
+        })
+        .await
+    };
+    gets("mellon", 401).await?;
+    ensure!(post(&stack, &push, Some("friend")).await? == 401, "any Secret may be referred to");
+    let label = json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "argocd"}}});
+    scene.patch(&format!("{path}/vault"), label).await?;
+    gets("friend", 200).await?;
     stack.stop().await
 }
 

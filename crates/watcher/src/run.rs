@@ -28,7 +28,7 @@ use crate::publish::{Order, publish};
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
 use crate::webhook::{Webhooks, router};
-use crate::{Args, applications, capabilities, credentials, settings, signature};
+use crate::{Args, applications, capabilities, credentials, settings, signature, webhook};
 
 /// Events that are taken at once before effects are carried out.
 const EVENTS: usize = 256;
@@ -92,7 +92,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         () = applications::watch(client.clone(), namespace, events_tx.clone(), ready) => Err("the watch ended"),
         () = credentials::follow(client.clone(), namespace, index_tx, credentials_ready) => Err("the watch ended"),
         () = settings::watch_config_map(client.clone(), namespace, events_tx.clone(), limit_tx) => Err("the watch ended"),
-        () = settings::watch_secret(client.clone(), namespace, secrets_tx) => Err("the watch ended"),
+        () = webhook::follow(client.clone(), namespace, secrets_tx) => Err("the watch ended"),
         () = watch_keys(client.clone(), namespace, keys_tx, events_tx.clone()) => Err("the watch ended"),
         () = signature::follow(client.clone(), namespace, events_tx.clone(), projects_ready) => Err("the watch ended"),
         () = capabilities::watch(client, events_tx.clone()) => Err("the watch ended"),

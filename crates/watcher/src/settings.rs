@@ -1,12 +1,12 @@
-//! The installation's settings that concern the watcher, from a ConfigMap and a Secret that may be absent.
+//! The installation's settings that concern the watcher, from a ConfigMap that may be absent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use ithaca_api::annotation::{SETTINGS_CONFIG_MAP, SETTINGS_SECRET};
+use ithaca_api::annotation::SETTINGS_CONFIG_MAP;
 use ithaca_api::duration::parse_duration;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt, watcher::watch_object};
 use kube::{Api, Client};
 use tokio::sync::watch;
@@ -16,7 +16,6 @@ use crate::build_options::BuildOptions;
 use crate::event::{Event, Events};
 use crate::schedule::Policy;
 use crate::tools::Tools;
-use crate::webhook::Secrets;
 
 const INTERVAL: &str = "timeout.reconciliation";
 const JITTER: &str = "timeout.reconciliation.jitter";
@@ -52,20 +51,6 @@ pub async fn watch_config_map(
         if told.into_iter().any(|event| events.send(event).is_err()) {
             return;
         }
-    }
-}
-
-/// Watches the Secret until nobody listens any more.
-pub async fn watch_secret(client: Client, namespace: &str, secrets: watch::Sender<Option<Secrets>>) {
-    let api: Api<Secret> = Api::namespaced(client, namespace);
-    let mut stream = watch_object(api, SETTINGS_SECRET)
-        .inspect_err(|error| tracing::warn!(%error, "failed to watch Secret {SETTINGS_SECRET}"))
-        .backoff(patience())
-        .boxed();
-    while let Some(event) = stream.next().await {
-        let Ok(object) = event else { continue };
-        let data = object.and_then(|object| object.data).unwrap_or_default();
-        secrets.send_replace(Some(Secrets::new(&data)));
     }
 }
 

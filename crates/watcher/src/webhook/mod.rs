@@ -10,6 +10,7 @@ mod azure_devops;
 mod bitbucket;
 mod check;
 mod delivery;
+mod follow;
 mod gitea;
 mod github;
 mod gitlab;
@@ -33,6 +34,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::event::{Event, Events};
 use crate::metrics::Metrics;
 use delivery::Delivery;
+pub use follow::follow;
 pub use secrets::Secrets;
 use sender::Sender;
 

@@ -39,12 +39,22 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// From the Secret's data. A value may refer to another key of it: `$my.key`. One that is empty is not set.
-    pub fn new(data: &BTreeMap<String, ByteString>) -> Self {
+    /// From the Secret's data. A value may refer to another key of it, `$my.key`, or to that of another Secret by its
+    /// name, `$other:my.key`; blanks around what is there do not count. One that is empty is not set.
+    pub fn new(
+        data: &BTreeMap<String, ByteString>,
+        others: &BTreeMap<String, BTreeMap<String, ByteString>>,
+    ) -> Self {
+        let referred = |reference: &str| match reference.split_once(':') {
+            Some((secret, key)) => others.get(secret.trim())?.get(key.trim()),
+            None => data.get(reference.trim()),
+        };
         let value = |setting: &'static str| {
             let value = &data.get(setting)?.0;
             let value = match value.strip_prefix(b"$").map(std::str::from_utf8) {
-                Some(key) => key.ok().and_then(|key| data.get(key)).map(|value| value.0.clone()),
+                Some(reference) => {
+                    reference.ok().and_then(referred).map(|value| value.0.trim_ascii().to_vec())
+                }
                 None => Some(value.clone()),
             };
             Some((setting, value)).filter(|(_, value)| value.as_ref().is_none_or(|value| !value.is_empty()))
@@ -65,7 +75,7 @@ impl Secrets {
     pub(super) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
         let owned =
             |(name, value): &(&str, &str)| ((*name).to_owned(), ByteString(value.as_bytes().to_vec()));
-        Self::new(&pairs.iter().map(owned).collect())
+        Self::new(&pairs.iter().map(owned).collect(), &BTreeMap::new())
     }
 }
 
@@ -78,6 +88,29 @@ mod tests {
         let secrets = Secrets::from_pairs(&[(GITHUB, "$mine"), ("mine", "mellon"), (GITLAB, "$theirs:key")]);
         assert_eq!(secrets.get(GITHUB), Ok(Some(b"mellon".as_slice())));
         assert_eq!(secrets.get(GITLAB), Err(Refusal::Setting(GITLAB)));
+    }
+
+    #[test]
+    fn a_value_may_refer_to_a_key_of_another_secret() {
+        let pair = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
+        let data = [
+            (GITHUB, "$vault:github"),
+            (GITLAB, "$vault:none"),
+            (GOGS, "$nowhere:github"),
+            (HARBOR, "$vault: blank "),
+            ("vault:gogs", "not this one"),
+            (DOCKER_HUB, "$vault:gogs"),
+        ];
+        let vault = [pair("github", " mellon\n"), pair("blank", "friend")];
+        let secrets = Secrets::new(
+            &data.into_iter().map(|(key, text)| pair(key, text)).collect(),
+            &[("vault".to_owned(), vault.into())].into(),
+        );
+        assert_eq!(secrets.get(GITHUB), Ok(Some(b"mellon".as_slice())));
+        assert_eq!(secrets.get(HARBOR), Ok(Some(b"friend".as_slice())));
+        for setting in [GITLAB, GOGS, DOCKER_HUB] {
+            assert_eq!(secrets.get(setting), Err(Refusal::Setting(setting)), "{setting}");
+        }
     }
 
     #[test]
