@@ -43,6 +43,7 @@ mod oci_signatures;
 mod oci_sources;
 mod order;
 mod orphaned_resources;
+mod places_of_charts;
 mod private_repository;
 mod project_default;
 mod project_permissions;

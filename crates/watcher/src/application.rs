@@ -13,7 +13,7 @@ use kube::core::{NamespaceResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
-use crate::repository::Wanted;
+use crate::repository::{Wanted, wanted};
 
 /// The annotations that are read.
 const ANNOTATIONS: [&str; 4] = [
@@ -154,9 +154,13 @@ fn operation(spec: &Read<ApplicationSpec>, operation: &Option<Read<Operation>>) 
     Some((key, request))
 }
 
-/// What is wanted of the repository of a source. Only Git's tags have prefixes.
+/// What is wanted of the repository of a source. Only Git's tags have prefixes, and only charts may have their archives
+/// elsewhere.
 fn wanted(source: &ApplicationSource, revision: &str) -> String {
-    let is_git = source.chart.is_empty() && !source.repo_url.starts_with("oci://");
+    if !source.chart.is_empty() {
+        return wanted::of_chart(revision, source.helm.as_ref().is_some_and(|helm| helm.pass_credentials));
+    }
+    let is_git = !source.repo_url.starts_with("oci://");
     let tag_prefix = if is_git { source.tag_prefix.as_str() } else { "" };
     Wanted { revision, tag_prefix }.text()
 }

@@ -128,6 +128,19 @@ impl Index {
         usable.any(|spec| Url::parse(&spec.url).is_ok_and(|known| same_server(&known, url)))
     }
 
+    /// The URL of a repository that a chart may name as `@name` or `alias:name`, by the name that its Secret gives it.
+    pub fn aliased<'a>(&'a self, repository: &'a str, project: &str) -> Result<&'a str, RepositoryError> {
+        let name = repository.strip_prefix('@').or_else(|| repository.strip_prefix("alias:"));
+        let Some(name) = name else { return Ok(repository) };
+        let usable = |spec: &&RepositorySpec| spec.project.is_empty() || spec.project == project;
+        let named = self.specs.values().filter(|spec| spec.role == Role::Repository && spec.name == name);
+        let found = named.filter(usable).min_by_key(|spec| spec.project.is_empty());
+        found
+            .filter(|_| !name.is_empty())
+            .map(|spec| spec.url.as_str())
+            .ok_or_else(|| RepositoryError::UnknownAlias { alias: repository.to_owned() })
+    }
+
     /// Who signs the certificate of a URL's host, where that is noted.
     pub(super) fn authorities(&self, url: &str) -> Option<Arc<str>> {
         host(url).and_then(|host| self.authorities.get(&host).cloned())
@@ -269,6 +282,30 @@ mod tests {
         assert_eq!(token(&index, "https://me:p%40ss@git.example.org/app", "any"), "me:p@ss");
         assert_eq!(token(&index, "https://me@git.example.org/app", "any"), "host");
         assert_eq!(token(&Index::default(), "https://me@git.example.org/app", "any"), "me:");
+    }
+
+    #[test]
+    fn a_chart_may_call_a_repository_by_the_name_of_its_secret() {
+        let index = index([
+            repository("a", "https://charts.example.org", &[("name", "ours"), ("type", "helm")]),
+            repository("b", "https://shop.example.org", &[("name", "ours"), ("project", "shop")]),
+            repository("c", "registry.example.org/charts", &[("name", "packed"), ("enableOCI", "true")]),
+            template("d", "https://example.org", &[("name", "template")]),
+        ]);
+        for (repository, project, expected) in [
+            ("@ours", "any", Ok("https://charts.example.org")),
+            ("alias:ours", "shop", Ok("https://shop.example.org")),
+            ("@packed", "any", Ok("registry.example.org/charts")),
+            ("https://else.example.org", "any", Ok("https://else.example.org")),
+            ("@template", "any", Err("@template")),
+            ("alias:", "any", Err("alias:")),
+        ] {
+            let found = index.aliased(repository, project).map_err(|error| error.to_string());
+            match expected {
+                Ok(url) => assert_eq!(found, Ok(url)),
+                Err(name) => assert!(found.is_err_and(|error| error.contains(name)), "{repository}"),
+            }
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ use super::place;
 use crate::archive::{Archive, Layout, Packing, Shelf};
 use crate::cache::{Handle, Kept};
 use crate::metrics::Metrics;
-use crate::repository::{ChartArchive, Observation, Proof, RepositoryError, RepositoryKey, Resolved};
+use crate::oci::OciRepository;
+use crate::repository::{ChartArchive, Observation, Proof, RepositoryError, RepositoryKey, Resolved, wanted};
 use crate::web::{Way, Web, WebError, download, same_server, text};
 
 /// A chart and its cache; cheap to clone.
@@ -112,31 +113,36 @@ impl Inner {
     ) -> Result<Observation, RepositoryError> {
         let since = Instant::now();
         let mut last = self.last.lock().await;
+        let versions: BTreeSet<String> =
+            revisions.iter().map(|revision| wanted::chart(revision).0.to_owned()).collect();
         let timer = Timer::start(&self.metrics.ls_remote);
         let web = self.way.web().await?;
         let catalog = self.catalogs.newest(&web, &self.url, since).await;
         let catalog = catalog.map_err(|error| self.way.failed(error, &web.access))?;
         let choice = match last.chosen.as_ref() {
-            Some((digest, choice)) if digest == catalog.digest() && choice.covers(revisions.iter()) => {
+            Some((digest, choice)) if digest == catalog.digest() && choice.covers(versions.iter()) => {
                 choice.clone()
             }
-            _ => Arc::new(self.choose(catalog.clone(), revisions).await?),
+            _ => Arc::new(self.choose(catalog.clone(), &versions).await?),
         };
         last.chosen = Some((catalog.digest().to_owned(), choice.clone()));
         self.metrics.listed(timer);
         let before = std::mem::take(&mut last.proofs);
+        let chosen: BTreeMap<&str, Option<&Entry>> =
+            choice.found().map(|(version, entry)| (version.as_str(), entry)).collect();
         let mut observed = BTreeMap::new();
-        for (revision, entry) in choice.found().filter(|(revision, _)| revisions.contains(*revision)) {
-            let found = match entry {
-                Some(entry) => self.fetch(entry).await.map(|kept| (entry, kept)),
-                None => Err(self.unknown(revision, &choice)),
+        for revision in revisions {
+            let (version, passes_credentials) = wanted::chart(revision);
+            let found = match chosen.get(version).copied().flatten() {
+                Some(entry) => self.fetch(entry, passes_credentials).await.map(|kept| (entry, kept)),
+                None => Err(self.unknown(version, &choice)),
             };
             let found = match found {
                 Ok((entry, kept)) => {
                     let (revision, mut resolved) =
                         (entry.version.clone(), Resolved::commit(kept.commit.to_string()));
                     if with_proof {
-                        let proof = Arc::new(self.proof(&web, entry, &kept, before.get(&revision)).await);
+                        let proof = Arc::new(self.proof((&web, passes_credentials), entry, &kept, before.get(&revision)).await);
                         last.proofs.insert(revision.clone(), proof.clone());
                         resolved.proof = Some(proof);
                     }
@@ -173,8 +179,11 @@ impl Inner {
     }
 
     /// Has the files of a version, from the cache where its archive is the one that the index means.
-    async fn fetch(&self, entry: &Entry) -> Result<Kept, RepositoryError> {
+    async fn fetch(&self, entry: &Entry, passes_credentials: bool) -> Result<Kept, RepositoryError> {
         let version = entry.version.as_str();
+        if let Some(address) = entry.urls.first().and_then(|url| place::in_registry(url, version)) {
+            return self.fetch_from_registry(entry, address).await;
+        }
         let digest = entry.digest.trim().trim_start_matches("sha256:").to_ascii_lowercase();
         // An index without digests cannot tell that an archive was replaced.
         if let Some(kept) =
@@ -183,17 +192,23 @@ impl Inner {
             return Ok(kept);
         }
         let timer = Timer::start(&self.metrics.fetch);
-        let kept = self.fetch_archive(entry, &digest).await;
+        let kept = self.fetch_archive(entry, &digest, passes_credentials).await;
         self.metrics.fetched(timer, kept.is_ok());
         kept
     }
 
     /// What lies beside the archive of a version. Where the server does not answer, what it showed last for the same
     /// archive holds.
-    async fn proof(&self, web: &Web, entry: &Entry, kept: &Kept, before: Option<&Arc<Proof>>) -> Proof {
+    async fn proof(
+        &self,
+        (web, passes_credentials): (&Web, bool),
+        entry: &Entry,
+        kept: &Kept,
+        before: Option<&Arc<Proof>>,
+    ) -> Proof {
         let before =
             before.and_then(|proof| proof.chart.as_ref()).filter(|chart| chart.sha256 == kept.origin);
-        let (provenance, unread) = match (self.provenance(web, entry).await, before) {
+        let (provenance, unread) = match (self.provenance(web, passes_credentials, entry).await, before) {
             (Ok(provenance), _) => (provenance, None),
             (Err(_), Some(before)) => (before.provenance.clone(), before.unread.clone()),
             (Err(error), None) => (None, Some(error.reason())),
@@ -209,11 +224,16 @@ impl Inner {
     }
 
     /// The provenance file of a version, if there is one.
-    async fn provenance(&self, web: &Web, entry: &Entry) -> Result<Option<Vec<u8>>, WebError> {
+    async fn provenance(
+        &self,
+        web: &Web,
+        passes_credentials: bool,
+        entry: &Entry,
+    ) -> Result<Option<Vec<u8>>, WebError> {
         let Ok(mut url) = self.place(entry) else { return Ok(None) };
         url.set_path(&format!("{}.prov", url.path()));
-        let is_home = same_server(&url, &self.url);
-        match web.send(web.request(Method::GET, url, HeaderMap::new(), is_home)).await {
+        let may_know = self.may_know(&url, passes_credentials);
+        match web.send(web.request(Method::GET, url, HeaderMap::new(), may_know)).await {
             Ok(answer) => text(answer, LARGEST_PROVENANCE).await.map(Some),
             Err(WebError::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -227,12 +247,36 @@ impl Inner {
         url.ok_or_else(|| "its URL in the index is neither http nor https".to_owned())
     }
 
-    async fn fetch_archive(&self, entry: &Entry, digest: &str) -> Result<Kept, RepositoryError> {
+    /// Has a chart whose archive the index says to be in a registry, which is asked as whom its own Secrets say.
+    async fn fetch_from_registry(
+        &self,
+        entry: &Entry,
+        place::InRegistry { repository, chart, tag }: place::InRegistry<'_>,
+    ) -> Result<Kept, RepositoryError> {
+        let way = self.way.to(RepositoryKey::new(repository, chart, false)?);
+        let registry = OciRepository::new(way, self.shelf.clone(), self.metrics.clone());
+        let kept = registry.fetch_as(tag, &entry.version).await;
+        kept.map_err(|error| self.shelf.refused(&entry.version, error.to_string()))
+    }
+
+    /// Credentials go to the repository's own server; to another one only where the source says so, and never out of an
+    /// encrypted connection.
+    fn may_know(&self, url: &Url, passes_credentials: bool) -> bool {
+        let is_secure = url.scheme() == "https" || self.url.scheme() == "http";
+        same_server(url, &self.url) || passes_credentials && is_secure
+    }
+
+    async fn fetch_archive(
+        &self,
+        entry: &Entry,
+        digest: &str,
+        passes_credentials: bool,
+    ) -> Result<Kept, RepositoryError> {
         let refused = |reason: String| self.shelf.refused(&entry.version, reason);
         let url = self.place(entry).map_err(refused)?;
-        let is_home = same_server(&url, &self.url);
+        let may_know = self.may_know(&url, passes_credentials);
         let web = self.way.web().await?;
-        let request = web.request(Method::GET, url, HeaderMap::new(), is_home);
+        let request = web.request(Method::GET, url, HeaderMap::new(), may_know);
         let bytes =
             async { download(web.send(request).await?, self.shelf.folder(), self.shelf.most_bytes()).await };
         let bytes =

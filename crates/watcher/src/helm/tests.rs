@@ -12,6 +12,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ithaca_api::RepositorySpec;
+use ithaca_api::annotation::SECRET_TYPE_LABEL;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -19,7 +23,7 @@ use super::*;
 use crate::archive::{ArchiveLimits, Shelf};
 use crate::credentials::{Credentials, Index};
 use crate::metrics::Metrics;
-use crate::repository::{RepositoryKey, Resolved};
+use crate::repository::{RepositoryKey, Resolved, wanted};
 use crate::web::Way;
 
 /// What the server has, and what it was asked.
@@ -64,7 +68,11 @@ impl World {
         let served = Arc::new(Served::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/charts", listener.local_addr().expect("an address"));
-        let router = Router::new().route("/charts/{*path}", get(serve)).with_state(served.clone());
+        let router = Router::new()
+            .route("/charts/{*path}", get(serve))
+            // A registry, of what is there by the same paths.
+            .route("/v2/{*path}", get(serve))
+            .with_state(served.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
         let folder = tempfile::tempdir().expect("a folder");
         let catalogs = Arc::new(Catalogs::new(folder.path().to_owned()));
@@ -89,10 +97,14 @@ impl World {
     }
 
     fn open_at(&self, url: &str, chart: &str) -> HelmRepository {
+        self.open_as(url, chart, credentials())
+    }
+
+    fn open_as(&self, url: &str, chart: &str, credentials: Credentials) -> HelmRepository {
         let key = RepositoryKey::new(url, chart, false).expect("a key");
         let limit = Duration::from_secs(20);
         let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
-        let (url, way) = (Url::parse(key.url()).expect("a URL"), Way::new(key, credentials(), limit));
+        let (url, way) = (Url::parse(key.url()).expect("a URL"), Way::new(key, credentials, limit));
         HelmRepository::new(
             url,
             Parts { way, catalogs: self.catalogs.clone(), shelf, metrics: Metrics::new() },
@@ -231,6 +243,51 @@ async fn credentials_go_to_the_repository_and_nowhere_else() {
     world.put("index.yaml", index.into_bytes());
     let error = look(&repository, "*").await.expect_err("a refusal");
     assert!(error.contains("refuses it to us") && !error.contains("secret"), "{error}");
+    // But to whatever server the index names, once the source passes them.
+    let passing = wanted::of_chart("*", true);
+    assert_eq!(look(&repository, &passing).await.expect("a version").revision, "3.0.0");
+}
+
+#[tokio::test]
+async fn an_archive_in_a_registry_is_had_from_there() {
+    let world = World::new().await;
+    let host = world.url.trim_start_matches("http://").trim_end_matches("/charts").to_owned();
+    let digest = |content: &[u8]| format!("sha256:{}", hex::encode(Sha256::digest(content)));
+    let layer = chart(&[("web/Chart.yaml", "name: web"), ("web/text", "packed")]);
+    let kind = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "config": {"mediaType": "x", "digest": "sha256:0", "size": 2},
+        "layers": [{"mediaType": kind, "digest": digest(&layer), "size": layer.len()}],
+    });
+    let manifest = manifest.to_string().into_bytes();
+    world.put("charts/web/manifests/1.0.0", manifest.clone());
+    world.put(&format!("charts/web/manifests/{}", digest(&manifest)), manifest);
+    world.put(&format!("charts/web/blobs/{}", digest(&layer)), layer);
+    let index = format!(
+        "entries:\n  web:\n  - {{version: 1.0.0, urls: ['oci://{host}/charts/web:1.0.0']}}\n  \
+         - {{version: 2.0.0, urls: ['oci://{host}/charts/web']}}\n"
+    );
+    world.put("index.yaml", index.into_bytes());
+    let data = [
+        ("url", host.as_str()),
+        ("insecureOCIForceHttp", "true"),
+        ("username", "me"),
+        ("password", "secret"),
+    ];
+    let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
+    let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
+    secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repo-creds".to_owned())].into());
+    let mut known = Index::default();
+    known.put("registry", RepositorySpec::read(&secret));
+    let credentials =
+        Credentials::new(tokio::sync::watch::channel(Some(Arc::new(known))).1, Duration::from_secs(5));
+    let repository = world.open_as(&world.url, "web", credentials);
+    let resolved = look(&repository, "1.0.0").await.expect("a version");
+    assert_eq!((resolved.revision.as_str(), text(&repository, "1.0.0").as_str()), ("1.0.0", "packed"));
+    assert_eq!(look(&repository, "1.0.0").await, Ok(resolved));
+    let error = look(&repository, "2.0.0").await.expect_err("no tag");
+    assert!(error.contains("failed to use revision \"2.0.0\"") && error.contains("oci://"), "{error}");
 }
 
 #[tokio::test]

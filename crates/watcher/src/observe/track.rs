@@ -182,7 +182,10 @@ fn lfs(repositories: &[Result<RepositoryKey, RepositoryError>], settings: &Setti
 fn attached(want: &Want, project: &str, settings: &Settings) -> Result<RepositoryKey, RepositoryError> {
     let key = match want.chart.as_str() {
         "" => RepositoryKey::value_file(&want.repository)?,
-        chart => RepositoryKey::new(&want.repository, chart, settings.allow_files)?,
+        chart => {
+            let url = settings.credentials.aliased(&want.repository, project)?;
+            RepositoryKey::new(url, chart, settings.allow_files)?
+        }
     };
     let scope = settings.credentials.scope(key.url(), project);
     Ok(key.within(scope))

@@ -15,7 +15,7 @@ use super::proof::{Look, Memory};
 use crate::archive::{Archive, Layout, Shelf};
 use crate::cache::{Handle, Kept};
 use crate::metrics::Metrics;
-use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved};
+use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, wanted};
 use crate::web::{Way, WebError};
 
 /// A repository of a registry and its cache; cheap to clone.
@@ -73,6 +73,15 @@ impl OciRepository {
         observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
     }
 
+    /// Has the files of a tag as a revision, and leaves alone whatever else is here.
+    pub async fn fetch_as(&self, tag: &str, revision: &str) -> Result<Kept, RepositoryError> {
+        let inner = &self.inner;
+        let mut last = inner.last.lock().await;
+        let client = inner.client(&mut last.client).await?;
+        let Found { digest, .. } = inner.locate(&client, tag, &mut None).await??;
+        inner.have(&client, revision, &digest).await
+    }
+
     /// A view on all that is here. Blocks, as do all uses of it.
     pub fn handle(&self) -> Result<Handle<'_>, RepositoryError> {
         self.inner.shelf.handle()
@@ -115,7 +124,7 @@ impl Inner {
         let mut tags = None;
         let mut located = Vec::new();
         for revision in revisions {
-            located.push((revision, self.locate(&client, revision, &mut tags).await?));
+            located.push((revision, self.locate(&client, wanted::chart(revision).0, &mut tags).await?));
         }
         self.metrics.listed(timer);
         let mut observed = BTreeMap::new();
@@ -207,17 +216,18 @@ impl Inner {
         client: &Client,
         Found { revision, digest }: Found,
     ) -> Result<Resolved, RepositoryError> {
-        let kept = self.shelf.find(&revision).await?.filter(|kept| kept.origin == digest);
-        let kept = match kept {
-            Some(kept) => kept,
-            None => {
-                let timer = Timer::start(&self.metrics.fetch);
-                let kept = self.fetch_layer(client, &revision, &digest).await;
-                self.metrics.fetched(timer, kept.is_ok());
-                kept?
-            }
-        };
+        let kept = self.have(client, &revision, &digest).await?;
         Ok(Resolved { revision, ..Resolved::commit(kept.commit.to_string()) })
+    }
+
+    async fn have(&self, client: &Client, revision: &str, digest: &str) -> Result<Kept, RepositoryError> {
+        if let Some(kept) = self.shelf.find(revision).await?.filter(|kept| kept.origin == digest) {
+            return Ok(kept);
+        }
+        let timer = Timer::start(&self.metrics.fetch);
+        let kept = self.fetch_layer(client, revision, digest).await;
+        self.metrics.fetched(timer, kept.is_ok());
+        kept
     }
 
     async fn fetch_layer(

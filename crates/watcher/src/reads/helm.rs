@@ -11,6 +11,7 @@ use super::error::ReadError;
 use super::path::{self, fixed_part};
 use super::reader::Reader;
 use super::tree::Kind;
+use crate::repository::wanted;
 use crate::tools::Tools;
 use crate::value_file::NEWEST;
 
@@ -133,7 +134,9 @@ fn depend(
         return Ok(Some(from));
     }
     if !repository.is_empty() && !is_packed {
-        reader.want(Want { source: index, path: at, repository, chart: name, revision: version })?;
+        let helm = reader.source(index).helm.as_ref();
+        let revision = wanted::of_chart(&version, helm.is_some_and(|helm| helm.pass_credentials));
+        reader.want(Want { source: index, path: at, repository, chart: name, revision })?;
     }
     Ok(None)
 }

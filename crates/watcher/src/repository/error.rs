@@ -25,6 +25,15 @@ pub enum RepositoryError {
         /// Why.
         reason: RepositoryAccessError,
     },
+    /// A chart's dependency names a repository that is not known.
+    #[error(
+        "failed to use repository {alias}: no Secret of a repository that the project may use has this name; write the \
+         repository's URL into the chart, or a Secret with this name"
+    )]
+    UnknownAlias {
+        /// As the chart has it.
+        alias: String,
+    },
     /// The server knows no such repository.
     #[error("failed to read repository {repository}: it does not exist, or it is not public")]
     UnknownRepository {

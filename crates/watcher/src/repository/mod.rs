@@ -6,7 +6,7 @@
 mod error;
 mod key;
 mod proof;
-mod wanted;
+pub mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,6 +4,18 @@
 //! which no name of a reference and no version holds.
 
 const SEPARATOR: char = ':';
+/// Stands before the version of a chart whose archive is asked for with credentials wherever it is.
+const PASSING: &str = "pass-credentials:";
+
+/// The text of a chart's version, and whether its source has `passCredentials`.
+pub fn of_chart(version: &str, passes_credentials: bool) -> String {
+    format!("{}{version}", if passes_credentials { PASSING } else { "" })
+}
+
+/// Both from the text.
+pub fn chart(text: &str) -> (&str, bool) {
+    text.strip_prefix(PASSING).map_or((text, false), |version| (version, true))
+}
 
 /// A revision, and what stands before versions in the tags that it may pick from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +43,13 @@ impl<'a> Wanted<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_charts_version_tells_whether_credentials_are_passed() {
+        for (version, passes) in [("1.0.0", false), ("^1", true), ("sha256:00", false), ("sha256:00", true)] {
+            assert_eq!(chart(&of_chart(version, passes)), (version, passes));
+        }
+    }
 
     #[test]
     fn a_prefix_is_told_from_its_revision() {

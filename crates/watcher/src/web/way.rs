@@ -23,6 +23,12 @@ impl Way {
         Self { repository, credentials, limit, last: Mutex::new(None) }
     }
 
+    /// The way to another repository that this one leads to, as whom its own Secrets say.
+    pub fn to(&self, repository: RepositoryKey) -> Self {
+        let repository = repository.within(self.repository.scope());
+        Self::new(repository, self.credentials.clone(), self.limit)
+    }
+
     /// The repository.
     pub fn repository(&self) -> &RepositoryKey {
         &self.repository
