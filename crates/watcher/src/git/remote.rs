@@ -26,8 +26,10 @@ pub(super) enum Fetch {
     Histories(Vec<String>),
     /// One commit by its id, where the server allows that.
     Commit(Oid),
-    /// All branches and tags with their history, as far as the repository's Secret allows.
+    /// All branches and tags with their history.
     Everything,
+    /// The same for who looks for a commit, as far as the repository's Secret allows.
+    Search,
     /// The same of a submodule's repository, apart from those of the repository itself: the name is where.
     EverythingOf(String),
 }
@@ -76,7 +78,7 @@ fn refspecs(fetch: &Fetch) -> Vec<String> {
             names.iter().map(|name| format!("+{name}:{}", kept(name))).collect()
         }
         Fetch::Commit(id) => vec![format!("+{id}:{KEPT}commits/{id}")],
-        Fetch::Everything => everything(KEPT),
+        Fetch::Everything | Fetch::Search => everything(KEPT),
         Fetch::EverythingOf(name) => everything(&format!("{KEPT}modules/{name}/")),
     }
 }
@@ -88,16 +90,16 @@ fn everything(below: &str) -> Vec<String> {
 /// How much of a history is fetched; none where that cannot be said.
 ///
 /// Of what is named no more than the newest commit, whatever a Secret has as `depth`: rendering reads the files of one
-/// commit, so a deeper history costs time and disk and gives nothing. A history is fetched whole where all of it has to be
-/// signed, and where a commit is looked for that nothing points at and that the server does not give by its id: that is
-/// what `depth` limits.
+/// commit, so a deeper history costs time and disk and gives nothing. Two need one. A project that asks for mode strict has
+/// all of it judged, and `depth` does not count there: what is left out would be what nobody judges. And where a commit is
+/// looked for that nothing points at, and that the server does not give by its id, `depth` says how far.
 fn depth(fetch: &Fetch, (is_local, is_shallow): (bool, bool), limit: Option<u32>) -> Option<i32> {
     match (fetch, limit) {
         // Local paths refuse a depth.
         _ if is_local => None,
         (Fetch::Tips(_) | Fetch::Commit(_), _) => Some(1),
-        (Fetch::Everything, Some(limit)) => Some(i32::try_from(limit).unwrap_or(WHOLE_HISTORY)),
-        (Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_), _) => {
+        (Fetch::Search, Some(limit)) => Some(i32::try_from(limit).unwrap_or(WHOLE_HISTORY)),
+        (Fetch::Histories(_) | Fetch::Everything | Fetch::EverythingOf(_) | Fetch::Search, _) => {
             is_shallow.then_some(WHOLE_HISTORY)
         }
     }

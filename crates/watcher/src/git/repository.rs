@@ -383,7 +383,7 @@ impl Inner {
     /// all history.
     fn fetch_commit(&self, id: Oid) -> Result<(), RepositoryError> {
         let mut last = None;
-        for fetch in [Fetch::Commit(id), Fetch::Everything] {
+        for fetch in [Fetch::Commit(id), Fetch::Search] {
             let outcome = self.fetch(fetch);
             if has_commit(&*self.cache.handle()?, id) {
                 return Ok(());
@@ -410,7 +410,7 @@ impl Inner {
         if let Some(found) = self.search(revision, prefix)? {
             return Ok(found);
         }
-        self.fetch(Fetch::Everything)?;
+        self.fetch(Fetch::Search)?;
         match self.search(revision, prefix)? {
             Some(found) => Ok(found),
             None => Err(self.not_found(revision)?),

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::any;
 
 use super::http::{backend, depth, serve};
+use super::private::secret;
 use super::*;
 
 /// Asks for proof, and gives how many commits are there then.
@@ -58,6 +59,21 @@ async fn a_commit_comes_with_its_history_where_that_is_asked_for() {
     std::fs::remove_dir_all(world.folder.path().join("other")).expect("removed");
     assert_eq!(prove(&other, &second).await, 2);
     assert_eq!(prove(&open(&world.url(), &world.folder.path().join("local")), "main").await, 6);
+}
+
+/// What a Secret lets be searched for a commit is no less of a history that has to be judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_is_whole_however_little_may_be_searched() {
+    let world = World::new();
+    let commits: Vec<String> =
+        ["1", "2", "3", "4"].iter().map(|text| world.commit("main", &[("a.yaml", text)])).collect();
+    let server = serve(world.folder.path()).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    prepare_process();
+    let url = format!("{server}/git/upstream");
+    let index = watch::channel(Some(secret(&[("url", &url), ("depth", "2")]))).1;
+    let repository = open_as(Credentials::new(index, Duration::from_secs(5)), &url, &world.cache());
+    assert_eq!(prove(&repository, &commits[2]).await, 3);
 }
 
 /// A server that gives files and no history.
