@@ -142,7 +142,9 @@ impl Inner {
                     let (revision, mut resolved) =
                         (entry.version.clone(), Resolved::commit(kept.commit.to_string()));
                     if with_proof {
-                        let proof = Arc::new(self.proof((&web, passes_credentials), entry, &kept, before.get(&revision)).await);
+                        let proof = Arc::new(
+                            self.proof((&web, passes_credentials), entry, &kept, before.get(&revision)).await,
+                        );
                         last.proofs.insert(revision.clone(), proof.clone());
                         resolved.proof = Some(proof);
                     }

@@ -88,7 +88,11 @@ impl Rule {
             // Nothing vouches for it.
             Protocol::ValueFile => match (integrity.git(&spellings)?, integrity.helm(&spellings)?) {
                 (None, None) => Demands::default(),
-                _ => return Err("a value file at a URL cannot be signed: put it into the repository".to_owned()),
+                _ => {
+                    return Err(
+                        "a value file at a URL cannot be signed: put it into the repository".to_owned()
+                    );
+                }
             },
         })
     }

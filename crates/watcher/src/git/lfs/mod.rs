@@ -188,7 +188,7 @@ impl Lfs {
             }
             Endpoint::Ssh(key) => {
                 let access = self.credentials.access(&key)?;
-                let told = super::ssh::lfs_server(&key, &access, self.limits).await?;
+                let told = Box::pin(super::ssh::lfs_server(&key, &access, self.limits)).await?;
                 let action: Action = serde_json::from_slice(&told).map_err(|_| {
                     self.refused("its host answers git-lfs-authenticate with what is not JSON")
                 })?;
