@@ -243,16 +243,7 @@ async fn two_commits(scene: &Scene<'_>) -> anyhow::Result<(String, String)> {
 
 /// Sets an operation as a person does and waits until it has ended.
 async fn operate(scene: &Scene<'_>, name: &str, sync: Value) -> anyhow::Result<Value> {
-    let path = application(name);
-    let operation = json!({"initiatedBy": {"username": "ada"}, "sync": sync});
-    scene.patch(&path, json!({"operation": operation})).await?;
-    scene
-        .wait(&path, "has ended its operation", |app| {
-            let state = &app["status"]["operationState"];
-            let ended = state["phase"] != "Running" && !state["finishedAt"].is_null();
-            app["operation"].is_null() && ended && state["operation"]["sync"] == operation["sync"]
-        })
-        .await
+    scene.operate(name, json!({"initiatedBy": {"username": "ada"}, "sync": sync})).await
 }
 
 /// The API server takes any operation; whoever asked waits for an answer.

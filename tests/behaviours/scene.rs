@@ -145,6 +145,18 @@ impl<'a> Scene<'a> {
         .await
     }
 
+    /// Sets an operation as a person does, waits until it has ended, and returns the Application.
+    pub async fn operate(&self, name: &str, operation: Value) -> anyhow::Result<Value> {
+        let path = application(name);
+        self.patch(&path, json!({"operation": operation})).await?;
+        self.wait(&path, "has ended its operation", |app| {
+            let state = state(app);
+            let ended = state["phase"] != "Running" && !state["finishedAt"].is_null();
+            app["operation"].is_null() && ended && state["operation"]["sync"] == operation["sync"]
+        })
+        .await
+    }
+
     /// Asks for a refresh, waits until it is answered, and returns the Application.
     /// All that was told to Ithaca before has had its effect then.
     pub async fn refresh(&self, name: &str, how: &str) -> anyhow::Result<Value> {
@@ -236,6 +248,12 @@ pub fn config_map(namespace: &str, name: &str) -> String {
 /// A manifest of a ConfigMap with the one key `value`.
 pub fn manifest(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value:?}\n")
+}
+
+/// A manifest with annotations of its own; it may have had none.
+pub fn annotated(manifest: &str, annotations: &[(&str, &str)]) -> String {
+    let lines: String = annotations.iter().map(|(key, value)| format!("    {key}: {value:?}\n")).collect();
+    manifest.replacen("metadata:\n", &format!("metadata:\n  annotations:\n{lines}"), 1)
 }
 
 /// The path of a Job.

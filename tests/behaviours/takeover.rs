@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::json;
 
-use crate::scene::{Scene, automated, config_map, manifest};
+use crate::scene::{Scene, application, automated, config_map, manifest};
 
 #[tokio::test]
 async fn an_object_of_kubectl_apply_is_adopted_and_loses_what_git_does_not_have() -> anyhow::Result<()> {
@@ -79,7 +79,7 @@ async fn an_object_of_another_application_is_told_of() -> anyhow::Result<()> {
     scene.synced("takeover-shared", &commit).await?;
     let elsewhere = json!({"destination": {"namespace": "takeover-shared"}});
     scene.create("takeover-second", "app", elsewhere).await?;
-    let name = crate::scene::application("takeover-second");
+    let name = application("takeover-second");
     let app = scene
         .wait(&name, "tells who has it", |app| {
             app["status"]["conditions"][0]["type"] == "SharedResourceWarning"
@@ -87,5 +87,48 @@ async fn an_object_of_another_application_is_told_of() -> anyhow::Result<()> {
         .await?;
     let message = app["status"]["conditions"][0]["message"].to_string();
     ensure!(message.contains("settings") && message.contains("takeover-shared"), "{message}");
+    Ok(())
+}
+
+/// Two that heal would take the object from each other for ever.
+#[tokio::test]
+async fn two_applications_that_want_one_object_do_not_fight_over_it() -> anyhow::Result<()> {
+    let scene = Scene::new("takeover-both").await?;
+    scene.repository.write("first/settings.yaml", &manifest("settings", "first"))?;
+    scene.repository.write("second/settings.yaml", &manifest("settings", "second"))?;
+    let commit = scene.repository.publish("Add settings twice").await?;
+    scene.create("takeover-both", "first", automated()).await?;
+    scene.synced("takeover-both", &commit).await?;
+    let mut spec = automated();
+    spec["destination"] = json!({"namespace": "takeover-both"});
+    scene.create("takeover-other", "second", spec).await?;
+    let settings = config_map("takeover-both", "settings");
+    for (name, sync) in [("takeover-other", "Synced"), ("takeover-both", "OutOfSync")] {
+        let told = |app: &serde_json::Value| {
+            let status = &app["status"];
+            let condition = &status["conditions"][0];
+            status["sync"]["status"] == sync
+                && condition["type"] == "SharedResourceWarning"
+                && condition["message"].to_string().contains("settings is part of applications")
+        };
+        scene.wait(&application(name), "tells of the other", told).await?;
+    }
+    let before = scene.expect(&settings).await?;
+    ensure!(before["data"]["value"] == "second", "{before}");
+    for name in ["takeover-both", "takeover-other"] {
+        let app = scene.refresh(name, "normal").await?;
+        let heals = &app["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"];
+        ensure!(heals.is_null(), "{name} has healed {heals} times");
+    }
+    ensure!(before == scene.expect(&settings).await?, "it was written again");
+
+    // Whoever has it keeps it as its Git says.
+    scene.patch(&settings, json!({"data": {"value": "edited"}})).await?;
+    scene.wait(&settings, "is as it was", |object| object["data"]["value"] == "second").await?;
+    // And once that one is gone, the other has it.
+    scene.delete(&application("takeover-other")).await?;
+    scene.wait(&settings, "is the first's", |object| object["data"]["value"] == "first").await?;
+    let app = scene.synced("takeover-both", &commit).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
     Ok(())
 }

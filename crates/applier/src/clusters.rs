@@ -3,6 +3,7 @@
 //! What comes in: Secrets, connections, and what applications want. What goes out: where an application goes, who wants
 //! an object there, and the records of its objects. No I/O.
 
+mod claims;
 mod follow;
 mod keep;
 
@@ -20,14 +21,13 @@ use tokio::task::AbortHandle;
 
 use crate::{
     cluster::{Cluster, ClusterId},
-    desired::Desired,
     live::Records,
-    object::ObjectKey,
     orphans::Orphans,
     rules::Rules,
     state::{Loaded, Uid},
 };
 
+use claims::Claims;
 pub use follow::{follow, start_home};
 
 /// The key of the cluster that Ithaca runs in, where no Secret describes it.
@@ -46,7 +46,8 @@ pub struct Holdings {
     pub orphans: Orphans,
     /// Counts the discoveries of kinds that found something new.
     pub epoch: u64,
-    wanted: HashMap<ObjectKey, (Uid, Arc<Desired>)>,
+    /// Who wants what of it.
+    pub claims: Claims,
 }
 
 impl Holdings {
@@ -54,27 +55,7 @@ impl Holdings {
     fn new(cluster: Arc<Cluster>, spec: Arc<ClusterSpec>, rules: &Rules) -> Self {
         let (mut records, orphans) = (Records::default(), Orphans::default());
         records.set_rules(Arc::new(rules.at(&spec.server)));
-        Self { cluster, spec, records, orphans, epoch: 0, wanted: HashMap::new() }
-    }
-
-    /// Who wants an object, and how.
-    pub fn wanted(&self, key: &ObjectKey) -> Option<(&Uid, &Arc<Desired>)> {
-        self.wanted.get(key).map(|(uid, desired)| (uid, desired))
-    }
-
-    /// An application wants this from now on.
-    pub fn want(&mut self, uid: &Uid, objects: &[Arc<Desired>]) {
-        for desired in objects {
-            self.wanted.insert(desired.key.clone(), (uid.clone(), desired.clone()));
-        }
-    }
-
-    fn forget(&mut self, uid: &str, objects: &[Arc<Desired>]) {
-        for desired in objects {
-            if self.wanted.get(&desired.key).is_some_and(|(owner, _)| **owner == *uid) {
-                self.wanted.remove(&desired.key);
-            }
-        }
+        Self { cluster, spec, records, orphans, epoch: 0, claims: Claims::default() }
     }
 }
 
@@ -252,12 +233,13 @@ impl Clusters {
         self.of(application).is_some_and(|there| there.cluster.id() == id)
     }
 
-    /// What an application wanted is wanted no more.
-    pub fn forget(&mut self, uid: &str, tracked: &Loaded) {
+    /// What an application wanted is wanted no more. Returns who wants something of it as well.
+    pub fn forget(&mut self, uid: &str, tracked: &Loaded) -> Vec<Uid> {
         let there = tracked.cluster.and_then(|id| self.connected.get_mut(&id));
-        if let (Some(there), Some(bundle)) = (there, &tracked.bundle) {
-            there.forget(uid, &bundle.assembly.objects);
-        }
+        let (Some(there), Some(bundle)) = (there, &tracked.bundle) else { return Vec::new() };
+        let rivals = there.claims.rivals(uid).map(|(_, other)| other.clone()).collect();
+        there.claims.forget(uid, &bundle.assembly.objects);
+        rivals
     }
 
     /// Takes over a cluster as a Secret describes it. Returns it where that is news: then it has to be kept anew.

@@ -142,7 +142,8 @@ pub fn remove_application(shared: &Shared, uid: &str) {
     state.early.retain(|(early, _), _| **early != *uid);
     let removed = state.remove_application(uid);
     if let Some(app) = &removed {
-        state.concerned_by(&app.application).iter().for_each(|uid| shared.queue.dirty(uid));
+        let concerned = state.concerned_by(&app.application).into_iter().chain(state.sharing());
+        concerned.for_each(|uid| shared.queue.dirty(&uid));
     }
     if !state.ownership.is_mine(uid) {
         removed.into_iter().for_each(|app| state.ownership.miss(uid, app.application));
@@ -216,8 +217,8 @@ where
 fn doubt_unknown(site: &Site) {
     site.holdings(|there| {
         let doubted = there.records.doubt_unknown();
-        let wanted = doubted.iter().filter_map(|key| there.wanted(key));
-        wanted.for_each(|(uid, _)| site.queue.dirty(uid));
+        let wanted = doubted.iter().flat_map(|key| there.claims.claimants(key));
+        wanted.for_each(|uid| site.queue.dirty(uid));
     });
 }
 
@@ -368,8 +369,7 @@ async fn judge(site: &Site, kind: &GroupKind, live: &serde_json::Value) -> Optio
     let scripted = site.settings.scripted_health(&key, live).await;
     let mut state = site.state();
     let there = state.clusters.get_mut(site.cluster.id())?;
-    let wanted = there.wanted(&key).map(|(uid, desired)| (uid.clone(), desired.clone()));
-    let desired = wanted.as_ref().map(|(_, desired)| desired.as_ref());
+    let desired = there.claims.wanted(&key).map(|desired| &**desired);
     let before = there.records.get(&key);
     let mut record = Record::of(&key, live, desired, before, &there.records.rules().tracking);
     record.overrule_health(scripted);
@@ -385,9 +385,9 @@ async fn judge(site: &Site, kind: &GroupKind, live: &serde_json::Value) -> Optio
     let instances = [before.and_then(|before| before.instance.clone()), record.instance.clone()];
     there.records.put(key.clone(), record);
     if changed {
-        let wanted = wanted.iter().map(|(uid, _)| uid);
+        there.claims.claimants(&key).for_each(|uid| site.queue.dirty(uid));
         let tracked = instances.iter().flatten().filter_map(|instance| state.by_instance(instance));
-        wanted.chain(tracked).for_each(|uid| site.queue.dirty(uid));
+        tracked.for_each(|uid| site.queue.dirty(uid));
     }
     Some(key)
 }
@@ -396,7 +396,7 @@ fn remove(site: &Site, key: &ObjectKey, version: Option<u64>) {
     let mut state = site.state();
     let Some(there) = state.clusters.get_mut(site.cluster.id()) else { return };
     let instance = there.records.remove_at(key, version).and_then(|record| record.instance);
-    let wanted = there.wanted(key).map(|(uid, _)| uid.clone());
+    there.claims.claimants(key).for_each(|uid| site.queue.dirty(uid));
     let tracked = instance.iter().filter_map(|instance| state.by_instance(instance));
-    wanted.iter().chain(tracked).for_each(|uid| site.queue.dirty(uid));
+    tracked.for_each(|uid| site.queue.dirty(uid));
 }

@@ -269,15 +269,18 @@ impl Records {
     /// Remembers an object that the API server gave as an answer, unless the watch has told of a newer state of it
     /// since, its end included: the watch does not tell twice, so what it said would be lost until the object changes
     /// again. What was made of it by other rules than those of now is not believed: the watch tells anew.
-    pub fn put_answer(&mut self, key: ObjectKey, record: Record, rules: &Arc<Rules>) {
+    /// Returns whose the object was where it is not any more, which the watch will not notice.
+    pub fn put_answer(&mut self, key: ObjectKey, record: Record, rules: &Arc<Rules>) -> Option<Box<str>> {
         if !Arc::ptr_eq(rules, &self.rules) {
-            return;
+            return None;
         }
         let known = self.records.get(&key).and_then(|known| known.version).or(self.gone.get(&key).copied());
         let is_older = matches!((record.version, known), (Some(answered), Some(known)) if answered < known);
-        if !is_older {
-            self.put(key, record);
+        if is_older {
+            return None;
         }
+        let instance = record.instance.clone();
+        self.put(key, record)?.instance.filter(|before| Some(before) != instance.as_ref())
     }
 
     /// Doubts the verdicts on objects that had fields which no schema knew, for schemas have changed. Returns which.
@@ -471,6 +474,24 @@ mod tests {
         assert!(records.get(&key).is_none() && !records.is_watched(&key.group_kind()));
         records.put_answer(key.clone(), record, &before);
         assert!(records.get(&key).is_none(), "an answer that was read by the rules of before");
+    }
+
+    /// Was suspected of an application that stayed Synced: the watch has nothing to add to an answer.
+    #[test]
+    fn an_answer_tells_whose_an_object_was() {
+        let of = |instance: &str| {
+            let (key, record) = ingress("378", &json!([]));
+            (key, Record { instance: Some(instance.into()), ..record })
+        };
+        let mut records = Records::default();
+        let rules = records.rules().clone();
+        let mut answer = |instance: &str| {
+            let (key, record) = of(instance);
+            records.put_answer(key, record, &rules)
+        };
+        assert_eq!(answer("one"), None);
+        assert_eq!(answer("one"), None);
+        assert_eq!(answer("two"), Some("one".into()));
     }
 
     /// Was seen as an operation that waited for ever for the deletion of a hook.

@@ -21,9 +21,9 @@ use crate::{
     clusters::{self, Holdings},
     error::Error,
     follow,
-    live::Records,
-    metrics,
-    metrics::Metrics,
+    live::{Record, Records},
+    metrics::{self, Metrics},
+    object::ObjectKey,
     ownership,
     plan::Guard,
     projects,
@@ -164,6 +164,15 @@ impl Site {
     /// The same for its objects.
     pub fn records<T>(&self, look: impl FnOnce(&mut Records) -> T) -> Option<T> {
         self.holdings(|there| look(&mut there.records))
+    }
+
+    /// Remembers what the API server answered about an object, and has the application looked at again that it was of
+    /// until now.
+    pub fn put_answer(&self, key: &ObjectKey, record: Record, rules: &Arc<Rules>) {
+        let lost = self.records(|records| records.put_answer(key.clone(), record, rules)).flatten();
+        let state = self.state();
+        let loser = lost.and_then(|instance| state.by_instance(&instance));
+        loser.into_iter().for_each(|uid| self.queue.dirty(uid));
     }
 
     /// What the installation says of all objects there.

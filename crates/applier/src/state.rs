@@ -9,7 +9,9 @@ use std::{
     time::Instant,
 };
 
-use ithaca_api::{Application, SyncOptions, sync_policy::IgnoreDifference, tracking};
+use ithaca_api::{
+    Application, ConditionType, SyncOptions, status::ResourceStatus, sync_policy::IgnoreDifference, tracking,
+};
 use ithaca_bus::BundleFact;
 use ithaca_proto::v1::{BundleRendered, Purpose};
 use opentelemetry::Context;
@@ -21,7 +23,7 @@ use crate::{
     desired::Owner,
     judge::Ignored,
     live::Records,
-    object::Kind,
+    object::{Kind, ObjectKey},
     ownership::Ownership,
     plan::{self, Guard, Name, Other, Others, Run, View},
     projects::Projects,
@@ -315,6 +317,16 @@ impl State {
             .collect()
     }
 
+    /// Those of this applier's that tell of objects which others have or want: who goes may leave one to them.
+    pub fn sharing(&self) -> impl Iterator<Item = Uid> {
+        let own = self.apps.iter().filter(|(uid, _)| self.ownership.is_mine(uid));
+        let shares = |app: &App| {
+            let conditions = app.application.status.iter().flat_map(|status| &status.conditions);
+            conditions.into_iter().any(|told| told.type_ == ConditionType::SharedResourceWarning)
+        };
+        own.filter(move |(_, app)| shares(app)).map(|(uid, _)| uid.clone())
+    }
+
     fn note_name(&mut self, application: &Application, uid: &Uid) {
         let own = Name::of(application);
         if let Some(known) = self.names.insert(own.clone(), uid.clone())
@@ -406,6 +418,39 @@ impl Others for State {
     fn dependents(&self, name: &Name) -> Vec<Name> {
         self.dependents.get(name).into_iter().flatten().cloned().collect()
     }
+
+    fn rivals(&self, application: &Application) -> Vec<(ObjectKey, Box<str>)> {
+        let uid = application.metadata.uid.as_deref().unwrap_or_default();
+        let rivals = self.clusters.of(application).into_iter().flat_map(|there| there.claims.rivals(uid));
+        rivals
+            .filter_map(|(key, other)| {
+                Some((key.clone(), self.apps.get(other)?.owner.instance.as_str().into()))
+            })
+            .collect()
+    }
+
+    fn wants(&self, instance: &str, key: &ObjectKey) -> bool {
+        let app = self.by_instance(instance).and_then(|uid| self.apps.get(uid));
+        let status = app.and_then(|app| app.application.status.as_ref());
+        // What another applier's application wants, its status alone tells.
+        let told = || {
+            status.is_some_and(|status| {
+                let resources = status.resources.iter();
+                resources.filter(|told| !told.requires_pruning).any(|told| is_about(told, key))
+            })
+        };
+        match app.and_then(|app| app.tracked.bundle.as_ref()) {
+            Some(bundle) => bundle.assembly.objects.iter().any(|desired| desired.key == *key),
+            None => told(),
+        }
+    }
+}
+
+fn is_about(told: &ResourceStatus, key: &ObjectKey) -> bool {
+    told.group == *key.group
+        && told.kind == *key.kind
+        && told.namespace == *key.namespace
+        && told.name == *key.name
 }
 
 fn owner(application: &Application, control_plane: &str, rules: &Arc<Rules>) -> Owner {

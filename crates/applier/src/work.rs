@@ -220,9 +220,11 @@ async fn load(site: &Site, uid: &Uid) -> Result<(), Error> {
         let Some(app) = apps.get_mut(uid) else { return Ok(()) };
         let loaded = if tracked { &mut app.tracked } else { &mut app.requested };
         if tracked {
-            clusters.forget(uid, loaded);
+            let before = clusters.forget(uid, loaded);
+            before.iter().for_each(|other| site.queue.dirty(other));
             if let Some(there) = clusters.get_mut(site.cluster.id()) {
-                there.want(uid, &bundle.assembly.objects);
+                there.claims.want(uid, &bundle.assembly.objects);
+                there.claims.rivals(uid).for_each(|(_, other)| site.queue.dirty(other));
             }
         }
         (loaded.bundle, loaded.owner, loaded.epoch) = (Some(bundle), Some(owner), epoch);

@@ -83,6 +83,7 @@ fn heal(
     let objects = &bundle.assembly.objects;
     let differing =
         comparison.out_of_sync.iter().filter_map(|place| objects.get(*place)).map(|desired| &desired.key);
+    let differing = differing.filter(|key| !comparison.taken.contains(*key));
     let extras = comparison.prunable.iter().filter(|_| prune);
     let resources: Vec<_> = differing
         .chain(extras)
@@ -163,7 +164,11 @@ mod tests {
     use crate::{
         bundle::Source,
         desired::{self, Owner},
-        plan::permission::Forbidden,
+        object::ObjectKey,
+        plan::{
+            dependencies::{Name, Other, Others},
+            permission::Forbidden,
+        },
     };
 
     #[test]
@@ -252,6 +257,36 @@ mod tests {
         case.set_heals(2);
         assert_eq!(case.decide(5), AutoSync::HealAt(Timestamp::from_second(6).expect("a time")));
         assert!(matches!(case.decide(6), AutoSync::Heal(_)));
+    }
+
+    /// Two that heal would take an object from each other for ever; what nobody else wants any more is put right.
+    #[test]
+    fn what_another_application_has_taken_and_wants_is_not_taken_back() {
+        struct Wanting(bool);
+        impl Others for Wanting {
+            fn find(&self, _: &Name) -> Option<Other<'_>> {
+                None
+            }
+            fn dependents(&self, _: &Name) -> Vec<Name> {
+                Vec::new()
+            }
+            fn wants(&self, instance: &str, _: &ObjectKey) -> bool {
+                self.0 && instance == "shop"
+            }
+        }
+        let mut case = Case::new(&json!({"selfHeal": true}), "Succeeded", "a");
+        for (wanted, differing, expected) in
+            [(false, vec![1], vec!["two"]), (true, vec![1], vec!["none"]), (true, vec![0, 1], vec!["one"])]
+        {
+            let shared = vec![(case.bundle.assembly.objects[1].key.clone(), "shop".into())];
+            let comparison = Comparison { out_of_sync: differing, shared, ..Comparison::default() };
+            case.comparison = comparison.among(&case.application, &Wanting(wanted));
+            assert_eq!(resources(&case.decide(0)), expected);
+        }
+        // A new revision is a new word: it is synced whoever has the object.
+        let comparison = std::mem::take(&mut case.comparison);
+        case = Case { comparison, ..Case::new(&json!({"selfHeal": true}), "Succeeded", "before") };
+        assert!(matches!(case.decide(0), AutoSync::Sync(_)));
     }
 
     #[test]

@@ -5,11 +5,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use ithaca_api::{
-    HealthStatusCode, SyncOptions, SyncStatusCode,
+    Application, HealthStatusCode, SyncOptions, SyncStatusCode,
     status::{HealthStatus, ResourceStatus},
     sync_options::Deletion,
 };
 
+use super::dependencies::Others;
 use super::guard::Guard;
 use super::permission::Forbidden;
 use crate::{
@@ -43,6 +44,11 @@ pub struct Comparison {
     pub guarded: bool,
     /// Wanted objects that carry another application's tracking id, and which.
     pub shared: Vec<(ObjectKey, Box<str>)>,
+    /// Those of them that the other application still wants. Whoever heals leaves them to it: two that take an object
+    /// from each other would never end.
+    pub taken: HashSet<ObjectKey>,
+    /// Wanted objects that another application wants as well, and which, beyond `shared`.
+    pub rivals: Vec<(ObjectKey, Box<str>)>,
     /// Some of the bundle's objects cannot be applied at all.
     pub unserved: bool,
     /// What the project does not permit. A sync that meets one fails.
@@ -68,6 +74,16 @@ impl Comparison {
 }
 
 impl Comparison {
+    /// The same, with what other Applications want of its objects.
+    pub fn among(mut self, application: &Application, others: &dyn Others) -> Self {
+        let taken = self.shared.iter().filter(|(key, other)| others.wants(other, key));
+        self.taken = taken.map(|(key, _)| key.clone()).collect();
+        self.rivals = others.rivals(application);
+        self.rivals.retain(|rival| !self.shared.contains(rival));
+        self.rivals.sort();
+        self
+    }
+
     /// The same, with a guard over what would be pruned.
     pub fn guarded_by(mut self, guard: Guard) -> Self {
         self.guarded = guard.holds(self.prunable.len(), self.live);

@@ -159,9 +159,9 @@ fn excluded(bundle: &Bundle) -> impl Iterator<Item = Condition> + '_ {
     })
 }
 
-/// Objects that carry another application's tracking id.
+/// Objects that carry another application's tracking id, or that another wants as well.
 fn shared<'a>(comparison: &'a Comparison, view: View<'a>) -> impl Iterator<Item = Condition> + 'a {
-    comparison.shared.iter().map(move |(key, other)| {
+    comparison.shared.iter().chain(&comparison.rivals).map(move |(key, other)| {
         let message = format!("{key} is part of applications {} and {other}", view.owner.instance);
         condition(ConditionType::SharedResourceWarning, message)
     })

@@ -89,7 +89,7 @@ impl View<'_> {
     fn compare(&self, bundle: &Bundle) -> Comparison {
         let mut comparison = compare(bundle, self.owner, &self.options(), self.records);
         permission::forbid(*self, bundle, &mut comparison);
-        comparison.guarded_by(self.guard)
+        comparison.among(self.application, self.others).guarded_by(self.guard)
     }
 }
 

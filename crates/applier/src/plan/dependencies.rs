@@ -9,7 +9,10 @@ use ithaca_api::{
 };
 
 use super::decide::View;
-use crate::bundle::{Bundle, Source};
+use crate::{
+    bundle::{Bundle, Source},
+    object::ObjectKey,
+};
 
 /// An Application's namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +47,14 @@ pub trait Others {
     fn find(&self, name: &Name) -> Option<Other<'_>>;
     /// Those that name it in their annotation.
     fn dependents(&self, name: &Name) -> Vec<Name>;
+    /// The objects of one that others want as well, and who, as their tracking ids name them.
+    fn rivals(&self, _application: &Application) -> Vec<(ObjectKey, Box<str>)> {
+        Vec::new()
+    }
+    /// Whether the one that tracking ids name so wants an object.
+    fn wants(&self, _instance: &str, _key: &ObjectKey) -> bool {
+        false
+    }
 }
 
 /// The Applications that one names in its annotation; those without a namespace are beside it.

@@ -86,7 +86,7 @@ async fn write(site: &Site, desired: &Desired, manner: Manner<'_>) -> Result<&'s
     if !manner.is_dry() {
         let mut record = Record::applied(&desired.key, &live, desired, &rules.tracking).with_unknown(unknown);
         record.overrule_health(site.settings.scripted_health(&desired.key, &live).await);
-        site.records(|records| records.put_answer(desired.key.clone(), record, &rules));
+        site.put_answer(&desired.key, record, &rules);
     }
     Ok(verb)
 }
@@ -111,7 +111,7 @@ async fn delete(site: &Site, desired: &Desired) -> Result<bool, Error> {
     let Some(live) = site.cluster.get(desired).await? else { return Ok(false) };
     let key = &desired.key;
     let record = Record::of(key, &live, None, None, &rules.tracking);
-    site.records(|records| records.put_answer(key.clone(), record, &rules));
+    site.put_answer(key, record, &rules);
     site.cluster.delete(key, Propagation::Background, false).await?;
     site.records(|records| records.set_deleting(key));
     Ok(true)

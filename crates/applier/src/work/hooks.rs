@@ -66,5 +66,5 @@ async fn remember(site: &Site, key: &ObjectKey, live: &Value) {
     let rules = site.rules();
     let mut record = Record::of(key, live, None, None, &rules.tracking);
     record.overrule_health(site.settings.scripted_health(key, live).await);
-    site.records(|records| records.put_answer(key.clone(), record, &rules));
+    site.put_answer(key, record, &rules);
 }

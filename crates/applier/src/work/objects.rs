@@ -60,7 +60,7 @@ async fn inspect_one(site: &Site, desired: Arc<Desired>) -> Result<(), Error> {
         record = record.with_unknown(unknown);
     }
     record.overrule_health(site.settings.scripted_health(&desired.key, &live).await);
-    site.records(|records| records.put_answer(desired.key.clone(), record, &rules));
+    site.put_answer(&desired.key, record, &rules);
     Ok(())
 }
 
