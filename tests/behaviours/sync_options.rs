@@ -1,14 +1,16 @@
 //! Sync options: how objects are written, and what is said of options that have no effect.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use ithaca_tests::wait_until;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{
+    DEADLINE, Scene, annotated, application, automated, config_map, deployment, manifest, state,
+};
 
 /// A manifest with sync options of its own.
 fn with_options(manifest: &str, options: &str) -> String {
-    let annotations = format!("metadata:\n  annotations:\n    argocd.argoproj.io/sync-options: {options}\n");
-    manifest.replacen("metadata:\n", &annotations, 1)
+    annotated(manifest, &[("argocd.argoproj.io/sync-options", options)])
 }
 
 fn conditions(app: &Value) -> String {
@@ -155,4 +157,168 @@ async fn an_object_of_a_kind_that_comes_later_holds_up_nothing_before_it() -> an
     scene.synced("options-missing", &commit).await?;
     scene.expect("/apis/missing.example.com/v1/namespaces/options-missing/lates/late").await?;
     Ok(())
+}
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/// What `Replace` and `Force` do to each kind, asked for by an object and by an operation.
+#[tokio::test]
+async fn what_is_replaced_by_force_is_made_anew_unless_others_live_by_it() -> anyhow::Result<()> {
+    let scene = Scene::new("options-anew").await?;
+    let write = |value: &str| -> anyhow::Result<()> {
+        let both = "Replace=true,Force=true";
+        let definition = format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: rafts.anew.example.com\n\
+             spec:\n  group: anew.example.com\n  names: {{kind: Raft, plural: rafts, shortNames: [raft{value}]}}\n  scope: Namespaced\n  \
+             versions:\n  - {{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}\n"
+        );
+        let space = format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: options-anew-space\n  labels: {{value: v{value}}}\n"
+        );
+        let fixed = format!("{}immutable: true\n", manifest("fixed", value));
+        scene.repository.write("app/definition.yaml", &with_options(&definition, both))?;
+        scene.repository.write("app/space.yaml", &with_options(&space, both))?;
+        scene.repository.write("app/loose.yaml", &with_options(&manifest("loose", value), both))?;
+        scene.repository.write("app/fixed.yaml", &fixed)
+    };
+    let places = [
+        format!("{DEFINITIONS}/rafts.anew.example.com"),
+        "/api/v1/namespaces/options-anew-space".to_owned(),
+        config_map("options-anew", "loose"),
+        config_map("options-anew", "fixed"),
+    ];
+    let uids = async || {
+        let mut uids = Vec::new();
+        for place in &places {
+            uids.push(scene.expect(place).await?["metadata"]["uid"].to_string());
+        }
+        anyhow::Ok(uids)
+    };
+    let changed = |before: &[String], after: &[String]| -> Vec<bool> {
+        before.iter().zip(after).map(|(before, after)| before != after).collect()
+    };
+    write("1")?;
+    scene.repository.publish("Add four").await?;
+    scene.create("options-anew", "app", json!({})).await?;
+    scene.operate("options-anew", json!({"sync": {"syncOptions": ["CreateNamespace=true"]}})).await?;
+    let first = uids().await?;
+
+    // By the strategy: what cannot be changed is made anew as well.
+    write("2")?;
+    let commit = scene.repository.publish("Change all").await?;
+    scene.refresh("options-anew", "normal").await?;
+    let app =
+        scene.operate("options-anew", json!({"sync": {"syncStrategy": {"hook": {"force": true}}}})).await?;
+    ensure!(state(&app)["phase"] == "Succeeded", "{}", state(&app));
+    let second = uids().await?;
+    ensure!(changed(&first, &second) == [false, false, true, true], "{first:?} and then {second:?}");
+    let definition = scene.expect(&places[0]).await?;
+    ensure!(definition["spec"]["names"]["shortNames"] == json!(["raft2"]), "{definition}");
+    ensure!(scene.expect(&places[1]).await?["metadata"]["labels"]["value"] == "v2");
+    let space = "namespace/options-anew-space replaced";
+    ensure!(messages(&app).contains(space), "{}", messages(&app));
+    scene.synced("options-anew", &commit).await?;
+
+    // Without it, only what the objects say.
+    write("3")?;
+    scene.repository.publish("Change all again").await?;
+    scene.refresh("options-anew", "normal").await?;
+    let app = scene.operate("options-anew", json!({"sync": {}})).await?;
+    ensure!(state(&app)["phase"] == "Failed", "{}", state(&app));
+    ensure!(state(&app)["message"].to_string().contains("field is immutable"), "{}", state(&app));
+
+    // One that fails does not lose another that was to be made anew.
+    ensure!(scene.expect(&places[2]).await?["data"]["value"] == "3", "it is the old one");
+    // By the operation's options, and by the other strategy.
+    let only = |name: &str| json!([{"kind": "ConfigMap", "name": name}]);
+    let third = uids().await?;
+    let sync = json!({"resources": only("fixed"), "syncStrategy": {"apply": {"force": true}}});
+    scene.operate("options-anew", json!({"sync": sync})).await?;
+    ensure!(changed(&third, &uids().await?) == [false, false, false, true], "by force: {third:?}");
+    let loose = &places[2];
+    scene.repository.write("app/loose.yaml", &manifest("loose", "4"))?;
+    let commit = scene.repository.publish("Change one without options").await?;
+    scene.patch(loose, json!({"data": {"foreign": "1"}})).await?;
+    let before = scene.expect(loose).await?;
+    let sync = json!({"revision": commit, "resources": only("loose"), "syncOptions": ["Replace=true"]});
+    scene.operate("options-anew", json!({"sync": sync})).await?;
+    let after = scene.expect(loose).await?;
+    ensure!(after["data"] == json!({"value": "4"}), "a merge left {}", after["data"]);
+    ensure!(before["metadata"]["uid"] == after["metadata"]["uid"], "it was deleted");
+    Ok(())
+}
+
+/// `orphan`, `background` and `foreground` are three things that may happen to what a Deployment made.
+#[tokio::test]
+async fn what_a_pruned_object_made_goes_as_the_policy_says() -> anyhow::Result<()> {
+    let scene = Scene::new("options-propagation").await?;
+    let names = ["orphaned", "background", "foreground", "last"];
+    for name in names {
+        scene.repository.write(&format!("app/{name}.yaml"), &deployment(name, None))?;
+    }
+    let first = scene.repository.publish("Add servers").await?;
+    scene.create("options-propagation", "app", json!({})).await?;
+    scene.operate("options-propagation", json!({"sync": {"syncOptions": ["CreateNamespace=true"]}})).await?;
+    scene.synced("options-propagation", &first).await?;
+    // Somebody holds what they made, so that the order shows.
+    let hold = json!({"metadata": {"finalizers": ["tests.example.com/hold"]}});
+    for name in names {
+        scene.patch(&replica_set(&scene, name).await?, hold.clone()).await?;
+    }
+    for name in &names[..3] {
+        scene.repository.remove(&format!("app/{name}.yaml"))?;
+    }
+    scene.repository.publish("Remove servers").await?;
+    scene.refresh("options-propagation", "normal").await?;
+    let prune = async |name: &str, policy: Option<&str>| {
+        let some = json!([{"group": "apps", "kind": "Deployment", "name": name}]);
+        let mut sync = json!({"resources": some, "prune": true});
+        if let Some(policy) = policy {
+            sync["syncOptions"] = json!([format!("PrunePropagationPolicy={policy}")]);
+        }
+        scene.operate("options-propagation", json!({"sync": sync})).await.map(drop)
+    };
+    let server = |name: &str| format!("/apis/apps/v1/namespaces/options-propagation/deployments/{name}");
+    let goes = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
+
+    let orphaned = replica_set(&scene, "orphaned").await?;
+    prune("orphaned", Some("orphan")).await?;
+    scene.gone(&server("orphaned")).await?;
+    let left = scene.expect(&orphaned).await?;
+    ensure!(!goes(&left) && left["metadata"]["ownerReferences"].is_null(), "{}", left["metadata"]);
+
+    prune("background", Some("background")).await?;
+    scene.gone(&server("background")).await?;
+    let background = replica_set(&scene, "background").await?;
+    scene.wait(&background, "goes after it", goes).await?;
+
+    prune("foreground", None).await?;
+    let foreground = replica_set(&scene, "foreground").await?;
+    scene.wait(&foreground, "goes before it", goes).await?;
+    ensure!(goes(&scene.expect(&server("foreground")).await?), "it is not being deleted");
+
+    // The same with an Application's own deletion.
+    let name = application("options-propagation");
+    let finalizers = json!(["resources-finalizer.argocd.argoproj.io/background"]);
+    scene.patch(&name, json!({"metadata": {"finalizers": finalizers}})).await?;
+    let last = replica_set(&scene, "last").await?;
+    scene.delete(&name).await?;
+    scene.gone(&server("last")).await?;
+    scene.wait(&last, "goes after it", goes).await?;
+    for held in [orphaned, background, foreground, last] {
+        scene.patch(&held, json!({"metadata": {"finalizers": null}})).await?;
+    }
+    scene.gone(&server("foreground")).await?;
+    scene.gone(&name).await
+}
+
+/// What a Deployment made.
+async fn replica_set(scene: &Scene<'_>, app: &str) -> anyhow::Result<String> {
+    let all = "/apis/apps/v1/namespaces/options-propagation/replicasets";
+    wait_until("the Deployment has made something", DEADLINE, async || {
+        let found = scene.expect(&format!("{all}?labelSelector=app={app}")).await?;
+        let name = found["items"][0]["metadata"]["name"].as_str().context("nothing yet")?;
+        Ok(format!("{all}/{name}"))
+    })
+    .await
 }

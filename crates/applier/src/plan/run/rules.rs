@@ -277,3 +277,20 @@ fn a_hooks_name_that_a_foreign_object_has_ends_the_operation() {
     assert!(next.starts_with("Finish(Failed") && next.contains("is there already and is no hook"), "{next}");
     assert!(world.log.is_empty(), "{:?}", world.log);
 }
+
+/// Was seen as an object that was gone for good: another of its wave failed while it was to be made anew.
+#[test]
+fn what_was_deleted_to_be_made_anew_is_made_whatever_else_failed() {
+    let mut world = synced(vec![config_map("anew", &json!({})), config_map("fixed", &json!({}))]);
+    let manifests = vec![config_map("anew", &json!({})), config_map("fixed", &json!({}))];
+    let mut run = world.plan(&bundle(manifests), json!({}));
+    run.rehearsed(Vec::new());
+    run.tasks[0].removed = true;
+    run.tasks[1].outcome = Some(Outcome::failed("it is immutable"));
+    assert_eq!(waits(&world.go(&mut run)), Some("waiting for deletion of /ConfigMap/anew"));
+    let key = run.tasks[0].key.clone();
+    world.delete(&key);
+    let next = world.go(&mut run);
+    assert!(matches!(next, Next::Finish(OperationPhase::Failed, _)), "{next:?}");
+    assert_eq!(world.log, ["delete anew", "apply anew"]);
+}

@@ -59,6 +59,9 @@ impl Run {
     fn step(&self, records: &Records, approval: Option<Timestamp>) -> Next {
         let regular = self.tasks.iter().take_while(|task| task.phase != Phase::SyncFail).count();
         if let Some(failure) = self.failure() {
+            if let Some(next) = self.make_anew(records) {
+                return next;
+            }
             return match self.tasks[regular..].iter().position(|task| task.outcome.is_none()) {
                 Some(first) => self.perform(regular + first, false, records),
                 None => self.finish(OperationPhase::Failed, failure, DeletePolicy::HookFailed, records),
@@ -150,15 +153,30 @@ impl Run {
         }
     }
 
+    /// What was deleted to be made anew is made, whatever else failed meanwhile.
+    fn make_anew(&self, records: &Records) -> Option<Next> {
+        let open = |task: &Task| task.removed && task.outcome.is_none();
+        let places: Vec<_> = (0..self.tasks.len()).filter(|place| open(&self.tasks[*place])).collect();
+        if places.is_empty() {
+            return None;
+        }
+        Some(self.still_going(&places, records).unwrap_or(Next::Perform(places)))
+    }
+
+    /// What has to be gone before it can be made anew.
+    fn still_going(&self, places: &[usize], records: &Records) -> Option<Next> {
+        let tasks = places.iter().map(|place| &self.tasks[*place]);
+        let going = tasks.filter(|task| task.removed && records.get(&task.key).is_some());
+        let going: Vec<_> = going.map(|task| &task.key).collect();
+        waiting("waiting for deletion of", &going).map(Next::Wait)
+    }
+
     /// The tasks from `first` on, but for those that wait for a confirmation.
     fn perform(&self, first: usize, approved: bool, records: &Records) -> Next {
         let (unconfirmed, ready): (Vec<_>, Vec<_>) =
             self.group(first).into_iter().partition(|place| self.tasks[*place].confirm && !approved);
-        let removed =
-            |place: &&usize| self.tasks[**place].removed && records.get(&self.tasks[**place].key).is_some();
-        let going: Vec<_> = ready.iter().filter(removed).map(|place| &self.tasks[*place].key).collect();
-        if let Some(message) = waiting("waiting for deletion of", &going) {
-            return Next::Wait(message);
+        if let Some(next) = self.still_going(&ready, records) {
+            return next;
         }
         if !ready.is_empty() {
             return self.leftovers(&ready, records).unwrap_or(Next::Perform(ready));
