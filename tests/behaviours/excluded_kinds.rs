@@ -1,6 +1,6 @@
 //! Excluded kinds: what `resource.exclusions` names is neither applied, nor compared, nor pruned, and the Application that
 //! wants it is told. A change needs no restart, and one that cannot be read stops everything rather than undo what it
-//! protects.
+//! protects. The cluster that Ithaca runs in may be excluded as a whole (`cluster.inClusterEnabled`).
 
 use anyhow::ensure;
 use ithaca_tests::Stack;
@@ -56,7 +56,23 @@ async fn excluded_kinds_are_left_alone_until_they_are_not_excluded() -> anyhow::
     let app = scene.synced(NAME, &commit).await?;
     scene.expect(&secret_path("new")).await?;
     ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    the_cluster_as_a_whole_may_be_disabled(&scene, &commit).await?;
     stack.stop().await
+}
+
+async fn the_cluster_as_a_whole_may_be_disabled(scene: &Scene<'_>, commit: &str) -> anyhow::Result<()> {
+    scene.settings(&[("cluster.inClusterEnabled", "false")]).await?;
+    let app = told(scene, "InvalidSpecError", "is disabled: see cluster.inClusterEnabled").await?;
+    let status = [&app["status"]["sync"]["status"], &app["status"]["health"]["status"]];
+    ensure!(status == ["Unknown", "Unknown"], "{status:?}");
+    let settings = config_map(NAME, "settings");
+    scene.patch(&settings, json!({"data": {"value": "edited"}})).await?;
+    scene.refresh(NAME, "normal").await?;
+    ensure!(scene.expect(&settings).await?["data"]["value"] == "edited", "it was put back");
+    scene.settings(&[]).await?;
+    scene.wait(&settings, "is as Git says again", |object| object["data"]["value"] == "2").await?;
+    scene.synced(NAME, commit).await?;
+    Ok(())
 }
 
 async fn nothing_is_decided_by_what_cannot_be_read(scene: &Scene<'_>) -> anyhow::Result<()> {

@@ -140,6 +140,18 @@ impl Loaded {
         self.sequence = said.sequence;
     }
 
+    /// Without a cluster nothing can be made of a fact; but that it answers a refresh is known. What was wanted before
+    /// still is, and is made anew once there is a cluster.
+    pub fn note_fact(&mut self) {
+        let Some(fact) = &self.fact else { return };
+        if self.bundle.as_ref().is_some_and(|bundle| bundle.observed_at == fact.observed_at) {
+            return;
+        }
+        let assembly = self.bundle.as_ref().map(|bundle| bundle.assembly.clone()).unwrap_or_default();
+        self.bundle = Some(Arc::new(Bundle::new((**fact).clone(), assembly)));
+        self.owner = None;
+    }
+
     /// Whether the bundle is still what the fact amounts to for this owner, by these rules and there.
     pub fn is_current(&self, owner: &Owner, ignored: Option<&Arc<Ignored>>, there: &Holdings) -> bool {
         let Some(fact) = &self.fact else { return true };

@@ -135,7 +135,8 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
 /// An application that has no cluster to go to is told so.
 async fn adrift(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
     let action = {
-        let state = shared.state();
+        let mut state = shared.state();
+        state.apps.get_mut(uid).into_iter().for_each(|app| app.tracked.note_fact());
         let view = state.view(uid, &shared.namespace, shared.guard, Timestamp::now());
         view.map(plan::decide)
     };
