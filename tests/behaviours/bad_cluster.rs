@@ -1,8 +1,9 @@
-//! Trouble in the cluster: a webhook that nobody serves or that never answers, a definition that goes. It is told on the
+//! Trouble in the cluster: a webhook that nobody serves, that never answers or that denies everything, a definition that
+//! goes. It is told on the
 //! Applications that it is about, everybody else goes on, and once it is over all is as Git says.
 
 use anyhow::ensure;
-use ithaca_tests::wait_until;
+use ithaca_tests::{Denial, wait_until};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -14,7 +15,8 @@ const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitio
 #[tokio::test]
 async fn a_webhook_that_nobody_serves() -> anyhow::Result<()> {
     let scene = Scene::new("webhook-away").await?;
-    obstructs(&scene, "webhook-away", "https://127.0.0.1:1/").await
+    let client = json!({"url": "https://127.0.0.1:1/"});
+    obstructs(&scene, "webhook-away", &client, "failed calling webhook").await
 }
 
 #[tokio::test]
@@ -22,12 +24,20 @@ async fn a_webhook_that_never_answers() -> anyhow::Result<()> {
     let scene = Scene::new("webhook-hangs").await?;
     // It takes connections, and says nothing on them.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("https://{}/", listener.local_addr()?);
-    obstructs(&scene, "webhook-hangs", &url).await
+    let client = json!({"url": format!("https://{}/", listener.local_addr()?)});
+    obstructs(&scene, "webhook-hangs", &client, "failed calling webhook").await
 }
 
-/// A webhook that is asked about every ConfigMap of one namespace and lets none pass.
-async fn obstructs(scene: &Scene<'_>, name: &str, url: &str) -> anyhow::Result<()> {
+#[tokio::test]
+async fn a_webhook_that_denies_everything() -> anyhow::Result<()> {
+    let scene = Scene::new("webhook-denies").await?;
+    let denial = Denial::start("nothing changes today").await?;
+    let client = json!({"url": denial.url, "caBundle": denial.authority});
+    obstructs(&scene, "webhook-denies", &client, "denied the request: nothing changes today").await
+}
+
+/// A webhook that is asked about every ConfigMap of one namespace and lets none pass; `words` are those of the API server.
+async fn obstructs(scene: &Scene<'_>, name: &str, client: &Value, words: &str) -> anyhow::Result<()> {
     let neighbour = format!("{name}-neighbour");
     let both = |value: &str| -> anyhow::Result<()> {
         scene.repository.write("app/settings.yaml", &manifest("settings", value))?;
@@ -43,11 +53,13 @@ async fn obstructs(scene: &Scene<'_>, name: &str, url: &str) -> anyhow::Result<(
     scene.synced(name, &first).await?;
     scene.synced(&neighbour, &first).await?;
 
-    scene.post(WEBHOOKS, &webhook(name, url)).await?;
+    scene.post(WEBHOOKS, &webhook(name, client)).await?;
     let settings = config_map(name, "settings");
     let probe = ["label", "configmap", "settings", "-n", name, "probe=1", "--dry-run=server"];
     wait_until("the webhook is asked", DEADLINE, async || {
-        ensure!(scene.stack.cluster.kubectl(&probe).await.is_err(), "it is not asked");
+        let answer = scene.stack.cluster.kubectl(&probe).await;
+        let refused = answer.as_ref().is_err_and(|error| format!("{error:#}").contains(words));
+        ensure!(refused, "it says {answer:?}");
         Ok(())
     })
     .await?;
@@ -56,7 +68,7 @@ async fn obstructs(scene: &Scene<'_>, name: &str, url: &str) -> anyhow::Result<(
     let told = |app: &Value| {
         let conditions = app["status"]["conditions"].as_array().into_iter().flatten();
         let mut messages = conditions.filter(|condition| condition["type"] == "SyncError");
-        messages.any(|condition| condition["message"].to_string().contains("failed calling webhook"))
+        messages.any(|condition| condition["message"].to_string().contains(words))
     };
     let app = scene.wait(&application(name), "tells of the webhook", told).await?;
     ensure!(app["status"]["conditions"].to_string().contains("obstacle.example.com"), "{}", app["status"]);
@@ -70,7 +82,7 @@ async fn obstructs(scene: &Scene<'_>, name: &str, url: &str) -> anyhow::Result<(
     Ok(())
 }
 
-fn webhook(namespace: &str, url: &str) -> Value {
+fn webhook(namespace: &str, client: &Value) -> Value {
     let rule = json!({
         "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE", "UPDATE"],
     });
@@ -80,7 +92,7 @@ fn webhook(namespace: &str, url: &str) -> Value {
         "metadata": {"name": namespace},
         "webhooks": [{
             "name": "obstacle.example.com",
-            "clientConfig": {"url": url},
+            "clientConfig": client,
             "rules": [rule],
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
             "failurePolicy": "Fail",

@@ -4,6 +4,7 @@
 //! Out: a running [`Stack`] (control plane, NATS, Git server, services) and short verbs for behaviour tests.
 //! It fakes nothing: API server, NATS, Git, Helm and Kustomize are the programs that users run.
 
+mod admission;
 mod ansible;
 mod built;
 mod chance;
@@ -32,6 +33,7 @@ mod stack;
 mod tools;
 mod wait;
 
+pub use admission::Denial;
 pub use ansible::Ansible;
 pub use chance::Chance;
 pub use chart_repository::ChartRepository;
