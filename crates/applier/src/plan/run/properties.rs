@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::tests::{World, bundle, job};
 use super::*;
 
+mod changes;
+
 /// An object of a random bundle.
 #[derive(Clone, Debug)]
 struct Piece {
