@@ -4,7 +4,7 @@ use anyhow::ensure;
 use ithaca_tests::{Repository, sample};
 use serde_json::json;
 
-use crate::scene::{DEADLINE, Scene, application, config_map, manifest};
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
 
 #[tokio::test]
 async fn one_root_application_brings_a_whole_house_and_keeps_it() -> anyhow::Result<()> {
@@ -27,6 +27,37 @@ async fn one_root_application_brings_a_whole_house_and_keeps_it() -> anyhow::Res
     a_new_folder_becomes_an_application(&scene).await?;
     the_root_changes_itself(&scene).await?;
     a_removed_folder_takes_its_application_along(&scene).await
+}
+
+#[tokio::test]
+async fn a_root_that_goes_takes_along_the_objects_of_those_with_a_finalizer() -> anyhow::Result<()> {
+    let scene = Scene::new("family").await?;
+    let finalizers = json!(["resources-finalizer.argocd.argoproj.io"]);
+    for name in ["family-with", "family-without"] {
+        let mut child = scene.application(name, name, &automated());
+        if name == "family-with" {
+            child["metadata"]["finalizers"] = finalizers.clone();
+        }
+        scene.repository.write(&format!("apps/{name}.yaml"), &child.to_string())?;
+        scene.repository.write(&format!("{name}/settings.yaml"), &manifest("settings", "1"))?;
+    }
+    let commit = scene.repository.publish("Add a family").await?;
+    let mut spec = automated();
+    spec["destination"] = json!({"namespace": "argocd"});
+    let mut root = scene.application("family", "apps", &spec);
+    root["metadata"]["finalizers"] = finalizers;
+    scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications", &root).await?;
+    for name in ["family", "family-with", "family-without"] {
+        scene.synced(name, &commit).await?;
+    }
+    scene.delete(&application("family")).await?;
+    for name in ["family", "family-with", "family-without"] {
+        scene.gone(&application(name)).await?;
+    }
+    ensure!(scene.get(&config_map("family-with", "settings")).await?.is_none(), "its object outlived it");
+    let left = scene.expect(&config_map("family-without", "settings")).await?;
+    ensure!(left["metadata"]["deletionTimestamp"].is_null(), "{left}");
+    Ok(())
 }
 
 async fn a_bumped_image_is_rolled_out(scene: &Scene<'_>) -> anyhow::Result<()> {

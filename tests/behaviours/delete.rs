@@ -43,6 +43,8 @@ async fn an_object_that_asks_for_confirmation_waits_for_it() -> anyhow::Result<(
     let commit = scene.repository.publish("Add settings").await?;
     let mut app = scene.application("delete-confirm", "app", &automated());
     app["metadata"]["finalizers"] = json!([FINALIZER]);
+    // Given to something else, long ago.
+    app["metadata"]["annotations"] = json!({"argocd.argoproj.io/deletion-approved": "2020-01-01T00:00:00Z"});
     scene.post(APPLICATIONS, &app).await?;
     scene.synced("delete-confirm", &commit).await?;
     let name = application("delete-confirm");

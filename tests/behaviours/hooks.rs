@@ -5,7 +5,7 @@ use ithaca_tests::Stack;
 use serde_json::{Value, json};
 
 use crate::scene::{
-    Scene, application, automated, config_map, hook, job, job_path, manifest, state, waits_for,
+    Scene, annotated, application, automated, config_map, hook, job, job_path, manifest, state, waits_for,
 };
 
 /// What the operation says of an object.
@@ -143,6 +143,39 @@ async fn a_hook_that_is_deleted_by_hand_fails_and_one_that_is_stopped_goes() -> 
     let app = scene.wait(&name, "is stopped", |app| state(app)["phase"] == "Failed").await?;
     ensure!(state(&app)["message"] == "Operation terminated", "{}", state(&app));
     scene.gone(&job).await
+}
+
+#[tokio::test]
+async fn hooks_of_helm_run_by_their_weights_and_one_whose_name_is_taken_fails() -> anyhow::Result<()> {
+    let scene = Scene::new("hooks-weights").await?;
+    let helm = |weight: &str| json!({"helm.sh/hook": "pre-install", "helm.sh/hook-weight": weight});
+    scene.repository.write("app/a.yaml", &job("a-later", helm("3"), None))?;
+    scene.repository.write("app/b.yaml", &job("b-early", helm("-1"), Some("hangs")))?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add hooks").await?;
+    let mut spec = automated();
+    spec["syncPolicy"]["retry"] = json!({"limit": 0});
+    scene.create("hooks-weights", "app", spec).await?;
+    let name = application("hooks-weights");
+    scene.wait(&name, "waits for the lighter one", |app| waits_for(app, "b-early")).await?;
+    ensure!(scene.get(&job_path("hooks-weights", "a-later")).await?.is_none(), "both run at once");
+    scene.let_play("hooks-weights").await?;
+    scene.synced("hooks-weights", &first).await?;
+    scene.expect(&job_path("hooks-weights", "a-later")).await?;
+
+    let foreign = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken"}});
+    scene.post("/api/v1/namespaces/hooks-weights/configmaps", &foreign).await?;
+    let before = scene.expect(&config_map("hooks-weights", "taken")).await?;
+    let taken = annotated(&manifest("taken", "1"), &[("argocd.argoproj.io/hook", "PreSync")]);
+    scene.repository.write("app/a.yaml", &taken)?;
+    scene.repository.remove("app/b.yaml")?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    scene.repository.publish("Add a hook by the name of something else").await?;
+    let app = scene.wait(&name, "has failed", |app| state(app)["phase"] == "Failed").await?;
+    let message = state(&app)["message"].to_string();
+    ensure!(message.contains("taken is there already and is no hook: rename one of the two"), "{message}");
+    ensure!(before == scene.expect(&config_map("hooks-weights", "taken")).await?, "it was touched");
+    Ok(())
 }
 
 #[tokio::test]

@@ -3,9 +3,53 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, hook, job, manifest};
+use crate::scene::{Scene, annotated, application, automated, config_map, hook, job, manifest};
 
 const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/boats.deletion.example.com";
+
+/// Objects of three waves, the last of which somebody else holds; and what is never deleted: a definition, what Helm is
+/// told to keep, and the Application itself.
+fn waves(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let wave = "argocd.argoproj.io/sync-wave";
+    let held = manifest("top", "1").replacen(
+        "metadata:\n",
+        "metadata:\n  finalizers: [tests.example.com/hold]\n",
+        1,
+    );
+    let repository = &scene.repository;
+    repository.write("app/base.yaml", &annotated(&manifest("base", "1"), &[(wave, "-1")]))?;
+    repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    repository.write("app/top.yaml", &annotated(&held, &[(wave, "1")]))?;
+    repository
+        .write("app/kept.yaml", &annotated(&manifest("kept", "1"), &[("helm.sh/resource-policy", "keep")]))?;
+    let schema = json!({"openAPIV3Schema": {"type": "object"}});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "boats.deletion.example.com"},
+        "spec": {
+            "group": "deletion.example.com",
+            "names": {"kind": "Boat", "plural": "boats"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+        },
+    });
+    repository.write("app/definition.yaml", &definition.to_string())?;
+    repository.write("app/itself.yaml", &scene.application("hooks-delete", "app", &automated()).to_string())
+}
+
+/// The objects that are there and are not being deleted.
+async fn living(scene: &Scene<'_>) -> anyhow::Result<Vec<&'static str>> {
+    let mut living = Vec::new();
+    for name in ["base", "settings", "top", "kept"] {
+        let object = scene.get(&config_map("hooks-delete", name)).await?;
+        if object.is_some_and(|object| object["metadata"]["deletionTimestamp"].is_null()) {
+            living.push(name);
+        }
+    }
+    Ok(living)
+}
 
 #[tokio::test]
 async fn an_application_goes_between_its_hooks() -> anyhow::Result<()> {
@@ -13,7 +57,7 @@ async fn an_application_goes_between_its_hooks() -> anyhow::Result<()> {
     scene.repository.write("app/farewell.yaml", &job("farewell", hook("PreDelete"), Some("hangs")))?;
     let after = json!({"argocd.argoproj.io/hook": "PostDelete", "argocd.argoproj.io/hook-delete-policy": "HookSucceeded"});
     scene.repository.write("app/after.yaml", &job("after", after, Some("hangs")))?;
-    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    waves(&scene)?;
     let commit = scene.repository.publish("Add settings and hooks").await?;
     scene.create("hooks-delete", "app", automated()).await?;
     let name = application("hooks-delete");
@@ -32,15 +76,21 @@ async fn an_application_goes_between_its_hooks() -> anyhow::Result<()> {
     scene
         .wait(&name, "waits for the first hook", waits("waiting for completion of hook batch/Job/farewell"))
         .await?;
-    scene.expect(&config_map("hooks-delete", "settings")).await?;
+    ensure!(
+        living(&scene).await? == ["base", "settings", "top", "kept"],
+        "the first hook was not waited for"
+    );
     scene.let_play("hooks-delete").await?;
+    let top = config_map("hooks-delete", "top");
+    let goes = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
+    scene.wait(&top, "is on its way out", goes).await?;
+    ensure!(living(&scene).await? == ["base", "settings", "kept"], "{:?}", living(&scene).await?);
+    scene.patch(&top, json!({"metadata": {"finalizers": null}})).await?;
     scene
         .wait(&name, "waits for the last hook", waits("waiting for completion of hook batch/Job/after"))
         .await?;
-    ensure!(
-        scene.get(&config_map("hooks-delete", "settings")).await?.is_none(),
-        "the last hook did not wait"
-    );
+    ensure!(living(&scene).await? == ["kept"], "the last hook did not wait: {:?}", living(&scene).await?);
+    ensure!(scene.expect(DEFINITION).await?["metadata"]["deletionTimestamp"].is_null(), "a definition goes");
     scene.let_play("hooks-delete").await?;
     scene.gone(&name).await?;
     scene.gone(&job_path("after")).await

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{Scene, annotated, application, automated, config_map, deployment, manifest};
 
 #[tokio::test]
 async fn a_removed_manifest_takes_its_object_along() -> anyhow::Result<()> {
@@ -100,10 +100,13 @@ async fn an_object_that_asks_for_confirmation_waits_for_it() -> anyhow::Result<(
     let first = scene.repository.publish("Add three").await?;
     scene.create("prune-confirm", "app", automated()).await?;
     scene.synced("prune-confirm", &first).await?;
+    let name = application("prune-confirm");
+    // Given to something else, long ago.
+    let approval = json!({"argocd.argoproj.io/deletion-approved": "2020-01-01T00:00:00Z"});
+    scene.patch(&name, json!({"metadata": {"annotations": approval}})).await?;
     scene.repository.remove("app/asks.yaml")?;
     scene.repository.remove("app/goes.yaml")?;
     let second = scene.repository.publish("Remove two").await?;
-    let name = application("prune-confirm");
     let waits = |app: &Value| {
         let state = &app["status"]["operationState"];
         state["phase"] == "Running" && state["message"].to_string().contains("asks")
@@ -153,5 +156,35 @@ async fn an_empty_folder_does_not_wipe_an_application() -> anyhow::Result<()> {
     let message = app["status"]["conditions"][0]["message"].to_string();
     ensure!(message.contains("auto-sync will wipe out all resources"), "{message}");
     scene.expect(&config_map("prune-all", "settings")).await?;
+    let allow = json!({"spec": {"syncPolicy": {"automated": {"allowEmpty": true}}}});
+    scene.patch(&application("prune-all"), allow).await?;
+    scene.gone(&config_map("prune-all", "settings")).await
+}
+
+#[tokio::test]
+async fn what_asks_for_it_is_pruned_when_all_else_is_healthy() -> anyhow::Result<()> {
+    let scene = Scene::new("prune-last").await?;
+    let last = annotated(&manifest("last", "1"), &[("argocd.argoproj.io/sync-options", "PruneLast=true")]);
+    scene.repository.write("app/last.yaml", &last)?;
+    scene.repository.write("app/first.yaml", &manifest("first", "1"))?;
+    let first = scene.repository.publish("Add two").await?;
+    scene.create("prune-last", "app", automated()).await?;
+    scene.synced("prune-last", &first).await?;
+    scene.repository.remove("app/last.yaml")?;
+    scene.repository.remove("app/first.yaml")?;
+    scene.repository.write("app/server.yaml", &deployment("server", Some("hangs")))?;
+    let second = scene.repository.publish("Put a server in their place").await?;
+    let waits = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["phase"] == "Running"
+            && state["message"] == "waiting for healthy state of apps/Deployment/server"
+    };
+    scene.wait(&application("prune-last"), "waits for the server", waits).await?;
+    scene.gone(&config_map("prune-last", "first")).await?;
+    let last = scene.expect(&config_map("prune-last", "last")).await?;
+    ensure!(last["metadata"]["deletionTimestamp"].is_null(), "it was not the last");
+    scene.let_play("prune-last").await?;
+    scene.gone(&config_map("prune-last", "last")).await?;
+    scene.synced("prune-last", &second).await?;
     Ok(())
 }
