@@ -60,6 +60,8 @@ struct Trial<'a> {
     started: BTreeMap<String, usize>,
     /// The waves of what was pruned in this attempt, but for what asked to be last.
     pruned: Vec<i64>,
+    /// What the status tells of this attempt. It is written before a hook is let go, and otherwise may be behind.
+    recorded: Option<SyncOperationResult>,
     /// What somebody deleted.
     by_hand: BTreeSet<ObjectKey>,
 }
@@ -81,7 +83,10 @@ impl Trial<'_> {
             Next::Conclude(outcomes) => {
                 outcomes.into_iter().for_each(|(place, outcome)| run.tasks[place].outcome = Some(outcome));
             }
-            Next::LetGo(keys) => keys.iter().for_each(|key| self.world.let_go(key)),
+            Next::LetGo(keys) => {
+                self.recorded = Some(run.result());
+                keys.iter().for_each(|key| self.world.let_go(key));
+            }
             Next::Discard(keys) => keys.iter().for_each(|key| self.world.delete(key)),
             next => return Ok(Some(next)),
         }
@@ -172,6 +177,7 @@ proptest! {
         }
         let mut trial = Trial {
             changes: &changes, world, started: BTreeMap::new(), pruned: Vec::new(), by_hand: BTreeSet::new(),
+            recorded: None,
         };
         let mut run = trial.world.plan(&new, json!({"prune": true}));
         run.operation.retry.limit = 2;
@@ -186,11 +192,13 @@ proptest! {
                     let choice = choices.next().unwrap_or_default();
                     let happens = (choice % 5 == 0 && trial.interfere(choice)) || trial.let_end(choice);
                     prop_assert!(happens, "nothing is under way: {message}");
+                    if choice % 2 == 0 {
+                        trial.recorded = Some(run.result());
+                    }
                     // The applier dies, and its next life knows what the status and the cluster tell.
                     if choice % 7 == 0 {
-                        let recorded = run.result();
                         run.set_tasks(&compared(&trial), &trial.world.records);
-                        run.recall(Some(&recorded), &trial.world.records);
+                        run.recall(trial.recorded.as_ref(), &trial.world.records);
                         trial.pruned.clear();
                     }
                 }
@@ -198,6 +206,7 @@ proptest! {
                     if phase != OperationPhase::Succeeded && run.retry_at(Timestamp::UNIX_EPOCH).is_some() =>
                 {
                     run.again(new.clone(), &compared(&trial), &trial.world.records);
+                    trial.recorded = None;
                     trial.pruned.clear();
                 }
                 Some(next) => {
