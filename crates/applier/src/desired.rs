@@ -18,6 +18,7 @@ use crate::{
     health::is_custom,
     hook::Hook,
     judge::Ignored,
+    links,
     object::{GroupKind, Kind, ObjectKey},
     order::{self, Role},
     rules::Rules,
@@ -54,6 +55,8 @@ pub struct Desired {
     pub wave: i64,
     /// Images that it runs.
     pub images: Vec<String>,
+    /// Where people find what it serves.
+    pub links: Vec<String>,
     /// Does not count for the application's health.
     pub ignores_health: bool,
     /// Its own sync options.
@@ -243,6 +246,7 @@ fn destination_namespace(owner: &Owner) -> Option<Desired> {
         json,
         wave: 0,
         images: Vec::new(),
+        links: Vec::new(),
         ignores_health: false,
         options: SyncOptions::default(),
         is_destination: true,
@@ -293,7 +297,7 @@ fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Res
     let wave = order::wave(annotations)?;
     let ignores_health = text(annotation::IGNORE_HEALTHCHECK) == Some("true");
     let options = text(annotation::SYNC_OPTIONS).map(SyncOptions::from_annotation).unwrap_or_default();
-    let images = images(&manifest);
+    let (images, links) = (images(&manifest), links::links(&key.group, &key.kind, &manifest));
     let json = serde_json::value::to_raw_value(&manifest).map_err(|error| error.to_string())?;
     let json: Arc<RawValue> = json.into();
     Ok(Desired {
@@ -303,6 +307,7 @@ fn finish(mut manifest: Value, kind: Kind, key: ObjectKey, owner: &Owner) -> Res
         json,
         wave,
         images,
+        links,
         ignores_health,
         options,
         is_destination: false,

@@ -16,6 +16,7 @@ mod follow;
 mod health;
 mod hook;
 mod judge;
+mod links;
 mod live;
 mod lua;
 mod metrics;

@@ -117,7 +117,7 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
         healths.extend(
             record.filter(|_| !desired.ignores_health).and_then(|r| r.health.as_ref()).map(|h| h.status),
         );
-        resources.push(wanted_status(desired, record, code));
+        resources.push(wanted_status(desired, record, code, options));
     }
     let skipped: HashSet<&ObjectKey> = bundle.assembly.skipped.iter().collect();
     for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
@@ -127,7 +127,7 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
             continue;
         }
         comparison.live += 1;
-        resources.push(extra_status(key, record));
+        resources.push(extra_status(key, record, options));
         comparison.extras.push(key.clone());
         if record.ignores_extraneous {
             continue;
@@ -163,7 +163,12 @@ fn verdict<'a>(desired: &Desired, record: Option<&'a Record>) -> Option<&'a Verd
     }
 }
 
-fn wanted_status(desired: &Desired, record: Option<&Record>, code: SyncStatusCode) -> ResourceStatus {
+fn wanted_status(
+    desired: &Desired,
+    record: Option<&Record>,
+    code: SyncStatusCode,
+    options: &SyncOptions,
+) -> ResourceStatus {
     let health = match record {
         Some(record) => record.health.as_ref().map(health_status),
         None => Some(HealthStatus { status: Some(HealthStatusCode::Missing), ..HealthStatus::default() }),
@@ -173,14 +178,23 @@ fn wanted_status(desired: &Desired, record: Option<&Record>, code: SyncStatusCod
         status: Some(code),
         health,
         sync_wave: desired.wave,
+        requires_deletion_confirmation: is_confirmed(options, &desired.options),
         ..named(&desired.key)
     }
 }
 
-fn extra_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
+/// Whether an object goes only with somebody's word.
+fn is_confirmed(options: &SyncOptions, own: &SyncOptions) -> bool {
+    let options = options.overlaid_with(own);
+    [options.prune(), options.delete()].contains(&Deletion::Confirmed)
+}
+
+fn extra_status(key: &ObjectKey, record: &Record, options: &SyncOptions) -> ResourceStatus {
     ResourceStatus {
         status: Some(SyncStatusCode::OutOfSync),
         requires_pruning: true,
+        requires_deletion_confirmation: is_confirmed(options, &record.options),
+        sync_wave: record.wave,
         health: record.health.as_ref().map(health_status),
         ..named(key)
     }
@@ -190,6 +204,7 @@ fn extra_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
 fn uncounted_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
     ResourceStatus {
         hook: record.hook.is_some(),
+        sync_wave: record.wave,
         health: record.health.as_ref().map(health_status),
         ..named(key)
     }
@@ -336,6 +351,9 @@ mod tests {
             "kept",
             tracked("web", "ConfigMap", "kept", json!({"argocd.argoproj.io/sync-options": "Prune=false"})),
         );
+        let asked_for =
+            json!({"argocd.argoproj.io/sync-options": "Delete=confirm", "argocd.argoproj.io/sync-wave": "2"});
+        put("Secret", "asked-for", tracked("web", "Secret", "asked-for", asked_for));
         put("Pod", "hook", tracked("web", "Pod", "hook", json!({"argocd.argoproj.io/hook": "PostSync"})));
         put("ConfigMap", "stranger", json!({}));
 
@@ -350,13 +368,14 @@ mod tests {
                 " ConfigMap skipped",
                 " Pod extra OutOfSync prune Progressing",
                 " Pod hook hook Progressing",
+                " Secret asked-for OutOfSync prune confirm wave2",
                 "v1 Deployment same Synced wave3 Progressing",
             ]
         );
         let names = |keys: &[ObjectKey]| keys.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
-        assert_eq!(names(&comparison.extras), ["kept", "extra"]);
-        assert_eq!(names(&comparison.prunable), ["extra"]);
-        assert_eq!((comparison.counted_extras, comparison.live), (2, 4));
+        assert_eq!(names(&comparison.extras), ["kept", "extra", "asked-for"]);
+        assert_eq!(names(&comparison.prunable), ["extra", "asked-for"]);
+        assert_eq!((comparison.counted_extras, comparison.live), (3, 5));
         assert_eq!((comparison.out_of_sync.len(), comparison.undecided.len()), (1, 1));
         assert_eq!(comparison.shared, [(ObjectKey::new("", "ConfigMap", "web", "shared"), "shop".into())]);
         assert_eq!(comparison.health, HealthStatusCode::Progressing);
@@ -412,6 +431,7 @@ mod tests {
             shown.status.map(|status| format!("{status:?}")),
             word(shown.hook, "hook"),
             word(shown.requires_pruning, "prune"),
+            word(shown.requires_deletion_confirmation, "confirm"),
             (shown.sync_wave != 0).then(|| format!("wave{}", shown.sync_wave)),
             shown.health.as_ref().and_then(|health| health.status).map(|health| format!("{health:?}")),
         ];

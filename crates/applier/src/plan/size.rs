@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use ithaca_api::{
     ApplicationStatus, HealthStatusCode, SyncStatusCode,
-    status::{ResourceResult, ResourceStatus},
+    status::{ResourceResult, ResourceStatus, Summary},
 };
 
 /// Bytes of JSON that a status may have. etcd takes objects of 1.5 MiB; the spec, the history and managedFields are
@@ -64,7 +64,8 @@ fn estimate(status: &ApplicationStatus) -> usize {
     let conditions: usize = status.conditions.iter().map(|condition| ENTRY + text(&condition.message)).sum();
     let state = status.operation_state.as_ref();
     let named = state.and_then(|state| state.operation.sync.as_ref()).map_or(0, |sync| sync.resources.len());
-    let images: usize = status.summary.images.iter().map(|image| image.len() + 3).sum();
+    let Summary { images, external_urls, .. } = &status.summary;
+    let images: usize = images.iter().chain(external_urls).map(|text| text.len() + 3).sum();
     let operation = state.map_or(0, |state| text(&state.message)) + named * ENTRY;
     resources + results + conditions + images + operation
 }
@@ -104,6 +105,7 @@ fn resources_as_expected(status: &mut ApplicationStatus) {
 
 fn long_messages(status: &mut ApplicationStatus) {
     status.summary.images.truncate(FEWER[0]);
+    status.summary.external_urls.truncate(FEWER[0]);
     for result in results_mut(status).into_iter().flatten() {
         result.images = Vec::new();
         shorten(&mut result.message);

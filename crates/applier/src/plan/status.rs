@@ -3,6 +3,8 @@
 //! What comes in: the view, a comparison, the operation. What goes out: the whole status as it should be, and the
 //! merge patch that makes it so. Times move only where something else does.
 
+use std::collections::BTreeSet;
+
 use ithaca_api::{
     Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
     status::{ComparedTo, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
@@ -17,7 +19,7 @@ use super::{
     run::{Run, Strayed},
     size,
 };
-use crate::bundle::Bundle;
+use crate::{bundle::Bundle, desired::Desired, object::ObjectKey};
 
 /// How far the operation is.
 #[derive(Clone, Copy)]
@@ -300,13 +302,16 @@ fn sync_status(application: &Application, bundle: &Bundle, code: SyncStatusCode)
 
 fn summary(bundle: &Bundle) -> Summary {
     let objects = &bundle.assembly.objects;
-    let mut images: Vec<String> = objects.iter().flat_map(|desired| desired.images.iter().cloned()).collect();
-    images.sort();
-    images.dedup();
-    let is_application =
-        |key: &crate::object::ObjectKey| &*key.group == ithaca_api::GROUP && &*key.kind == "Application";
-    let is_app_of_apps = objects.iter().any(|desired| is_application(&desired.key));
-    Summary { images, is_app_of_apps, ..Summary::default() }
+    let all = |of: fn(&Desired) -> &Vec<String>| -> Vec<String> {
+        let all: BTreeSet<_> = objects.iter().flat_map(|desired| of(desired)).collect();
+        all.into_iter().cloned().collect()
+    };
+    let is_application = |key: &ObjectKey| &*key.group == ithaca_api::GROUP && &*key.kind == "Application";
+    Summary {
+        images: all(|desired| &desired.images),
+        external_urls: all(|desired| &desired.links),
+        is_app_of_apps: objects.iter().any(|desired| is_application(&desired.key)),
+    }
 }
 
 /// What did not change keeps its time.

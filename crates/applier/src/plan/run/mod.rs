@@ -264,6 +264,10 @@ impl Run {
         } else {
             (result.revision, result.source) = (revisions.pop().unwrap_or_default(), sources.pop());
         }
+        let namespace = self.bundle.assembly.objects.iter().find(|desired| desired.is_destination);
+        let metadata = namespace.and_then(|desired| desired.as_value()?.get("metadata").cloned());
+        result.managed_namespace_metadata =
+            metadata.and_then(|metadata| serde_json::from_value(metadata).ok());
         result
     }
 }
