@@ -13,7 +13,9 @@ async fn its_labels_are_made_kept_and_taken_away() -> anyhow::Result<()> {
     let mut spec = automated();
     spec["syncPolicy"]["managedNamespaceMetadata"] = json!({"labels": {"team": "sea", "pod-security.kubernetes.io/enforce": "restricted"}, "annotations": {"a": "b"}});
     scene.create("managed-namespace", "app", spec).await?;
-    scene.synced("managed-namespace", &commit).await?;
+    let app = scene.synced("managed-namespace", &commit).await?;
+    let applied = &app["status"]["operationState"]["syncResult"]["managedNamespaceMetadata"];
+    ensure!(applied["labels"]["team"] == "sea" && applied["annotations"]["a"] == "b", "{applied}");
     let path = "/api/v1/namespaces/managed-namespace";
     let has = |team: Value| move |namespace: &Value| namespace["metadata"]["labels"]["team"] == team;
     let namespace = scene.wait(path, "has its labels", has(json!("sea"))).await?;
