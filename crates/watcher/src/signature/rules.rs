@@ -181,4 +181,22 @@ mod tests {
         assert!(!asks("git", "*", "example.org/charts", "web"));
         assert!(!asks("oci", "*", "https://example.org/team/shop", ""));
     }
+
+    #[test]
+    fn a_value_file_is_refused_where_its_place_asks_for_signatures() {
+        let file = RepositoryKey::value_file("https://example.org/values/a.yaml").expect("a URL");
+        let demands = |kind: &str, policy: Value| {
+            let spec = json!({"sourceIntegrity": {kind: {"policies": [policy]}}});
+            let integrity = Integrity::of(&serde_json::from_value(spec).expect("a spec"));
+            let rule = Rule { integrity: Arc::new(integrity), ..Rule::default() };
+            rule.demands(file.url(), &file).map(|demands| demands.git.is_none() && demands.chart.is_none())
+        };
+        let git = |place: &str| demands("git", json!({"repos": [place], "gpg": {"mode": "head"}}));
+        let helm = |place: &str| demands("helm", json!({"repos": [place], "provenance": {"keys": []}}));
+        for refused in [git("https://example.org/*/*"), helm("https://example.org/values/*")] {
+            assert!(refused.is_err_and(|reason| reason.contains("cannot be signed")));
+        }
+        assert_eq!(git("https://example.org/team/*"), Ok(true));
+        assert!(Rule::default().demands(file.url(), &file).is_ok());
+    }
 }
