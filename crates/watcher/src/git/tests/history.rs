@@ -52,7 +52,13 @@ async fn a_commit_comes_with_its_history_where_that_is_asked_for() {
     world.commit("main", &[("a.yaml", "6")]);
     assert_eq!(prove(&repository, "main").await, 6);
 
-    // Commits that nothing points at, and a cache that somebody emptied.
+    // A cache that somebody emptied, and others began anew without history.
+    std::fs::remove_dir_all(world.cache()).expect("removed");
+    let tip = observe(&repository, "main").await.expect("a tip");
+    assert_eq!(depth(&repository, &tip), 1);
+    assert_eq!(prove(&repository, "main").await, 6);
+
+    // Commits that nothing points at.
     let other = open(&url, &world.folder.path().join("other"));
     assert_eq!(prove(&other, &second).await, 2);
     assert_eq!(prove(&other, &first[..9]).await, 1);
