@@ -58,6 +58,11 @@ impl Environment {
         self
     }
 
+    /// All variables with their values.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// `text` with `$NAME` and `${NAME}` replaced; unknown names by nothing, `$$` by a dollar sign.
     pub fn expand(&self, text: &str) -> String {
         let mut expanded = String::with_capacity(text.len());

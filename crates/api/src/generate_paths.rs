@@ -52,6 +52,11 @@ pub struct SourcePaths {
 }
 
 impl SourcePaths {
+    /// The paths and patterns.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(|(path, _)| path.as_str())
+    }
+
     /// Whether a file is one of them, or lies below one.
     pub fn concern(&self, file: &str) -> bool {
         self.paths.iter().any(|(path, glob)| {

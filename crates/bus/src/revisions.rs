@@ -26,7 +26,8 @@ impl Bus {
             description: Some("all renderers".to_owned()),
             ack_policy: consumer::AckPolicy::Explicit,
             ack_wait: delivery::ACK_WAIT,
-            max_ack_pending: 1_000,
+            // What waits to be tried again counts as well, and must not keep others from being taken.
+            max_ack_pending: 100_000,
             ..Default::default()
         };
         delivery::deliveries(self, subject::REVISIONS, config, batch)

@@ -7,8 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use ithaca_api::duration::{DurationError, parse_duration};
 
+use crate::plugin::Plugins;
 use crate::render::Renderer;
 use crate::sandbox::{self, Limits, Sandbox, arguments};
+
+/// How many revisions are held for each rendering that may run: the others wait for the watcher or the bus.
+const HELD_PER_RENDER: usize = 4;
 
 /// What a version may take to be told.
 const VERSION_LIMITS: Limits = Limits { time: Duration::from_secs(30), output: 1 << 20, memory: 4 << 30 };
@@ -46,13 +50,21 @@ pub struct Args {
     /// Folder for the private folders of helm and kustomize
     #[arg(long, env = "ITHACA_WORK_DIR", default_value_os_t = std::env::temp_dir().join("ithaca-renderer"), help_heading = "Renderer")]
     pub work_dir: PathBuf,
+    /// Folder of the plugins: each has a folder of its name there, with its socket plugin.sock
+    #[arg(
+        long,
+        env = "ITHACA_PLUGINS",
+        default_value = "/var/run/ithaca/plugins",
+        help_heading = "Renderer"
+    )]
+    pub plugins: PathBuf,
     /// Renderings at once; 0 takes as many as there are processors
     #[arg(long, env = "ITHACA_RENDERS", default_value_t = 0, help_heading = "Renderer")]
     pub renders: usize,
-    /// How long one run of helm or kustomize may take
+    /// How long one run of helm or kustomize, or one answer of a plugin, may take
     #[arg(long, env = "ITHACA_RENDER_TIME_LIMIT", default_value = "30s", value_parser = duration, help_heading = "Renderer")]
     pub render_time_limit: Duration,
-    /// What one run may print, write to a file, or give as manifests of an application, in MiB
+    /// What one run may print, write to a file, or give as manifests of an application, and what a plugin may give, in MiB
     #[arg(long, env = "ITHACA_RENDER_OUTPUT_MAX_MIB", default_value_t = 64, help_heading = "Renderer")]
     pub render_output_max_mib: u32,
     /// Address space of one run, in MiB; helm reserves more than 1 GiB without using it
@@ -90,6 +102,11 @@ impl Args {
         }
     }
 
+    /// Revisions that are held at once.
+    pub fn held(&self) -> usize {
+        self.parallel() * HELD_PER_RENDER
+    }
+
     /// Bytes of files that the sources of one application may hold.
     pub fn content_limit(&self) -> u64 {
         bytes(self.content_max_mib)
@@ -107,6 +124,11 @@ impl Args {
     pub fn renderer(&self) -> anyhow::Result<Renderer> {
         sandbox::prepare(&self.work_dir)
             .with_context(|| format!("failed to prepare --work-dir {}", self.work_dir.display()))?;
+        let limits = Limits {
+            time: self.render_time_limit,
+            output: usize::try_from(bytes(self.render_output_max_mib))?,
+            memory: bytes(self.render_memory_max_mib),
+        };
         let versions = self.kustomize_versions.iter().map(|(version, program)| {
             anyhow::Ok((version.clone(), locate(program, "--kustomize-versions")?))
         });
@@ -116,11 +138,8 @@ impl Args {
             kustomize: locate(&self.kustomize, "--kustomize")?,
             ithaca: std::env::current_exe().context("failed to find our own binary")?,
             work_dir: std::path::absolute(&self.work_dir)?,
-            limits: Limits {
-                time: self.render_time_limit,
-                output: usize::try_from(bytes(self.render_output_max_mib))?,
-                memory: bytes(self.render_memory_max_mib),
-            },
+            plugins: Plugins::new(self.plugins.clone(), limits, self.held()),
+            limits,
         })
     }
 }

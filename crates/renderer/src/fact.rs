@@ -15,6 +15,8 @@ pub enum Outcome {
     Unchanged,
     /// No content; the last one stays.
     Failed(Failure),
+    /// No content yet; the last one stays while the revision is tried again.
+    Retried(Failure),
 }
 
 /// When something was done, in microseconds since the epoch.
@@ -28,7 +30,17 @@ pub struct Times {
 
 /// Whether `last` says as much as this request could, or more.
 pub fn is_outdated(request: &Request, last: Option<&BundleRendered>) -> bool {
-    last.is_some_and(|last| last.observed_at >= request.observed_at)
+    last.is_some_and(|last| last.observed_at >= request.observed_at && !is_retried(request, last))
+}
+
+/// Whether `last` says this very failure of the revision that is tried again.
+pub fn is_told(request: &Request, last: Option<&BundleRendered>, failure: &Failure) -> bool {
+    last.is_some_and(|last| is_retried(request, last) && last.failure.as_ref() == Some(failure))
+}
+
+/// Whether what was said last is that this very revision is tried again.
+fn is_retried(request: &Request, last: &BundleRendered) -> bool {
+    last.retries != 0 && last.retries == request.observed_at
 }
 
 /// Whether the content said last is what the key stands for, and was sealed with the key of bundles that this is the
@@ -46,15 +58,17 @@ pub fn compose(
     times: Times,
 ) -> BundleRendered {
     let last_content = || last.and_then(|last| last.content.clone());
+    let retries = if matches!(outcome, Outcome::Retried(_)) { request.observed_at } else { 0 };
+    let again = last.filter(|last| is_retried(request, last)).map(|last| last.observed_at + 1);
     let (content, failure) = match outcome {
         Outcome::Rendered(content) => (Some(content), None),
         Outcome::Unchanged => (last_content().map(|content| moved(content, request)), None),
-        Outcome::Failed(failure) => (last_content(), Some(failure)),
+        Outcome::Failed(failure) | Outcome::Retried(failure) => (last_content(), Some(failure)),
     };
     BundleRendered {
         application: Some(request.application.clone()),
         purpose: request.purpose.into(),
-        observed_at: request.observed_at,
+        observed_at: again.unwrap_or(request.observed_at),
         generation: request.generation,
         request_key: request.request_key.clone(),
         refresh: request.refresh.into(),
@@ -62,6 +76,7 @@ pub fn compose(
         failure,
         render_started_at: times.render_started_at,
         rendered_at: times.rendered_at,
+        retries,
     }
 }
 
@@ -165,6 +180,23 @@ mod tests {
             (content.sources[0].revision.as_str(), content.sources[0].source_type.as_str()),
             ("r2", "Helm")
         );
+    }
+
+    #[test]
+    fn what_is_tried_again_is_said_once_and_what_comes_of_it_is_newer() {
+        let request = request(6, "r2");
+        let retried = || Outcome::Retried(failure::source("no answer".into()));
+        let told = compose(&request, Some(&rendered(5, "r1")), retried(), Times::default());
+        assert_eq!((told.observed_at, told.retries), (6, 6));
+        assert!(!is_outdated(&request, Some(&told)));
+        assert!(is_told(&request, Some(&told), &failure::source("no answer".into())));
+        assert!(!is_told(&request, Some(&told), &failure::source("another".into())));
+        let other = compose(&request, Some(&told), retried(), Times::default());
+        assert_eq!((other.observed_at, other.retries), (7, 6));
+        let done = compose(&request, Some(&other), Outcome::Unchanged, Times::default());
+        assert_eq!((done.observed_at, done.retries, done.failure.clone()), (8, 0, None));
+        assert!(is_outdated(&request, Some(&done)));
+        assert!(is_outdated(&super::tests::request(5, "r1"), Some(&told)), "an older revision");
     }
 
     #[test]

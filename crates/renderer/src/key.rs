@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::environment;
+use crate::plugin::Plugin;
 use crate::request::{Request, SourceRequest};
 
 /// To be raised when the same input renders to something else.
@@ -12,8 +13,13 @@ const FORMAT: &str = "ithaca-render-2";
 /// Stands before a spec whose pointers of Git LFS stand for files: no JSON begins so.
 const LFS: &str = "lfs ";
 
-/// The key of `sources`, rendered for `request` with `tools` (names and versions).
-pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> String {
+/// The key of `sources`, rendered for `request` with `tools` (names and versions), or by one of the `plugins` of each.
+pub fn render_key(
+    request: &Request,
+    sources: &[SourceRequest],
+    tools: &str,
+    plugins: &[Vec<Plugin>],
+) -> String {
     let mut key = Key(Sha256::new());
     let names = [&request.application.name, &request.instance, &request.destination_namespace];
     let disabled: Vec<&str> = request.tools.disabled().collect();
@@ -26,7 +32,11 @@ pub fn render_key(request: &Request, sources: &[SourceRequest], tools: &str) -> 
     key.add(kube_version);
     key.add_all(api_versions.iter().map(String::as_str));
     key.count(sources.len());
-    for source in sources {
+    let none = Vec::new();
+    for (source, plugins) in sources.iter().zip(plugins.iter().chain(std::iter::repeat(&none))) {
+        if !plugins.is_empty() {
+            key.add_plugins(plugins, request, source);
+        }
         let lfs = if source.lfs { LFS } else { "" };
         key.add(&format!("{lfs}{}", spec(source)));
         key.add(&source.build_options);
@@ -74,6 +84,17 @@ impl Key {
         parts.for_each(|part| self.add(part));
     }
 
+    /// The plugins that may render a source, and what they are told beside its spec and files.
+    fn add_plugins(&mut self, plugins: &[Plugin], request: &Request, source: &SourceRequest) {
+        self.add("plugins");
+        self.add_all(plugins.iter().flat_map(|plugin| [plugin.name.as_str(), plugin.version.as_str()]));
+        self.add(&request.project);
+        self.add(&source.spec.target_revision);
+        if plugins.iter().any(|plugin| plugin.uses_revision) {
+            self.add(&source.revision);
+        }
+    }
+
     fn count(&mut self, count: usize) {
         self.0.update((count as u64).to_le_bytes());
     }
@@ -106,7 +127,7 @@ mod tests {
     fn key(message: RevisionObserved) -> String {
         let request = Request::parse(message).expect("a request");
         let sources = request.sources.clone().expect("sources");
-        render_key(&request, &sources, "helm 4")
+        render_key(&request, &sources, "helm 4", &[])
     }
 
     #[test]
@@ -174,6 +195,24 @@ mod tests {
             key(message)
         };
         assert_ne!(of("r1"), of("r2"));
+    }
+
+    #[test]
+    fn another_version_of_a_plugin_makes_another_key_and_the_revision_where_it_is_told() {
+        let spec = json!({"repoURL": "r", "plugin": {"name": "x"}});
+        let of = |revision: &str, project: &str, plugin: Plugin| {
+            let message = RevisionObserved { project: project.into(), ..message(&spec, revision, "t1") };
+            let request = Request::parse(message).expect("a request");
+            let sources = request.sources.clone().expect("sources");
+            render_key(&request, &sources, "helm 4", &[vec![plugin]])
+        };
+        let plugin = Plugin { name: "x".into(), version: "1".into(), ..Plugin::default() };
+        let plain = of("r1", "a", plugin.clone());
+        assert_eq!(plain, of("r2", "a", plugin.clone()));
+        assert_ne!(plain, of("r1", "b", plugin.clone()));
+        assert_ne!(plain, of("r1", "a", Plugin { version: "2".into(), ..plugin.clone() }));
+        let using = Plugin { uses_revision: true, ..plugin };
+        assert_ne!(of("r1", "a", using.clone()), of("r2", "a", using));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! What it does not do: hold credentials, reach Kubernetes or any network beyond bus and watcher.
 //!
 //! Where to start reading: `service` is the loop, `worker` does one revision, `render` turns sources into objects,
-//! `directory` (with `jsonnet`), `helm` and `kustomize` each do one kind of source, `sandbox` runs programs,
+//! `directory` (with `jsonnet`), `helm` and `kustomize` each do one kind of source, `plugin` asks others to do theirs,
+//! `sandbox` runs programs,
 //! `ithaca_api::yaml` reads what they print.
 
 mod args;
@@ -25,6 +26,7 @@ pub mod helm;
 pub mod jsonnet;
 pub mod kustomize;
 pub mod manifest;
+pub mod plugin;
 pub mod render;
 pub mod request;
 pub mod sandbox;

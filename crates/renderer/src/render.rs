@@ -17,6 +17,7 @@ use crate::failure;
 use crate::helm::{self, HelmError, Release};
 use crate::jsonnet::{self, JsonnetError};
 use crate::kustomize::{self, KustomizeError};
+use crate::plugin::{Plugin, PluginError, Plugins, Turns};
 use crate::request::{Request, SourceRequest};
 use crate::sandbox::{Limits, Sandbox, SandboxError};
 use crate::source::Source;
@@ -28,9 +29,9 @@ pub enum SourceError {
     /// More than one tool is named.
     #[error(transparent)]
     Ambiguous(#[from] AmbiguousSource),
-    /// A tool that is not here.
-    #[error("failed to render the source: plugins are not supported")]
-    Plugin,
+    /// A plugin.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     /// A path that leads out.
     #[error("failed to read the source's path: {0}")]
     Path(TreeError),
@@ -104,21 +105,46 @@ pub struct Renderer {
     pub work_dir: PathBuf,
     /// Of each run of a tool; `output` also bounds the bundle.
     pub limits: Limits,
+    /// Tools that are beside us.
+    pub plugins: Plugins,
 }
 
 impl Renderer {
-    /// Renders `sources`, each with its tree, in order.
+    /// The plugins that may render each of `sources`.
+    ///
+    /// # Errors
+    /// The first error of any source.
+    pub async fn plugins(&self, sources: &[SourceRequest]) -> Result<Vec<Vec<Plugin>>, RenderError> {
+        let mut plugins = Vec::with_capacity(sources.len());
+        for (index, source) in sources.iter().enumerate() {
+            let found = self.plugins.of(source).await.map_err(SourceError::Plugin);
+            plugins.push(found.map_err(|cause| {
+                let which = describe(index, sources.len(), source);
+                RenderError::Source { which, cause }
+            })?);
+        }
+        Ok(plugins)
+    }
+
+    /// Waits until these plugins may be asked.
+    pub async fn turns(&self, plugins: &[Vec<Plugin>]) -> Turns {
+        self.plugins.turns(plugins).await
+    }
+
+    /// Renders `sources`, each with its tree and the plugins that may render it, in order.
     ///
     /// # Errors
     /// The first error of any source.
     pub async fn render(
         &self,
         request: &Request,
-        sources: Vec<(SourceRequest, Arc<Tree>)>,
+        sources: Vec<(SourceRequest, Arc<Tree>, Vec<Plugin>)>,
     ) -> Result<Rendered, RenderError> {
         let count = sources.len();
         let mut placed = Vec::with_capacity(count);
-        for (index, (source, tree)) in sources.into_iter().enumerate() {
+        let mut plugins = Vec::with_capacity(count);
+        for (index, (source, tree, beside)) in sources.into_iter().enumerate() {
+            plugins.push(beside);
             let described = describe(index, count, &source);
             let source = place(index, source, tree);
             placed.push(source.map_err(|cause| RenderError::Source { which: described, cause })?);
@@ -126,7 +152,7 @@ impl Renderer {
         let mut objects = Vec::new();
         let mut source_types = Vec::with_capacity(count);
         for (index, source) in placed.iter().enumerate() {
-            let rendered = self.source(request, &placed, index).await;
+            let rendered = self.source(request, &placed, index, &plugins[index]).await;
             let (kind, manifests) = rendered.map_err(|error| RenderError::Source {
                 which: describe(index, count, &source.request),
                 cause: error,
@@ -142,14 +168,19 @@ impl Renderer {
         request: &Request,
         sources: &[Source],
         index: usize,
+        plugins: &[Plugin],
     ) -> Result<(Option<SourceType>, Vec<Value>), SourceError> {
         let source = &sources[index];
         if source.request.spec.is_reference_only() {
             return Ok((None, Vec::new()));
         }
         let folder = source.tree.resolve(&source.folder).map_err(SourceError::Path)?;
-        let kind = SourceType::detect(&source.request.spec, request.tools, source.tree.file_names(&folder))?;
         let environment = environment::of(request, &source.request);
+        if let Some(plugin) = self.plugins.choose(plugins, source, &environment).await? {
+            let objects = self.plugins.render(plugin, source, &environment).await?;
+            return Ok((Some(SourceType::Plugin), objects));
+        }
+        let kind = SourceType::detect(&source.request.spec, request.tools, source.tree.file_names(&folder))?;
         let objects = match kind {
             SourceType::Directory => self.directory(source, &environment, request.tools.jsonnet).await?,
             SourceType::Helm => {
@@ -172,7 +203,7 @@ impl Renderer {
                 };
                 kustomize::render(tools, &sandbox, source, &environment).await?
             }
-            SourceType::Plugin => return Err(SourceError::Plugin),
+            SourceType::Plugin => return Err(PluginError::Undecided { discovering: Vec::new() }.into()),
         };
         Ok((Some(kind), objects))
     }
@@ -245,8 +276,8 @@ impl RenderError {
             Self::Bundle(BundleError::Compress(_)) => None,
             Self::Bundle(BundleError::TooLarge { .. }) => Some(failure::source(message)),
             Self::Source { cause, .. } => match cause {
+                SourceError::Plugin(error) => (!error.is_ours()).then(|| failure::source(message)),
                 SourceError::Ambiguous(_)
-                | SourceError::Plugin
                 | SourceError::Path(TreeError::Path(_))
                 | SourceError::Kustomize(KustomizeError::Version { .. }) => {
                     Some(failure::invalid_spec(message))
@@ -263,6 +294,17 @@ impl RenderError {
                 }
                 SourceError::Interrupted => None,
             },
+        }
+    }
+
+    /// What is told of a failure that is none of the input's, while it is tried again; `attempt` counts from 1.
+    pub fn to_tell(&self, attempt: u64) -> Option<Failure> {
+        match self {
+            Self::Source { which, cause: SourceError::Plugin(error) } => {
+                let failure = error.to_tell(attempt)?;
+                Some(Failure { message: format!("{which}{}", failure.message), ..failure })
+            }
+            Self::Source { .. } | Self::Bundle(_) => None,
         }
     }
 
@@ -285,7 +327,7 @@ impl SourceError {
             Self::Kustomize(error) => error.sandbox(),
             Self::Sandbox(error) => Some(error),
             Self::Ambiguous(_)
-            | Self::Plugin
+            | Self::Plugin(_)
             | Self::Path(_)
             | Self::Missing { .. }
             | Self::Directory(_)

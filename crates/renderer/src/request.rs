@@ -7,6 +7,7 @@ use ithaca_proto::v1::{
 };
 
 use crate::failure;
+use crate::plugin::Wanted;
 
 /// One source at its revision.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ pub struct SourceRequest {
     pub build_options: String,
     /// What is laid into its files, one after the other.
     pub attachments: Vec<Attachment>,
+    /// Whether plugins are asked if the source is theirs, though it names none.
+    pub discover: bool,
 }
 
 /// One revision of an application to make a bundle of.
@@ -105,6 +108,12 @@ impl Request {
             capabilities: message.capabilities.unwrap_or_default(),
         })
     }
+
+    /// Whether plugins have to do with it.
+    pub fn concerns_plugins(&self) -> bool {
+        let sources = self.sources.as_deref().unwrap_or_default();
+        sources.iter().any(|source| Wanted::by(source) != Wanted::Nothing)
+    }
 }
 
 fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Failure> {
@@ -125,5 +134,6 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         reads: source.reads,
         commit: source.commit,
         build_options: source.kustomize_build_options,
+        discover: source.discover,
     })
 }

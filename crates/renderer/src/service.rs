@@ -21,8 +21,11 @@ use crate::metrics::Metrics;
 use crate::request::Request;
 use crate::worker::{Done, WorkError, Worker};
 
-/// How many revisions are held for each rendering that may run: the others wait for the watcher or the bus.
-const HELD_PER_RENDER: usize = 4;
+/// How many revisions may wait for plugins. They take no room of others, so that a plugin that hangs holds up nobody else.
+const WAITING: usize = 256;
+
+/// When a revision for which there is no room is looked at again.
+const NO_ROOM: Duration = Duration::from_secs(2);
 
 /// How often the server is told that a long rendering goes on.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -51,7 +54,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         bus = Bus::connect(&args.bus, process.name) => bus?.sealing(seal),
         () = process.shutdown.cancelled() => return Ok(()),
     };
-    let parallel = args.parallel();
+    let (parallel, held) = (args.parallel(), args.held());
     let worker = Worker {
         bus: bus.clone(),
         watcher,
@@ -62,7 +65,6 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         metrics: Metrics::new(),
     };
     ready.set(true);
-    let held = parallel * HELD_PER_RENDER;
     consume(worker, bus.revisions(held), held, &process.shutdown).await;
     bus.close().await;
     Ok(())
@@ -75,13 +77,21 @@ async fn consume(
     shutdown: &CancellationToken,
 ) {
     let hand_back = CancellationToken::new();
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut waiting) = (JoinSet::new(), JoinSet::new());
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = tasks.join_next() => {}
+            Some(_) = waiting.join_next() => {}
             Some(delivery) = revisions.next(), if tasks.len() < held => {
-                tasks.spawn(handle(worker.clone(), delivery, hand_back.clone()));
+                let Some(request) = read(&delivery).await else { continue };
+                let concerns_plugins = request.concerns_plugins();
+                if concerns_plugins && waiting.len() >= WAITING {
+                    delivery.retry(NO_ROOM).await;
+                    continue;
+                }
+                let room = if concerns_plugins { &mut waiting } else { &mut tasks };
+                room.spawn(handle(worker.clone(), delivery, request, hand_back.clone()));
             }
         }
     }
@@ -89,23 +99,37 @@ async fn consume(
     while let Ok(Some(delivery)) = tokio::time::timeout(SILENCE, revisions.next()).await {
         delivery.retry(SILENCE * 5).await;
     }
-    let finish = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, finish).await.is_err() {
-        hand_back.cancel();
+    let finish = async {
         while tasks.join_next().await.is_some() {}
+        while waiting.join_next().await.is_some() {}
+    };
+    let mut finish = std::pin::pin!(finish);
+    if tokio::time::timeout(GRACE, &mut finish).await.is_err() {
+        hand_back.cancel();
+        finish.await;
+    }
+}
+
+/// What a delivery asks for; one that asks for nothing is rejected.
+async fn read(delivery: &Delivery<RevisionObserved>) -> Option<Request> {
+    match Request::parse(delivery.message.clone()) {
+        Ok(request) => Some(request),
+        Err(error) => {
+            tracing::warn!(%error, "rejected a revision");
+            delivery.reject().await;
+            None
+        }
     }
 }
 
 /// Works on one revision and answers for it.
-async fn handle(worker: Worker, delivery: Delivery<RevisionObserved>, hand_back: CancellationToken) {
+async fn handle(
+    worker: Worker,
+    delivery: Delivery<RevisionObserved>,
+    request: Request,
+    hand_back: CancellationToken,
+) {
     let _held = worker.metrics.hold();
-    let request = match Request::parse(delivery.message.clone()) {
-        Ok(request) => request,
-        Err(error) => {
-            tracing::warn!(%error, "rejected a revision");
-            return delivery.reject().await;
-        }
-    };
     let span = span(&request);
     // Where traces are not collected there is nothing to continue.
     let _ = span.set_parent(delivery.context.clone());

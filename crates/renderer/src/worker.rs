@@ -1,12 +1,13 @@
 //! One revision after the other: a request comes in, a bundle is said, or the reason why it has to be tried again.
 //!
 //! Failures of the input are said at once, as facts. Failures of ours (watcher, bus, disk) are never said to be the user's.
+//! What a plugin does not do is said, for people can help, and tried again all the same.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use ithaca_bus::{Bus, StoredBundle};
-use ithaca_proto::v1::{Content, Purpose, Refresh};
+use ithaca_proto::v1::{Content, Failure, Purpose, Refresh};
 use tokio::sync::Semaphore;
 
 use crate::cache::{Cache, Known};
@@ -15,6 +16,7 @@ use crate::fact::{self, Outcome, Times};
 use crate::failure;
 use crate::key::render_key;
 use crate::metrics::Metrics;
+use crate::plugin::Plugin;
 use crate::render::{RenderError, Rendered, Renderer};
 use crate::request::{Request, SourceRequest};
 
@@ -93,7 +95,16 @@ impl Worker {
             let started = now();
             // Who lost a race has rendered already, however hard the refresh.
             let anew = race == 0 && request.refresh == Refresh::Hard;
-            let (outcome, took_time) = self.outcome(request, stored.as_ref(), anew, attempt).await?;
+            let (outcome, took_time, trouble) =
+                match self.outcome(request, stored.as_ref(), anew, attempt).await {
+                    Ok((outcome, took_time)) => (outcome, took_time, None),
+                    Err(error) => match error.to_tell(attempt) {
+                        Some(failure) if !fact::is_told(request, last, &failure) => {
+                            (Outcome::Retried(failure), true, Some(error))
+                        }
+                        _ => return Err(error),
+                    },
+                };
             let rendered_at = now();
             let render_started_at = if took_time { started } else { rendered_at };
             let done = Done::of(&outcome);
@@ -102,7 +113,7 @@ impl Worker {
             {
                 Ok(_) => {
                     self.drop_replaced(request, stored, bundle.content.as_ref()).await;
-                    return Ok(done);
+                    return trouble.map_or(Ok(done), Err);
                 }
                 Err(ithaca_bus::Error::Outdated { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -127,7 +138,8 @@ impl Worker {
             Ok(sources) => sources,
             Err(failure) => return Ok((Outcome::Failed(failure.clone()), false)),
         };
-        let key = render_key(request, sources, &self.tools);
+        let plugins = self.renderer.plugins(sources).await?;
+        let key = render_key(request, sources, &self.tools, &plugins);
         if !anew && fact::is_current(stored.map(|stored| &stored.bundle), &key, self.bus.seal_id()) {
             self.metrics.hit("bundle");
             return Ok((Outcome::Unchanged, false));
@@ -139,7 +151,7 @@ impl Worker {
                 self.metrics.hit("memory");
                 known
             }
-            None => self.render(request, sources, &key, attempt).await?,
+            None => self.render(request, sources, plugins, &key, attempt).await?,
         };
         let outcome = match known {
             Ok(rendered) => Outcome::Rendered(self.content(request, sources, key, &rendered, stored).await?),
@@ -156,17 +168,24 @@ impl Worker {
         &self,
         request: &Request,
         sources: &[SourceRequest],
+        plugins: Vec<Vec<Plugin>>,
         key: &str,
         attempt: u64,
     ) -> Result<Known, WorkError> {
+        let turns = self.renderer.turns(&plugins).await;
         let trees = match self.watcher.trees(sources).await {
             Ok(trees) => trees,
             Err(error) if error.is_ours(attempt) => return Err(error.into()),
             Err(error) => return Ok(Err(failure::source(error.to_string()))),
         };
-        let _permit = self.permits.acquire().await.map_err(|_| WorkError::Stopping)?;
+        // Who has a turn with a plugin waits for it, and holds up nobody who needs a processor.
+        let _permit = match turns.is_empty() {
+            true => Some(self.permits.acquire().await.map_err(|_| WorkError::Stopping)?),
+            false => None,
+        };
         let started = Instant::now();
-        let sources = sources.iter().cloned().zip(trees).collect();
+        let sources = sources.iter().cloned().zip(trees).zip(plugins);
+        let sources = sources.map(|((source, tree), plugins)| (source, tree, plugins)).collect();
         let result = self.renderer.render(request, sources).await;
         self.metrics.rendered(started, result.as_ref().ok());
         let (known, is_certain) = match result {
@@ -234,6 +253,16 @@ impl Worker {
     }
 }
 
+impl WorkError {
+    /// What is told while the request is tried again.
+    fn to_tell(&self, attempt: u64) -> Option<Failure> {
+        match self {
+            Self::Render(error) => error.to_tell(attempt),
+            Self::Bus(_) | Self::Content(_) | Self::Races | Self::Stopping => None,
+        }
+    }
+}
+
 impl Done {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
@@ -241,7 +270,7 @@ impl Done {
                 Self::Rendered { objects: content.objects, digest: content.digest.clone() }
             }
             Outcome::Unchanged => Self::Unchanged,
-            Outcome::Failed(failure) => Self::Failed(failure.message.clone()),
+            Outcome::Failed(failure) | Outcome::Retried(failure) => Self::Failed(failure.message.clone()),
         }
     }
 }

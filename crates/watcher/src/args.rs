@@ -43,6 +43,9 @@ pub struct Args {
     /// How long one call to a Git server may take
     #[arg(long, env = "ITHACA_GIT_TIMEOUT", default_value = "90s", value_parser = duration, help_heading = "Watcher")]
     pub git_timeout: Duration,
+    /// Files by which plugins are asked about a source that names no tool, as patterns from its folder such as `*.star,**/stack.toml`: what such a source holds is read as a whole
+    #[arg(long, env = "ITHACA_PLUGIN_FILES", value_delimiter = ',', help_heading = "Watcher")]
+    pub plugin_files: Vec<String>,
     /// Most content that one request for a source may ask for, in MiB
     #[arg(long, env = "ITHACA_CONTENT_MAX_MIB", default_value_t = 128, help_heading = "Watcher")]
     pub content_max_mib: u64,

@@ -25,6 +25,7 @@ use crate::git::{Limits, prepare_process};
 use crate::metrics::Metrics;
 use crate::observe::{Effect, Job, Observer, Settings, Vouched, evaluate};
 use crate::publish::{Order, publish};
+use crate::reads::PluginFiles;
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
 use crate::webhook::{Webhooks, router};
@@ -36,6 +37,8 @@ const EVENTS: usize = 256;
 /// Runs the watcher until it is told to stop.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let limits = Limits { silence: args.git_silence, call: args.git_timeout };
+    let plugin_files = PluginFiles::new(args.plugin_files.iter().map(String::as_str));
+    let plugin_files = Arc::new(plugin_files.context("failed to read --plugin-files")?);
     prepare_process();
     let (bus_ready, ready) = (process.health.part("bus"), process.health.part("applications"));
     let credentials_ready = process.health.part("credentials");
@@ -80,6 +83,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         events: events_tx.clone(),
         orders: orders_tx,
         registry,
+        plugin_files,
         vouched: Vouched::default(),
         metrics: metrics.clone(),
     };
@@ -180,6 +184,7 @@ struct Rim {
     events: Events,
     orders: mpsc::UnboundedSender<Order>,
     registry: Registry,
+    plugin_files: Arc<PluginFiles>,
     vouched: Vouched,
     metrics: Metrics,
 }
@@ -232,10 +237,10 @@ impl Rim {
                 let repositories: HashMap<_, _> =
                     used.filter_map(|key| Some((key.clone(), self.registry.get(key)?))).collect();
                 let (events, vouched) = (self.events.clone(), self.vouched.clone());
+                let plugin_files = self.plugin_files.clone();
                 tokio::task::spawn_blocking(move || {
-                    evaluate(&jobs, &repositories, &vouched, |outcomes| {
-                        drop(events.send(Event::Evaluated(outcomes)))
-                    });
+                    let found = |outcomes| drop(events.send(Event::Evaluated(outcomes)));
+                    evaluate(&jobs, &repositories, &vouched, &plugin_files, found);
                 });
             }
             Effect::Publish(publication) => drop(self.orders.send(Order::Say(publication))),

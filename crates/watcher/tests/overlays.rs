@@ -7,7 +7,9 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ithaca_watcher::reads::{Application, Entry, Files, Kind, Reads, SourceFiles, derive};
+use ithaca_watcher::reads::{
+    Application, Entry, Files, Kind, PluginFiles, Plugins, Reads, SourceFiles, derive,
+};
 use ithaca_watcher::tools::Tools;
 use serde_json::json;
 
@@ -50,9 +52,9 @@ fn reads(repository: &Path, overlay: &str) -> Reads {
     };
     let text = |path: &str| std::fs::read(at(path)).ok();
     let files = Files { entry: &entry, list: &list, text: &text };
-    let derived =
-        derive(&[SourceFiles { source: &source, files }], &Application::default(), &Tools::default())
-            .expect("it is read");
+    let (tools, plugins) = (Tools::default(), Plugins { files: &PluginFiles::default(), paths: None });
+    let derived = derive(&[SourceFiles { source: &source, files }], &Application::default(), &tools, plugins)
+        .expect("it is read");
     derived.reads.into_iter().next().expect("one source")
 }
 

@@ -70,6 +70,10 @@ pub struct SourceRevision {
     /// Whether a pointer of Git LFS stands for the file that it points at.
     #[prost(bool, tag = "11")]
     pub lfs: bool,
+    /// The source names no tool, and its folder holds files that plugins are asked about: `reads` has the whole folder, and
+    /// a plugin that takes the source goes before other tools.
+    #[prost(bool, tag = "12")]
+    pub discover: bool,
 }
 /// Files that are laid into those of a source: a chart that its chart depends on, or a value file at a URL, which is the
 /// repository of an attachment without a chart.
@@ -287,7 +291,7 @@ pub struct BundleRendered {
     pub application: ::core::option::Option<ApplicationRef>,
     #[prost(enumeration = "Purpose", tag = "2")]
     pub purpose: i32,
-    /// Taken over from RevisionObserved: the order of facts.
+    /// Taken over from RevisionObserved: the order of facts. What is said again of one revision is one later each time.
     #[prost(int64, tag = "3")]
     pub observed_at: i64,
     #[prost(int64, tag = "4")]
@@ -307,6 +311,9 @@ pub struct BundleRendered {
     pub render_started_at: i64,
     #[prost(int64, tag = "10")]
     pub rendered_at: i64,
+    /// With a failure that is not the input's: `observed_at` of the revision that is tried again. Else 0.
+    #[prost(int64, tag = "11")]
+    pub retries: i64,
 }
 /// An object in a cluster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -819,7 +826,7 @@ pub struct GetContentRequest {
     #[prost(bool, tag = "7")]
     pub is_value_file: bool,
 }
-/// A part of one file. Files larger than 1 MiB come in several parts, one after the other.
+/// A part of one file. Large files come in several parts, one after the other.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ContentPart {
     /// Relative to the repository's root.
@@ -1121,6 +1128,514 @@ pub mod source_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "ithaca.v1.SourceService";
     impl<T> tonic::server::NamedService for SourceServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeResponse {
+    /// Another version may render the same source otherwise: sources are rendered again with it.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// Whether it can tell by a source's files that it is the one to render it. One that cannot has to be named.
+    #[prost(bool, tag = "2")]
+    pub discovers: bool,
+    /// Whether it announces parameters.
+    #[prost(bool, tag = "3")]
+    pub announces: bool,
+    /// Whether what it renders depends on the revision (ARGOCD_APP_REVISION and its short forms): only then is it told the
+    /// revision, and a commit that leaves the source's files alone renders again.
+    #[prost(bool, tag = "4")]
+    pub uses_revision: bool,
+}
+/// What a source is, in the first part; then its files, one after the other in lexical order of their paths.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SourcePart {
+    #[prost(oneof = "source_part::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<source_part::Part>,
+}
+/// Nested message and enum types in `SourcePart`.
+pub mod source_part {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        #[prost(message, tag = "1")]
+        Source(super::PluginSource),
+        #[prost(message, tag = "2")]
+        File(super::ContentPart),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PluginSource {
+    /// The source's folder, relative to the root that the paths of files are relative to; empty for that root.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// What a program that renders is to find in its environment: the build's variables, those of spec.source.plugin.env
+    /// with ARGOCD_ENV\_ in front, and its parameters as ARGOCD_APP_PARAMETERS (JSON) and PARAM\_….
+    #[prost(map = "string, string", tag = "2")]
+    pub environment:
+        ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscoverResponse {
+    #[prost(bool, tag = "1")]
+    pub renders: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ParametersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub announcements: ::prost::alloc::vec::Vec<ParameterAnnouncement>,
+}
+/// A parameter that a source may have. The plugin itself takes the defaults: they are told for people.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ParameterAnnouncement {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub tooltip: ::prost::alloc::string::String,
+    /// A source without it, where there is no default, is refused.
+    #[prost(bool, tag = "4")]
+    pub required: bool,
+    /// `string`, `number` or `boolean`; empty is `string`. Values are texts all the same.
+    #[prost(string, tag = "5")]
+    pub item_type: ::prost::alloc::string::String,
+    /// `string`, `array` or `map`: a source that gives it in another form is refused. Empty is `string`.
+    #[prost(string, tag = "6")]
+    pub collection_type: ::prost::alloc::string::String,
+    /// The default, by the form.
+    #[prost(string, optional, tag = "7")]
+    pub string: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "8")]
+    pub array: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(map = "string, string", tag = "9")]
+    pub map: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+/// A part of a text of manifests: YAML documents, in UTF-8.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ManifestPart {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: ::prost::bytes::Bytes,
+}
+/// Generated client implementations.
+pub mod plugin_service_client {
+    #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
+    use tonic::codegen::http::Uri;
+    use tonic::codegen::*;
+    #[derive(Debug, Clone)]
+    pub struct PluginServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl PluginServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> PluginServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(inner: T, interceptor: F) -> PluginServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                    http::Request<tonic::body::Body>,
+                    Response = http::Response<
+                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                    >,
+                >,
+            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
+                Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PluginServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// What it is. Asked before each rendering, and to be answered at once.
+        pub async fn describe(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DescribeRequest>,
+        ) -> std::result::Result<tonic::Response<super::DescribeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/ithaca.v1.PluginService/Describe");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("ithaca.v1.PluginService", "Describe"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whether a source is of the kind that it renders; called where Describe says that it discovers.
+        pub async fn discover(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::SourcePart>,
+        ) -> std::result::Result<tonic::Response<super::DiscoverResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/ithaca.v1.PluginService/Discover");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("ithaca.v1.PluginService", "Discover"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// Which parameters a source may have; called where Describe says that it announces any.
+        pub async fn parameters(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::SourcePart>,
+        ) -> std::result::Result<tonic::Response<super::ParametersResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/ithaca.v1.PluginService/Parameters");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("ithaca.v1.PluginService", "Parameters"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// The manifests of a source. The same source must give the same manifests.
+        pub async fn generate(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::SourcePart>,
+        ) -> std::result::Result<tonic::Response<tonic::codec::Streaming<super::ManifestPart>>, tonic::Status>
+        {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/ithaca.v1.PluginService/Generate");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("ithaca.v1.PluginService", "Generate"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod plugin_service_server {
+    #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PluginServiceServer.
+    #[async_trait]
+    pub trait PluginService: std::marker::Send + std::marker::Sync + 'static {
+        /// What it is. Asked before each rendering, and to be answered at once.
+        async fn describe(
+            &self,
+            request: tonic::Request<super::DescribeRequest>,
+        ) -> std::result::Result<tonic::Response<super::DescribeResponse>, tonic::Status>;
+        /// Whether a source is of the kind that it renders; called where Describe says that it discovers.
+        async fn discover(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::SourcePart>>,
+        ) -> std::result::Result<tonic::Response<super::DiscoverResponse>, tonic::Status>;
+        /// Which parameters a source may have; called where Describe says that it announces any.
+        async fn parameters(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::SourcePart>>,
+        ) -> std::result::Result<tonic::Response<super::ParametersResponse>, tonic::Status>;
+        /// Server streaming response type for the Generate method.
+        type GenerateStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ManifestPart, tonic::Status>,
+            > + std::marker::Send
+            + 'static;
+        /// The manifests of a source. The same source must give the same manifests.
+        async fn generate(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::SourcePart>>,
+        ) -> std::result::Result<tonic::Response<Self::GenerateStream>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct PluginServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PluginServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PluginServiceServer<T>
+    where
+        T: PluginService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/ithaca.v1.PluginService/Describe" => {
+                    #[allow(non_camel_case_types)]
+                    struct DescribeSvc<T: PluginService>(pub Arc<T>);
+                    impl<T: PluginService> tonic::server::UnaryService<super::DescribeRequest> for DescribeSvc<T> {
+                        type Response = super::DescribeResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(&mut self, request: tonic::Request<super::DescribeRequest>) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as PluginService>::describe(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DescribeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ithaca.v1.PluginService/Discover" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiscoverSvc<T: PluginService>(pub Arc<T>);
+                    impl<T: PluginService> tonic::server::ClientStreamingService<super::SourcePart> for DiscoverSvc<T> {
+                        type Response = super::DiscoverResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::SourcePart>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as PluginService>::discover(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiscoverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ithaca.v1.PluginService/Parameters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ParametersSvc<T: PluginService>(pub Arc<T>);
+                    impl<T: PluginService> tonic::server::ClientStreamingService<super::SourcePart> for ParametersSvc<T> {
+                        type Response = super::ParametersResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::SourcePart>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as PluginService>::parameters(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ParametersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ithaca.v1.PluginService/Generate" => {
+                    #[allow(non_camel_case_types)]
+                    struct GenerateSvc<T: PluginService>(pub Arc<T>);
+                    impl<T: PluginService> tonic::server::StreamingService<super::SourcePart> for GenerateSvc<T> {
+                        type Response = super::ManifestPart;
+                        type ResponseStream = T::GenerateStream;
+                        type Future = BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::SourcePart>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as PluginService>::generate(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GenerateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => Box::pin(async move {
+                    let mut response = http::Response::new(tonic::body::Body::default());
+                    let headers = response.headers_mut();
+                    headers.insert(tonic::Status::GRPC_STATUS, (tonic::Code::Unimplemented as i32).into());
+                    headers.insert(http::header::CONTENT_TYPE, tonic::metadata::GRPC_CONTENT_TYPE);
+                    Ok(response)
+                }),
+            }
+        }
+    }
+    impl<T> Clone for PluginServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "ithaca.v1.PluginService";
+    impl<T> tonic::server::NamedService for PluginServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

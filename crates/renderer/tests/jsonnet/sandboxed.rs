@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ithaca_proto::v1::{ApplicationRef, Capabilities, Purpose, Refresh};
+use ithaca_renderer::plugin::Plugins;
 use ithaca_renderer::render::Renderer;
 use ithaca_renderer::request::{Request, SourceRequest};
 use ithaca_renderer::sandbox::Limits;
@@ -47,11 +48,13 @@ async fn render(limits: Limits, directory: Value, files: &[(&str, &str)]) -> Res
         ithaca: tools::ithaca(),
         work_dir: std::env::temp_dir(),
         limits,
+        plugins: Plugins::new(std::path::PathBuf::new(), limits, 1),
     };
-    let rendered = renderer.render(&request, vec![(source, Arc::new(tree))]).await.map_err(|error| {
-        assert!(error.as_failure().is_some(), "a failure of ours: {error}");
-        error.to_string()
-    })?;
+    let rendered =
+        renderer.render(&request, vec![(source, Arc::new(tree), Vec::new())]).await.map_err(|error| {
+            assert!(error.as_failure().is_some(), "a failure of ours: {error}");
+            error.to_string()
+        })?;
     let json = zstd::bulk::decompress(&rendered.bundle.compressed, 1 << 20).expect("zstd");
     Ok(serde_json::from_slice(&json).expect("JSON"))
 }

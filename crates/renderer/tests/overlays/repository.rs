@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ithaca_proto::v1::{ApplicationRef, Capabilities, Purpose, Refresh};
+use ithaca_renderer::plugin::Plugins;
 use ithaca_renderer::render::Renderer;
 use ithaca_renderer::request::{Request, SourceRequest};
 use ithaca_renderer::sandbox::Limits;
@@ -86,15 +87,17 @@ pub async fn render(
         tools: ithaca_api::source_type::EnabledTools::default(),
         capabilities: Capabilities { kube_version: KUBE_VERSION.into(), api_versions: vec![] },
     };
+    let limits = Limits { time: Duration::from_secs(60), output: 1 << 20, memory: 4 << 30 };
     let renderer = Renderer {
         helm: tools::folder().join("helm"),
         kustomize: tools::folder().join("kustomize"),
         kustomize_versions: std::collections::BTreeMap::new(),
         ithaca: tools::ithaca(),
         work_dir: std::env::temp_dir(),
-        limits: Limits { time: Duration::from_secs(60), output: 1 << 20, memory: 4 << 30 },
+        limits,
+        plugins: Plugins::new(PathBuf::new(), limits, 1),
     };
-    let sources = vec![(source, Arc::new(repository.tree()))];
+    let sources = vec![(source, Arc::new(repository.tree()), Vec::new())];
     let rendered = renderer.render(&request, sources).await.map_err(|error| error.to_string())?;
     let json = zstd::bulk::decompress(&rendered.bundle.compressed, 1 << 20).expect("zstd");
     Ok(serde_json::from_slice(&json).expect("JSON"))

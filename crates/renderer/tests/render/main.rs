@@ -10,11 +10,13 @@ mod kustomize;
 mod sources;
 mod value_files;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ithaca_proto::v1::{ApplicationRef, Capabilities, Purpose, Refresh};
+use ithaca_renderer::plugin::Plugins;
 use ithaca_renderer::render::Renderer;
 use ithaca_renderer::request::{Request, SourceRequest};
 use ithaca_renderer::sandbox::Limits;
@@ -81,7 +83,9 @@ async fn render_bytes(limits: Limits, sources: Vec<(SourceRequest, Arc<Tree>)>) 
         ithaca: tools::ithaca(),
         work_dir: std::env::temp_dir(),
         limits,
+        plugins: Plugins::new(PathBuf::new(), limits, 1),
     };
+    let sources = sources.into_iter().map(|(source, tree)| (source, tree, Vec::new())).collect();
     let rendered = renderer.render(&request, sources).await.map_err(|error| {
         assert!(error.as_failure().is_some(), "a failure of ours: {error}");
         error.to_string()

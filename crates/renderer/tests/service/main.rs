@@ -3,6 +3,8 @@
 #[path = "../tools/mod.rs"]
 mod tools;
 
+mod plugin;
+mod plugins;
 mod stage;
 
 use std::time::Duration;

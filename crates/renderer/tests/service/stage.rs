@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,6 +73,11 @@ pub struct Stage {
 
 impl Stage {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With more arguments for the renderer.
+    pub async fn start_with(more: &[&str]) -> Self {
         let nats = Nats::start();
         let bus_args = ithaca_bus::Args {
             nats_url: nats.url.clone(),
@@ -100,10 +106,17 @@ impl Stage {
             format!("--helm={}", folder.join("helm").display()),
             format!("--kustomize={}", folder.join("kustomize").display()),
             format!("--work-dir={}", nats.folder.path().join("work").display()),
+            format!("--plugins={}", nats.folder.path().join("plugins").display()),
         ];
+        let arguments = arguments.into_iter().chain(more.iter().map(|argument| (*argument).to_owned()));
         let args = CommandLine::parse_from(arguments).args;
         let service = tokio::spawn(ithaca_renderer::run(args, process));
         Self { bus, watcher, nats, shutdown, service }
+    }
+
+    /// The folder of the plugins.
+    pub fn plugins(&self) -> PathBuf {
+        self.nats.folder.path().join("plugins")
     }
 
     pub async fn say(&self, revision: RevisionObserved) {
@@ -124,6 +137,18 @@ impl Stage {
             match self.last(uid, purpose).await {
                 Some(bundle) if bundle.observed_at == observed_at => return bundle,
                 last => assert!(Instant::now() < deadline, "no bundle of {uid} at {observed_at}: {last:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the last bundle of an application is as wanted.
+    pub async fn wait_for(&self, uid: &str, wanted: impl Fn(&BundleRendered) -> bool) -> BundleRendered {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match self.last(uid, Purpose::Tracked).await {
+                Some(bundle) if wanted(&bundle) => return bundle,
+                last => assert!(Instant::now() < deadline, "the bundle of {uid} is {last:?}"),
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

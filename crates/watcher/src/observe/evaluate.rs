@@ -12,7 +12,7 @@ use super::fact::{FactFailure, ObservedSource, Outcome};
 use super::history::Vouched;
 use super::signed::{Handles, Verdicts};
 use crate::cache::{CommitInfo, Snapshot};
-use crate::reads::{self, Derived, Files, ReadError, Reads, SourceFiles, Want};
+use crate::reads::{self, Derived, Files, PluginFiles, Plugins, ReadError, Reads, SourceFiles, Want};
 use crate::registry::Repository;
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 
@@ -30,6 +30,7 @@ pub fn evaluate(
     jobs: &[Job],
     repositories: &HashMap<RepositoryKey, Repository>,
     vouched: &Vouched,
+    plugin_files: &PluginFiles,
     found: impl Fn(Vec<Evaluated>),
 ) {
     let handles: Handles<'_> =
@@ -62,7 +63,7 @@ pub fn evaluate(
     // Those that read little are quickly found, and need not wait for those that read much.
     changed.sort_by_key(|(job, _)| job.previous.as_ref().map_or(0, |previous| previous.size()));
     for (job, opened) in changed {
-        let outcome = attached(job, derived(job, &opened), |want, repository, resolved| {
+        let outcome = attached(job, derived(job, &opened, plugin_files), |want, repository, resolved| {
             let tree = root(&snapshots, repository, resolved);
             let tree = tree.map_err(|error| (error.to_string(), error.may_heal()))?;
             verdicts.judge(job, &want.repository, repository, resolved).map_err(|reason| (reason, true))?;
@@ -129,7 +130,7 @@ impl<'a> Changes<'a> {
 }
 
 /// What a job reads at its revisions.
-fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
+fn derived(job: &Job, opened: &[&Open<'_>], plugin_files: &PluginFiles) -> Outcome {
     let answers: Vec<_> = opened
         .iter()
         .map(|Open { snapshot, .. }| {
@@ -147,7 +148,8 @@ fn derived(job: &Job, opened: &[&Open<'_>]) -> Outcome {
         .zip(&files)
         .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
         .collect();
-    match reads::derive(&sources, &job.application, &job.tools) {
+    let plugins = Plugins { files: plugin_files, paths: job.generate_paths.as_deref() };
+    match reads::derive(&sources, &job.application, &job.tools, plugins) {
         Ok(Derived { reads, wants, has_chart }) => {
             let sources = observed(job, opened, reads.into_iter().map(Arc::new));
             Outcome { sources, wants: Some(wants), has_chart, ..Outcome::default() }

@@ -172,6 +172,7 @@ pub(super) fn fact(
                 .unwrap_or_default(),
             attachments: attachments(index, found, outcome),
             lfs: track.lfs.get(index).copied().unwrap_or_default(),
+            discover: found.reads.discover,
         })
         .collect();
     v1::RevisionObserved {

@@ -97,7 +97,4 @@ pub enum ReadError {
     /// The spec names more than one tool.
     #[error(transparent)]
     Ambiguous(#[from] AmbiguousSource),
-    /// The spec names a plugin.
-    #[error("config management plugins are not supported")]
-    Plugin,
 }

@@ -13,6 +13,7 @@ mod jsonnet;
 mod kustomization;
 mod kustomize;
 mod path;
+mod plugin;
 mod reader;
 mod source_override;
 mod tree;
@@ -21,7 +22,8 @@ use std::collections::BTreeMap;
 
 pub use error::ReadError;
 use ithaca_api::build_environment::{self, Build, Environment};
-use ithaca_api::{ApplicationSource, SourceType};
+use ithaca_api::{ApplicationSource, GeneratePaths, SourceType};
+pub use plugin::PluginFiles;
 pub use tree::{Entry, Files, Kind};
 
 use crate::tools::Tools;
@@ -40,6 +42,8 @@ pub struct Reads {
     pub laid: Vec<(String, String)>,
     /// Whether the source is an overlay, which the installation's build options concern.
     pub is_overlay: bool,
+    /// Whether plugins are asked if the source is theirs: it names no tool, and holds files that are known to be of theirs.
+    pub discover: bool,
     /// The source as JSON with what files in its folder say over it; empty where they say nothing.
     pub overridden: String,
 }
@@ -66,8 +70,17 @@ pub struct Derived {
     pub reads: Vec<Reads>,
     /// What is to be had from other repositories for them.
     pub wants: Vec<Want>,
-    /// Whether one of the sources may ask what the destination offers, as charts do.
+    /// Whether one of the sources may ask what the destination offers, as charts and plugins do.
     pub has_chart: bool,
+}
+
+/// What there is to know of plugins.
+#[derive(Clone, Copy, Debug)]
+pub struct Plugins<'a> {
+    /// By which files they are asked about sources that name no tool.
+    pub files: &'a PluginFiles,
+    /// What the application reads beside its folders, where it says so.
+    pub paths: Option<&'a GeneratePaths>,
 }
 
 /// One source and the files of its commit.
@@ -94,6 +107,7 @@ pub fn derive(
     written: &[SourceFiles<'_>],
     application: &Application,
     tools: &Tools,
+    plugins: Plugins<'_>,
 ) -> Result<Derived, ReadError> {
     let mut reader = Reader::new(written, vec![Reads::default(); written.len()]);
     let places = (0..written.len())
@@ -113,6 +127,12 @@ pub fn derive(
     for (index, SourceFiles { source, files }) in sources.iter().enumerate() {
         let Some(place) = &places[index] else { continue };
         let folder = &place.folder;
+        let names_no_tool = SourceType::explicit(source)?.is_none();
+        if names_no_tool && plugin::are_asked(&mut reader, index, folder, plugins.files) {
+            reader.may_be_a_plugins(index);
+            has_chart = true;
+            plugin::read(&mut reader, index, folder, plugins.paths)?;
+        }
         let names: Vec<String> = (files.list)(folder).into_iter().map(|(name, _)| name).collect();
         match SourceType::detect(source, tools.enabled, names.iter().map(String::as_str))? {
             SourceType::Helm => {
@@ -121,7 +141,10 @@ pub fn derive(
             }
             SourceType::Kustomize => has_chart |= kustomize::read(&mut reader, index, folder)?,
             SourceType::Directory => directory::read(&mut reader, index, folder, tools.enabled.jsonnet)?,
-            SourceType::Plugin => return Err(ReadError::Plugin),
+            SourceType::Plugin => {
+                has_chart = true;
+                plugin::read(&mut reader, index, folder, plugins.paths)?;
+            }
         }
         has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));
     }

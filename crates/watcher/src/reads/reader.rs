@@ -40,6 +40,11 @@ impl<'a> Reader<'a> {
         self.reads[index].is_overlay = true;
     }
 
+    /// Notes that plugins are asked about a source.
+    pub(super) fn may_be_a_plugins(&mut self, index: usize) {
+        self.reads[index].discover = true;
+    }
+
     /// Notes that a folder, which is read, is laid at another path as well.
     pub(super) fn lay(&mut self, index: usize, at: String, from: String) -> Result<(), ReadError> {
         let laid = &mut self.reads[index].laid;

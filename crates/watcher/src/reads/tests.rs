@@ -1,6 +1,7 @@
 //! Repositories as lists of files; ids are made of the contents, so that they change as Git's do.
 
 mod overlays;
+mod plugins;
 
 use std::collections::BTreeMap;
 
@@ -61,7 +62,9 @@ fn derive_from(repo: &Repo, sources: serde_json::Value) -> Result<Derived, ReadE
         project: "retail".into(),
         destination_namespace: "store".into(),
     };
-    derive(&with_files, &application, &Tools::default())
+    let files = PluginFiles::new(["*.star", "./env/*/stack.toml"]).expect("patterns");
+    let named = GeneratePaths::parse(".;/shared/*.lib;../up").expect("paths");
+    derive(&with_files, &application, &Tools::default(), Plugins { files: &files, paths: named.as_ref() })
 }
 
 /// The paths that each source reads.
@@ -244,7 +247,6 @@ fn sources_that_name_nothing_are_refused() {
         (json!({"repoURL": "r", "path": "infra/notes.md"}), "path \"infra/notes.md\" is not a folder"),
         (json!({"repoURL": "r", "path": "infra", "helm": {"valueFiles": ["$x/a.yaml"]}}), "no matching ref"),
         (json!({"repoURL": "r", "path": "infra", "helm": {}, "kustomize": {}}), "multiple"),
-        (json!({"repoURL": "r", "path": "infra", "plugin": {}}), "plugins"),
     ] {
         let message = refusal(&repo, source);
         assert!(message.contains(reason), "{message}");
@@ -370,7 +372,8 @@ fn a_source_of_a_tool_that_is_not_enabled_reads_the_manifests_of_its_folder() {
         let files = Files { entry: &entry, list: &list, text: &text };
         let settings = disabled.iter().map(|tool| (format!("{tool}.enable"), "false".to_owned()));
         let sources = [SourceFiles { source: &source, files }];
-        let derived = derive(&sources, &Application::default(), &Tools::of(&settings.collect()));
+        let plugins = Plugins { files: &PluginFiles::default(), paths: None };
+        let derived = derive(&sources, &Application::default(), &Tools::of(&settings.collect()), plugins);
         derived.expect("reads").reads.remove(0).paths.into_keys().collect::<Vec<_>>()
     };
     assert_eq!(read(&[]), ["app"]);

@@ -1,0 +1,84 @@
+//! What a plugin renders is read as a whole, since only the plugin knows what it looks at: the source's folder, what its
+//! links lead to, and what the Application names in `manifest-generate-paths`, for those that look beyond the folder.
+//! Whether plugins are asked about a source that names no tool is decided by the names of its files.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use ithaca_api::GeneratePaths;
+
+use super::error::ReadError;
+use super::path::fixed_part;
+use super::reader::Reader;
+use super::tree::{Files, Kind};
+
+/// Files by whose names plugins are asked about a source, as patterns from the source's folder.
+#[derive(Clone, Debug, Default)]
+pub struct PluginFiles {
+    patterns: GlobSet,
+    reach_below: bool,
+}
+
+impl PluginFiles {
+    /// From patterns in which `*` ends at a slash, and `**` does not.
+    ///
+    /// # Errors
+    /// When one of them is no pattern.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, globset::Error> {
+        let (mut set, mut reach_below) = (GlobSetBuilder::new(), false);
+        for pattern in patterns.into_iter().map(str::trim).filter(|pattern| !pattern.is_empty()) {
+            let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+            set.add(GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build()?);
+            reach_below |= pattern.contains('/') || pattern.contains("**");
+        }
+        Ok(Self { patterns: set.build()?, reach_below })
+    }
+
+    /// Whether a folder holds such a file.
+    fn are_in(&self, folder: &str, files: Files<'_>) -> bool {
+        let mut folders = vec![String::new()];
+        while let Some(inside) = folders.pop() {
+            for (name, entry) in (files.list)(&joined(folder, &inside)) {
+                let below = joined(&inside, &name);
+                match entry.kind {
+                    Kind::Folder if self.reach_below => folders.push(below),
+                    Kind::Folder | Kind::Module => {}
+                    Kind::File | Kind::Executable | Kind::Link if self.patterns.is_match(&below) => {
+                        return true;
+                    }
+                    Kind::File | Kind::Executable | Kind::Link => {}
+                }
+            }
+        }
+        false
+    }
+}
+
+/// Whether plugins are asked about a source that names no tool.
+pub(super) fn are_asked(reader: &mut Reader<'_>, index: usize, folder: &str, files: &PluginFiles) -> bool {
+    if files.patterns.is_empty() {
+        return false;
+    }
+    // Another file may change the answer.
+    reader.decide_by(index, folder);
+    files.are_in(folder, reader.files(index))
+}
+
+/// Reads all that a plugin may look at.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    named: Option<&GeneratePaths>,
+) -> Result<(), ReadError> {
+    reader.read(index, folder)?;
+    let Some(named) = named else { return Ok(()) };
+    let paths = named.of_source(&reader.source(index).path);
+    paths.paths().try_for_each(|path| reader.read(index, fixed_part(path)).map(drop))
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    match (folder, name) {
+        ("", name) => name.to_owned(),
+        (folder, "") => folder.to_owned(),
+        (folder, name) => format!("{folder}/{name}"),
+    }
+}
