@@ -44,6 +44,7 @@ mod oci_sources;
 mod order;
 mod orphaned_resources;
 mod places_of_charts;
+mod plugins;
 mod private_repository;
 mod project_default;
 mod project_permissions;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::template::text;
 
 /// Values that between them reach every branch of the templates.
-const MATRIX: [(&str, &str); 7] = [
+const MATRIX: [(&str, &str); 8] = [
     ("nothing", "{}"),
     (
         "small",
@@ -29,6 +29,10 @@ const MATRIX: [(&str, &str); 7] = [
     (
         "told",
         "notifier: {webhooks: [{name: chat, url: 'https://chat.example.org/$TOKEN'}], webhookSecret: tokens}\notlpEndpoint: collector:4317\nmonitoring: {dashboards: {enabled: true}, serviceMonitor: {enabled: true}, rules: {enabled: true}}",
+    ),
+    (
+        "plugins",
+        "renderer: {plugins: [{name: a, image: 'a:1', discover: ['*.a']}, {name: b, image: 'b:1', command: [b], args: [c], env: [{name: D, value: e}], resources: {limits: {memory: 1Gi}}, tmpSize: 2Gi, pullPolicy: Always}]}",
     ),
     (
         "own bus",

@@ -170,6 +170,12 @@ fn a_wrong_key_or_type_is_named() -> anyhow::Result<()> {
         ("nats: {url: 'http://nats'}", "/nats/url"),
         ("watcher: {replicas: 2}", "watchers do not share their work yet"),
         ("rootApplication: {name: Root}", "/rootApplication/name"),
+        ("renderer: {plugins: [{name: A, image: a}]}", "/renderer/plugins/0/name"),
+        ("renderer: {plugins: [{name: a}]}", "image"),
+        (
+            "renderer: {plugins: [{name: a, image: a, discover: ['*.a,*.b']}]}",
+            "/renderer/plugins/0/discover/0",
+        ),
     ] {
         let error = text(values, &[]).err().with_context(|| format!("{values} is taken"))?.to_string();
         ensure!(error.contains(named), "{values}: {named} is not named in {error}");
@@ -251,6 +257,31 @@ fn a_release_that_changes_nothing_of_nats_does_not_restart_it() -> anyhow::Resul
         anyhow::Ok(object(&objects, "StatefulSet", "ithaca-nats")?["spec"]["template"].clone())
     };
     ensure!(template("1.0.0")? == template("2.0.0")?, "the pods of NATS follow Ithaca's version");
+    Ok(())
+}
+
+#[test]
+fn a_plugin_is_a_container_of_the_renderers_pod_that_shares_its_socket_alone() -> anyhow::Result<()> {
+    let objects = objects(
+        "renderer: {plugins: [{name: stars, image: 'stars:1', discover: ['*.star'], env: [{name: A, value: b}]}, {name: moons, image: 'moons:1', discover: ['*.star', '**/moon.toml']}]}",
+    )?;
+    let pod = &object(&objects, "Deployment", "ithaca-renderer")?["spec"]["template"]["spec"];
+    ensure!(pod["automountServiceAccountToken"] == false, "{pod}");
+    let (renderer, stars) = (&pod["containers"][0], &pod["containers"][1]);
+    ensure!(stars["name"] == "plugin-stars" && stars["image"] == "stars:1", "{stars}");
+    ensure!(stars["securityContext"] == renderer["securityContext"], "{stars}");
+    ensure!(stars["securityContext"]["readOnlyRootFilesystem"] == true, "{stars}");
+    let socket = json!({"name": "ITHACA_PLUGIN_SOCKET", "value": "/var/run/ithaca/plugin/plugin.sock"});
+    ensure!(stars["env"] == json!([socket, {"name": "A", "value": "b"}]), "{stars}");
+    let mounts = json!([
+        {"name": "plugin-stars", "mountPath": "/var/run/ithaca/plugin"},
+        {"name": "plugin-stars-tmp", "mountPath": "/tmp"},
+    ]);
+    ensure!(stars["volumeMounts"] == mounts, "{stars}");
+    let seen =
+        json!({"name": "plugin-stars", "mountPath": "/var/run/ithaca/plugins/stars", "readOnly": true});
+    ensure!(renderer["volumeMounts"].as_array().is_some_and(|mounts| mounts.contains(&seen)), "{renderer}");
+    ensure!(environment(&objects, "ithaca-watcher", "ITHACA_PLUGIN_FILES")? == "*.star,**/moon.toml");
     Ok(())
 }
 

@@ -109,10 +109,12 @@ impl Surroundings<'_> {
                 format!("--webhook-listen=127.0.0.1:{}", ports.webhook),
                 format!("--cache-dir={}", folder("watcher")),
                 "--allow-file-repositories".to_owned(),
+                "--plugin-files=*.settings".to_owned(),
             ],
             "renderer" => vec![
                 format!("--watcher-url=http://127.0.0.1:{}", ports.grpc),
                 format!("--work-dir={}", folder("renderer")),
+                format!("--plugins={}", folder("plugins")),
                 format!("--helm={}", tool("helm")),
                 format!("--kustomize={}", tool("kustomize")),
                 format!("--bundle-key={BUNDLE_KEY}"),

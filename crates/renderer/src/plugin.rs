@@ -106,11 +106,15 @@ impl Plugins {
         let names = call::names(&self.folder)?;
         let Wanted::Named(wanted) = wanted else {
             let mut plugins = Vec::new();
-            for name in names {
-                plugins.push(self.describe(name).await?);
+            for name in &names {
+                plugins.push(self.describe(name.clone()).await?);
             }
             plugins.retain(|plugin| plugin.discovers);
-            return Ok(plugins);
+            let is_a_must = source.spec.plugin.is_some();
+            return match plugins.is_empty() && is_a_must {
+                true => Err(PluginError::NoneDiscovers { present: names }),
+                false => Ok(plugins),
+            };
         };
         for name in candidates(wanted, &names) {
             let plugin = self.describe(name.to_owned()).await?;
@@ -167,7 +171,7 @@ impl Plugins {
             (Wanted::Named(name), _) => Err(PluginError::Declined { plugin: name.to_owned() }),
             (Wanted::Any, _) if source.request.spec.plugin.is_none() => Ok(None),
             _ => Err(PluginError::Undecided {
-                discovering: plugins.iter().map(|plugin| plugin.name.clone()).collect(),
+                asked: plugins.iter().map(|plugin| plugin.name.clone()).collect(),
             }),
         }
     }

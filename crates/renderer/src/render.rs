@@ -203,7 +203,7 @@ impl Renderer {
                 };
                 kustomize::render(tools, &sandbox, source, &environment).await?
             }
-            SourceType::Plugin => return Err(PluginError::Undecided { discovering: Vec::new() }.into()),
+            SourceType::Plugin => return Err(PluginError::Undecided { asked: Vec::new() }.into()),
         };
         Ok((Some(kind), objects))
     }

@@ -1,7 +1,7 @@
 {{/* What the Deployments of all five services have alike. Each is called with (dict "root" $ "name" "watcher" …). */}}
 
 {{/*
-A service's Deployment. Keys: root, name, and where they are needed image, env, ports, mounts, volumes.
+A service's Deployment. Keys: root, name, and where they are needed image, env, ports, mounts, volumes, beside (more containers).
 A new pod must be ready before an old one goes: a release that never becomes ready leaves the old one at work.
 */}}
 {{- define "ithaca.deployment" -}}
@@ -74,6 +74,9 @@ spec:
         volumeMounts:
         {{- toYaml . | nindent 8 }}
         {{- end }}
+      {{- with .beside }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
       {{- with concat (default (list) .volumes) (include "ithaca.bus-volumes" $root | fromYamlArray) }}
       volumes:
       {{- toYaml . | nindent 6 }}

@@ -55,7 +55,11 @@ pub(super) async fn describe(name: String, socket: PathBuf) -> Result<Plugin, Pl
         let answer = client.describe(DescribeRequest {}).await;
         Ok(answer.map_err(|status| PluginError::of(&name, &status))?.into_inner())
     };
-    let said = within(&name, ANSWER, asking).await?;
+    let late = |_| {
+        let cause = format!("it did not say within {} seconds what it is", ANSWER.as_secs());
+        Err(PluginError::Unavailable { plugin: name.clone(), cause })
+    };
+    let said = tokio::time::timeout(ANSWER, asking).await.unwrap_or_else(late)?;
     let (version, discovers, announces) = (said.version, said.discovers, said.announces);
     Ok(Plugin { name, version, discovers, announces, uses_revision: said.uses_revision, socket })
 }

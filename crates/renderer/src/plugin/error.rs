@@ -30,6 +30,16 @@ pub enum PluginError {
         /// Those that are there.
         present: Vec<String>,
     },
+    /// None is named, and there is none that looks for sources.
+    #[error(
+        "failed to find a plugin that looks for sources by itself, and it is looked for again; {}: name one in \
+         spec.source.plugin.name, or add one to renderer.plugins of the chart",
+        there_are(.present)
+    )]
+    NoneDiscovers {
+        /// Those that are there.
+        present: Vec<String>,
+    },
     /// It does not answer, or breaks off.
     #[error(
         "failed to ask plugin \"{plugin}\", and it is asked again: {cause}; the logs of its container in the renderer's \
@@ -72,15 +82,12 @@ pub enum PluginError {
     },
     /// None is named, and none takes the source.
     #[error(
-        "no plugin takes the source, and spec.source.plugin names none: name one; {}",
-        match .discovering.is_empty() {
-            true => "none looks for sources by itself".to_owned(),
-            false => format!("those that look for sources by themselves are {}", .discovering.join(", ")),
-        }
+        "no plugin takes the source: name one in spec.source.plugin.name, or correct the source's files; asked were {}",
+        .asked.join(", ")
     )]
     Undecided {
         /// Those that were asked.
-        discovering: Vec<String>,
+        asked: Vec<String>,
     },
     /// A parameter.
     #[error("plugin \"{plugin}\": {cause}")]
@@ -137,6 +144,7 @@ impl PluginError {
         match self {
             Self::Folder(_)
             | Self::Missing { .. }
+            | Self::NoneDiscovers { .. }
             | Self::Unavailable { .. }
             | Self::Time { .. }
             | Self::Interrupted => true,
@@ -154,7 +162,9 @@ impl PluginError {
     pub fn to_tell(&self, attempt: u64) -> Option<Failure> {
         let is_told = match self {
             Self::Time { .. } => true,
-            Self::Missing { .. } | Self::Unavailable { .. } => attempt >= PATIENCE,
+            Self::Missing { .. } | Self::NoneDiscovers { .. } | Self::Unavailable { .. } => {
+                attempt >= PATIENCE
+            }
             _ => false,
         };
         is_told.then(|| failure::source(self.to_string()))

@@ -28,7 +28,7 @@ pub enum Manner {
     Hangs,
     /// It breaks off after the first part.
     Dies,
-    /// It says that the source is bad.
+    /// It says that the source is bad, before it has read it.
     Refuses,
     /// It gives what is no manifest.
     Lies,
@@ -108,6 +108,9 @@ impl PluginService for Plugin {
         request: Request<Streaming<SourcePart>>,
     ) -> Result<Response<Self::GenerateStream>, Status> {
         self.generated.fetch_add(1, Ordering::SeqCst);
+        if self.manner == Manner::Refuses {
+            return Err(Status::invalid_argument("main.star:3: no such name"));
+        }
         let (source, files) = read(request.into_inner()).await?;
         let part = |text: String| Ok(ManifestPart { data: text.into() });
         let names: Vec<_> = files.iter().map(|file| (&file.path, file.mode, file.data.len())).collect();
@@ -117,10 +120,9 @@ impl PluginService for Plugin {
         });
         let manifest = part(format!("---\n{manifest}\n"));
         let parts: Manifests = match self.manner {
-            Manner::Well => futures::stream::iter([manifest]).boxed(),
+            Manner::Well | Manner::Refuses => futures::stream::iter([manifest]).boxed(),
             Manner::Hangs => futures::stream::iter([manifest]).chain(futures::stream::pending()).boxed(),
             Manner::Dies => futures::stream::iter([manifest, Err(Status::internal("out of luck"))]).boxed(),
-            Manner::Refuses => return Err(Status::invalid_argument("main.star:3: no such name")),
             Manner::Lies => futures::stream::iter([part("- 1\n".to_owned())]).boxed(),
             Manner::Floods => futures::stream::repeat_with(move || part("# x\n".repeat(10_000))).boxed(),
         };
