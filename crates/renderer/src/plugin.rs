@@ -232,6 +232,9 @@ fn is_name_and_version(wanted: &str, plugin: &Plugin) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt;
     use serde_json::json;
 
     use super::*;
@@ -277,6 +280,19 @@ mod tests {
         assert!(!is_name_and_version("a-b-1", &plugin("a-b", "2")));
         assert!(is_name_and_version("a-b-1", &plugin("a", "b-1")));
         assert!(!is_name_and_version("a-", &plugin("a", "")));
+    }
+
+    #[tokio::test]
+    async fn a_plugin_is_asked_about_so_many_at_once_and_others_do_not_wait_for_it() {
+        let limits = Limits { time: Duration::from_secs(1), output: 1, memory: 1 };
+        let plugins = Plugins::new(PathBuf::new(), limits, 1);
+        let of = |name: &str| vec![Plugin { name: name.to_owned(), ..Plugin::default() }];
+        let turn = plugins.turns(&[of("a"), of("a")]).now_or_never().expect("nobody is before");
+        assert!(plugins.turns(&[of("b")]).now_or_never().is_some());
+        assert!(plugins.turns(&[of("b"), of("a")]).now_or_never().is_none());
+        drop(turn);
+        assert!(plugins.turns(&[of("b"), of("a")]).now_or_never().is_some());
+        assert!(plugins.turns(&[vec![]]).now_or_never().expect("nothing to wait for").is_empty());
     }
 
     #[test]

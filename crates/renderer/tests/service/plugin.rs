@@ -15,6 +15,7 @@ use ithaca_proto::v1::{
 use ithaca_renderer::plugin::SOCKET;
 use serde_json::json;
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -24,8 +25,10 @@ pub enum Manner {
     /// A ConfigMap of what it was told.
     #[default]
     Well,
-    /// It never answers.
+    /// It never ends.
     Hangs,
+    /// It begins once the gate lets it through.
+    Waits,
     /// It breaks off after the first part.
     Dies,
     /// It says that the source is bad, before it has read it.
@@ -45,6 +48,23 @@ pub struct Plugin {
     pub file: &'static str,
     pub announcements: Vec<ParameterAnnouncement>,
     pub generated: Arc<AtomicUsize>,
+    pub gate: Gate,
+}
+
+/// What lets as many through as it has permits.
+#[derive(Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl Gate {
+    pub fn open_for(&self, count: usize) {
+        self.0.add_permits(count);
+    }
 }
 
 /// A plugin that runs until this is dropped.
@@ -111,6 +131,9 @@ impl PluginService for Plugin {
         if self.manner == Manner::Refuses {
             return Err(Status::invalid_argument("main.star:3: no such name"));
         }
+        if self.manner == Manner::Waits {
+            self.gate.0.acquire().await.expect("it is never closed").forget();
+        }
         let (source, files) = read(request.into_inner()).await?;
         let part = |text: String| Ok(ManifestPart { data: text.into() });
         let names: Vec<_> = files.iter().map(|file| (&file.path, file.mode, file.data.len())).collect();
@@ -120,7 +143,7 @@ impl PluginService for Plugin {
         });
         let manifest = part(format!("---\n{manifest}\n"));
         let parts: Manifests = match self.manner {
-            Manner::Well | Manner::Refuses => futures::stream::iter([manifest]).boxed(),
+            Manner::Well | Manner::Refuses | Manner::Waits => futures::stream::iter([manifest]).boxed(),
             Manner::Hangs => futures::stream::iter([manifest]).chain(futures::stream::pending()).boxed(),
             Manner::Dies => futures::stream::iter([manifest, Err(Status::internal("out of luck"))]).boxed(),
             Manner::Lies => futures::stream::iter([part("- 1\n".to_owned())]).boxed(),

@@ -124,29 +124,37 @@ async fn a_plugin_that_is_not_there_is_told_and_looked_for_until_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_hangs_is_told_at_once_and_holds_up_nobody() {
-    let stage = Stage::start_with(&["--render-time-limit=2s", "--renders=1"]).await;
-    let hangs = Plugin { manner: Manner::Hangs, ..Plugin::default() };
-    let _hangs = hangs.start(&stage.plugins(), "hangs");
+async fn a_plugin_that_hangs_is_told() {
+    let stage = Stage::start_with(&["--render-time-limit=1s"]).await;
+    let _running = Plugin { manner: Manner::Hangs, ..Plugin::default() }.start(&stage.plugins(), "hangs");
+    stage.watcher.put("r1", &[("x/main.star", "1")]);
+    stage.say(by("hangs", "u1", 10, "r1", "t1")).await;
+    let bundle = stage.wait_for("u1", |bundle| bundle.failure.is_some()).await;
+    assert!(failure(&bundle).contains("plugin \"hangs\" did not end within 1 seconds"), "{bundle:?}");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_plugin_holds_up_nobody_else() {
+    let stage = Stage::start_with(&["--render-time-limit=10m", "--renders=1"]).await;
+    let waits = Plugin { manner: Manner::Waits, ..Plugin::default() };
+    let _waits = waits.start(&stage.plugins(), "waits");
     let _well = Plugin::default().start(&stage.plugins(), "well");
     stage.watcher.put("r1", &[("x/main.star", "1"), ("x/a.yaml", POD)]);
     // More than may be rendered, or held, at once.
-    for number in 0..12 {
-        stage.say(by("hangs", &format!("h{number}"), 10, "r1", "t1")).await;
+    let waiting: Vec<_> = (0..12).map(|number| format!("w{number}")).collect();
+    for uid in &waiting {
+        stage.say(by("waits", uid, 10, "r1", "t1")).await;
     }
-    let told = async {
-        let bundle = stage.wait_for("h0", |bundle| bundle.failure.is_some()).await;
-        assert!(failure(&bundle).contains("plugin \"hangs\" did not end within 2 seconds"), "{bundle:?}");
-    };
-    let others = async {
-        stage.render(by("well", "u1", 10, "r1", "t1")).await;
-        stage.render(revision("u2", 10, "r1", "t1", json!({"path": "x"}))).await;
-        assert!(
-            stage.last("h0", Purpose::Tracked).await.is_none(),
-            "others waited for the plugin that hangs"
-        );
-    };
-    tokio::join!(told, others);
+    stage.render(by("well", "u1", 10, "r1", "t1")).await;
+    stage.render(revision("u2", 10, "r1", "t1", json!({"path": "x"}))).await;
+    for uid in &waiting {
+        assert!(stage.last(uid, Purpose::Tracked).await.is_none(), "{uid} did not wait");
+    }
+    waits.gate.open_for(waiting.len());
+    for uid in &waiting {
+        stage.wait(uid, Purpose::Tracked, 10).await;
+    }
     stage.stop().await;
 }
 
