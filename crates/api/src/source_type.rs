@@ -97,19 +97,25 @@ impl SourceType {
         enabled: EnabledTools,
         file_names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AmbiguousSource> {
-        if let Some(explicit) = Self::explicit(source)? {
-            return Ok(if enabled.allow(explicit) { explicit } else { Self::Directory });
-        }
+        Ok(match Self::explicit(source)? {
+            Some(explicit) if enabled.allow(explicit) => explicit,
+            Some(_) => Self::Directory,
+            None => Self::of_files(enabled, file_names),
+        })
+    }
+
+    /// The tool for a folder that holds the given file names, where nothing is said of it.
+    pub fn of_files<'a>(enabled: EnabledTools, file_names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Self::Directory;
         for name in file_names {
             if name == CHART_FILE && enabled.helm {
-                return Ok(Self::Helm);
+                return Self::Helm;
             }
             if KUSTOMIZATION_FILES.contains(&name) && enabled.kustomize {
                 found = Self::Kustomize;
             }
         }
-        Ok(found)
+        found
     }
 
     /// The tool that the spec says outright, if it does.

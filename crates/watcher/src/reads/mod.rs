@@ -144,6 +144,7 @@ pub fn derive(
             SourceType::Plugin => {
                 has_chart = true;
                 plugin::read(&mut reader, index, folder, plugins.paths)?;
+                plugin::read_as_others(&mut reader, index, folder, &names, &environment(application, source));
             }
         }
         has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));

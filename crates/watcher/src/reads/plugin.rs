@@ -1,14 +1,17 @@
 //! What a plugin renders is read as a whole, since only the plugin knows what it looks at: the source's folder, what its
-//! links lead to, and what the Application names in `manifest-generate-paths`, for those that look beyond the folder.
+//! links lead to, what a chart or an overlay in it needs, and what the Application names in `manifest-generate-paths`.
 //! Whether plugins are asked about a source that names no tool is decided by the names of its files.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use ithaca_api::GeneratePaths;
+use ithaca_api::build_environment::Environment;
+use ithaca_api::source_type::EnabledTools;
+use ithaca_api::{GeneratePaths, SourceType};
 
 use super::error::ReadError;
 use super::path::fixed_part;
 use super::reader::Reader;
 use super::tree::{Files, Kind};
+use super::{helm, kustomize};
 
 /// Files by whose names plugins are asked about a source, as patterns from the source's folder.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +76,25 @@ pub(super) fn read(
     let Some(named) = named else { return Ok(()) };
     let paths = named.of_source(&reader.source(index).path);
     paths.paths().try_for_each(|path| reader.read(index, fixed_part(path)).map(drop))
+}
+
+/// Reads what a chart or an overlay in the folder needs beyond it, for plugins that run helm or kustomize. What cannot be
+/// had is left out: whether it is needed, only the plugin knows.
+pub(super) fn read_as_others(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    names: &[String],
+    environment: &Environment,
+) {
+    let read = match SourceType::of_files(EnabledTools::default(), names.iter().map(String::as_str)) {
+        SourceType::Helm => helm::read(reader, index, folder, environment),
+        SourceType::Kustomize => kustomize::read(reader, index, folder).map(drop),
+        SourceType::Directory | SourceType::Plugin => Ok(()),
+    };
+    if let Err(error) = read {
+        tracing::debug!(%error, folder, "failed to find all that a plugin may read");
+    }
 }
 
 fn joined(folder: &str, name: &str) -> String {

@@ -32,6 +32,20 @@ fn a_plugin_reads_its_folder_what_links_lead_to_and_what_the_application_names()
 }
 
 #[test]
+fn a_plugin_that_runs_helm_or_kustomize_finds_what_those_need_as_far_as_it_can_be_had() {
+    let repo = stacks()
+        .with("overlay/kustomization.yaml", "resources: [../base, 'https://elsewhere.example/x']")
+        .with("base/kustomization.yaml", "resources: [a.yaml]")
+        .with("base/a.yaml", "");
+    let derived = |path: &str| {
+        let source = json!([{"repoURL": "r", "path": path, "plugin": {"name": "x"}}]);
+        derive_from(&repo, source).expect("reads")
+    };
+    assert_eq!(derived("chart").wants.len(), 1);
+    assert!(derived("overlay").reads[0].paths.contains_key("base"), "{:?}", derived("overlay").reads);
+}
+
+#[test]
 fn plugins_are_asked_about_sources_that_name_no_tool_and_hold_their_files() {
     for (source, asked) in [
         (json!({"repoURL": "r", "path": "app"}), true),
