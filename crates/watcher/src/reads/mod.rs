@@ -144,7 +144,14 @@ pub fn derive(
             SourceType::Plugin => {
                 has_chart = true;
                 plugin::read(&mut reader, index, folder, plugins.paths)?;
-                plugin::read_as_others(&mut reader, index, folder, &names, &environment(application, source));
+                plugin::read_as_others(
+                    &mut reader,
+                    index,
+                    folder,
+                    &names,
+                    &environment(application, source),
+                    tools,
+                );
             }
         }
         has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));

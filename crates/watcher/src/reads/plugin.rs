@@ -12,6 +12,7 @@ use super::path::fixed_part;
 use super::reader::Reader;
 use super::tree::{Files, Kind};
 use super::{helm, kustomize};
+use crate::tools::Tools;
 
 /// Files by whose names plugins are asked about a source, as patterns from the source's folder.
 #[derive(Clone, Debug, Default)]
@@ -86,9 +87,10 @@ pub(super) fn read_as_others(
     folder: &str,
     names: &[String],
     environment: &Environment,
+    tools: &Tools,
 ) {
     let read = match SourceType::of_files(EnabledTools::default(), names.iter().map(String::as_str)) {
-        SourceType::Helm => helm::read(reader, index, folder, environment),
+        SourceType::Helm => helm::read(reader, index, folder, environment, tools),
         SourceType::Kustomize => kustomize::read(reader, index, folder).map(drop),
         SourceType::Directory | SourceType::Plugin => Ok(()),
     };
