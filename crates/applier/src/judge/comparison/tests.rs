@@ -158,6 +158,7 @@ fn what_another_applied_is_suspect() {
 #[case::empty_and_filled(json!({}), json!({"a": 1}), false)]
 #[case::something_and_nothing(json!("a"), json!(null), false)]
 #[case::whole_number(json!(1.0), json!(1), true)]
+#[case::beyond_what_a_float_tells_apart(json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64), false)]
 #[case::number_and_text(json!(1), json!("1"), false)]
 #[case::quantity(json!("0.5"), json!("500m"), false)]
 #[case::whole_number_inside(json!({"a": [1.0], "b": {"c": 2.0}}), json!({"a": [1], "b": {"c": 2}}), true)]
