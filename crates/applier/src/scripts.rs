@@ -213,6 +213,15 @@ return hs
     }
 
     #[tokio::test]
+    async fn a_message_may_be_a_number() {
+        for (number, text) in [("3", "3"), ("3 / 2", "1.5")] {
+            let lua = format!("return {{status = 'Healthy', message = {number}}}");
+            let health = ask(&Scripts::default(), &lua, &json!({})).await.expect("a health");
+            assert_eq!(health.message, text);
+        }
+    }
+
+    #[tokio::test]
     async fn a_message_without_end_is_cut() {
         let lua = "return {status = 'Healthy', message = string.rep('ä', 100000)}";
         let health = ask(&Scripts::default(), lua, &json!({})).await.expect("a health");

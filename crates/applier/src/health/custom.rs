@@ -193,6 +193,13 @@ mod tests {
         assert_eq!(assess(&live).map(|health| health.status), Some(Progressing));
     }
 
+    #[test]
+    fn news_of_this_generation_counts() {
+        let ready = json!({"type": "Ready", "status": "True", "observedGeneration": 2});
+        let live = json!({"metadata": {"generation": 2}, "status": {"conditions": [ready]}});
+        assert_eq!(assess(&live).map(|health| health.status), Some(Healthy));
+    }
+
     #[rstest]
     #[case("gateway.networking.k8s.io", true)]
     #[case("example.org", true)]
