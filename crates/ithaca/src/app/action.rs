@@ -59,6 +59,19 @@ struct Subject {
     value: Value,
 }
 
+/// How often an action is worked out anew on an object that changes under it.
+const MOST_TRIES: usize = 5;
+
+impl Subject {
+    async fn read_again(&mut self) -> anyhow::Result<()> {
+        let name = self.live.metadata.name.clone().unwrap_or_default();
+        let failed = || format!("failed to read {}", self.named);
+        self.live = self.api.get(&name).await.with_context(failed)?;
+        self.value = serde_json::to_value(&self.live)?;
+        Ok(())
+    }
+}
+
 /// Lists the actions of an Application's objects.
 pub async fn list(cluster: &Cluster, name: &str, target: &Target) -> anyhow::Result<()> {
     let mut table = text::table(&["OBJECT", "ACTION", ""]);
@@ -88,17 +101,23 @@ pub async fn run(cluster: &Cluster, name: &str, action: &str, target: &Target) -
         able.len(),
         able.iter().map(|(subject, _)| subject.named.as_str()).collect::<Vec<_>>().join(", ")
     );
-    let Some((subject, offered)) = able.pop() else {
+    let Some((mut subject, offered)) = able.pop() else {
         bail!(
             "no such object of application {name} has action {action}; `ithaca app actions {name}` shows those that there are"
         );
     };
     ensure!(!offered.disabled, "{} cannot {action} now", subject.named);
-    let failed = || format!("failed to {action} {}", subject.named);
-    let effects =
-        subject.actions.act(action, &subject.value).map_err(anyhow::Error::msg).with_context(failed)?;
-    for effect in effects {
-        take_effect(cluster, &subject, effect).await.with_context(failed)?;
+    let named = subject.named.clone();
+    let failed = || format!("failed to {action} {named}");
+    for tries in 1.. {
+        let effects = subject.actions.act(action, &subject.value).map_err(anyhow::Error::msg);
+        match take_effects(cluster, &subject, effects.with_context(failed)?).await {
+            Err(error) if is_conflict(&error) && tries < MOST_TRIES => subject.read_again().await?,
+            result => {
+                result.with_context(failed)?;
+                break;
+            }
+        }
     }
     output::print(&format!("{}: {action} done\n", subject.named))
 }
@@ -111,6 +130,22 @@ fn offered(subject: &Subject) -> anyhow::Result<Vec<ithaca_applier::actions::Off
         )
     };
     subject.actions.offered(&subject.value).map_err(anyhow::Error::msg).with_context(failed)
+}
+
+/// Writes all that an action does.
+async fn take_effects(cluster: &Cluster, subject: &Subject, effects: Vec<Effect>) -> anyhow::Result<()> {
+    let only = effects.len() == 1;
+    for effect in effects {
+        let taken = take_effect(cluster, subject, effect).await;
+        // Where something was written already, the whole must not be done again.
+        taken.map_err(|error| if only { error } else { anyhow::anyhow!("{error:#}") })?;
+    }
+    Ok(())
+}
+
+/// Whether the object has changed since it was read: controllers write to it at any time.
+fn is_conflict(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<kube::Error>(), Some(kube::Error::Api(status)) if status.is_conflict())
 }
 
 /// Writes what an action does. An object that has changed since it was read is refused by the API server.
