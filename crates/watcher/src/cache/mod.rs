@@ -4,6 +4,7 @@
 //! reach a network. Everything here blocks. It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder
 //! is begun from what is current; whoever still reads the old one is not disturbed.
 
+mod changes;
 mod history;
 mod kept;
 mod signed;
@@ -17,7 +18,7 @@ use git2::{ErrorCode, ObjectType, Oid, RepositoryInitOptions};
 pub use history::Histories;
 pub use kept::{Kept, carry, count, keep, kept};
 use sha2::{Digest, Sha256};
-pub use snapshot::{CommitInfo, Snapshot, kind};
+pub use snapshot::{CommitInfo, Snapshot, kind, small_text};
 
 use crate::repository::{Protocol, RepositoryError, RepositoryKey};
 

@@ -4,15 +4,22 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use git2::{Oid, Tree, TreeEntry};
+use git2::{ObjectType, Oid, Tree, TreeEntry};
 
+use super::changes::changed;
 use crate::reads::{Entry, Kind};
 
 /// Files that are parsed to find what they refer to are small; larger ones are not parsed.
 const LARGEST_TEXT: usize = 1 << 20;
 
-/// Changed files that are looked at one by one.
-const MOST_CHANGED: usize = 10_000;
+/// No path that anybody could write to a disk is longer. Trees may be nested deeper than any stack.
+pub(super) const LONGEST_PATH: usize = 4096;
+
+/// What is told of a line that people wrote into a commit.
+const LONGEST_LINE: usize = 1024;
+
+/// Folders that are kept once read.
+const MOST_FOLDERS: usize = 10_000;
 
 /// The commit behind a revision, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +48,8 @@ impl<'a> Snapshot<'a> {
     /// Who made the commit, when, and how it is called.
     pub fn commit(&self) -> CommitInfo {
         let author = self.commit.author();
-        let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let part =
+            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_LINE)]).trim().to_owned();
         CommitInfo {
             author: format!("{} <{}>", part(author.name_bytes()), part(author.email_bytes())),
             subject: part(self.commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or(b"")),
@@ -52,18 +60,8 @@ impl<'a> Snapshot<'a> {
     /// The files that differ from those of another commit; None where that is not here, or too many differ to look at
     /// each of them.
     pub fn changed_since(&self, commit: &str) -> Option<Vec<String>> {
-        let before = self.cache.find_commit(Oid::from_str(commit).ok()?).ok()?.tree().ok()?;
-        let after = self.commit.tree().ok()?;
-        let diff = self.cache.diff_tree_to_tree(Some(&before), Some(&after), None).ok()?;
-        if diff.deltas().len() > MOST_CHANGED {
-            return None;
-        }
-        let sides =
-            diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
-        let mut files: Vec<_> =
-            sides.flatten().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-        files.dedup();
-        Some(files)
+        let before = self.cache.find_commit(Oid::from_str(commit).ok()?).ok()?.tree_id();
+        changed(self.cache, before, self.commit.tree_id())
     }
 
     /// What is at a path; the empty path is the root. Links are not followed.
@@ -105,17 +103,21 @@ impl<'a> Snapshot<'a> {
     /// The content of a file or link; None where there is none or it is large.
     pub fn text(&self, path: &str) -> Option<Vec<u8>> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let id = self.folder(parent)?.get_name(name)?.id();
-        let blob = self.cache.find_blob(id).ok()?;
-        (blob.size() <= LARGEST_TEXT).then(|| blob.content().to_vec())
+        small_text(self.cache, self.folder(parent)?.get_name(name)?.id())
     }
 
     fn folder(&self, path: &str) -> Option<Rc<Tree<'a>>> {
         if let Some(known) = self.folders.borrow().get(path) {
             return known.clone();
         }
+        if path.len() > LONGEST_PATH {
+            return None;
+        }
         let found = self.find_folder(path).map(Rc::new);
-        self.folders.borrow_mut().insert(path.to_owned(), found.clone());
+        let mut folders = self.folders.borrow_mut();
+        if folders.len() < MOST_FOLDERS {
+            folders.insert(path.to_owned(), found.clone());
+        }
         found
     }
 
@@ -126,6 +128,15 @@ impl<'a> Snapshot<'a> {
         let id = self.entry(path).filter(|entry| entry.kind == Kind::Folder)?.id;
         self.cache.find_tree(Oid::from_str(&id).ok()?).ok()
     }
+}
+
+/// The content of a file that is small enough to be parsed. A large one is never read, however well it is packed.
+pub fn small_text(cache: &git2::Repository, id: Oid) -> Option<Vec<u8>> {
+    let (size, kind) = cache.odb().and_then(|objects| objects.read_header(id)).ok()?;
+    if size > LARGEST_TEXT || kind != ObjectType::Blob {
+        return None;
+    }
+    cache.find_blob(id).ok().map(|blob| blob.content().to_vec())
 }
 
 /// The kind behind a file mode as Git stores it.

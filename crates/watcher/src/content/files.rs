@@ -3,17 +3,24 @@
 //! In: paths, with what was read there. Out: each file once, to whoever does something with it.
 
 use ithaca_proto::v1::PathRead;
+use tonic::Status;
 
+use super::send::Stop;
 use crate::cache::{Handle, Snapshot};
 use crate::reads::{Entry, Kind};
 
+/// How many files and folders are passed: trees that share their folders can have any number of either.
+const MOST: usize = 500_000;
+/// No path that anybody could write to a disk is longer.
+const LONGEST_PATH: usize = 4096;
+
 /// Calls `each` with every file at or below the paths, until it says no.
-pub(super) fn walk<E>(
+pub(super) fn walk(
     handle: &Handle<'_>,
     snapshot: &Snapshot<'_>,
     reads: &[PathRead],
-    mut each: impl FnMut(String, &Entry) -> Result<(), E>,
-) -> Result<(), E> {
+    mut each: impl FnMut(String, &Entry) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let found = reads.iter().filter_map(|read| {
         let path = read.path.trim_matches('/').to_owned();
         let entry = as_read(handle, &read.object_id, snapshot.entry(&path))?;
@@ -22,7 +29,13 @@ pub(super) fn walk<E>(
     // A stack of what is still to come, the first on top.
     let mut stack = in_order(found.collect());
     stack.reverse();
+    let mut passed = 0;
     while let Some((path, entry)) = stack.pop() {
+        passed += 1;
+        if passed > MOST || path.len() > LONGEST_PATH {
+            let excess = "the source has too many files and folders, or too deep ones";
+            return Err(Stop::Failed(Status::resource_exhausted(excess)));
+        }
         if entry.kind == Kind::Folder {
             let below = snapshot.list_folder(&entry.id).into_iter().rev();
             let join = |name: String| if path.is_empty() { name } else { format!("{path}/{name}") };

@@ -19,7 +19,7 @@ use super::modules::{self, Module};
 use super::refs::{Named, Refs, TAGS};
 use super::remote::{Fetch, exchange, kept};
 use super::ssh::SshLine;
-use crate::cache::{Cache, Handle, Histories, has_commit, has_tag};
+use crate::cache::{Cache, Handle, Histories, has_commit, has_tag, small_text};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
 use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, Tag, Wanted};
@@ -215,14 +215,14 @@ impl Inner {
     fn modules(&self, commit: Oid) -> Vec<(Module, Oid)> {
         let Ok(cache) = self.cache.handle() else { return Vec::new() };
         let Ok(tree) = cache.find_commit(commit).and_then(|commit| commit.tree()) else { return Vec::new() };
-        let Some(blob) = tree.get_name(".gitmodules").and_then(|file| cache.find_blob(file.id()).ok()) else {
+        let Some(text) = tree.get_name(".gitmodules").and_then(|file| small_text(&cache, file.id())) else {
             return Vec::new();
         };
         let at = |module: Module| {
             let entry = tree.get_path(Path::new(&module.path)).ok()?;
             (entry.kind() == Some(ObjectType::Commit)).then(|| (module, entry.id()))
         };
-        modules::parse(&String::from_utf8_lossy(blob.content())).into_iter().filter_map(at).collect()
+        modules::parse(&String::from_utf8_lossy(&text)).into_iter().filter_map(at).collect()
     }
 
     /// Fetches the commit of a submodule into this cache.

@@ -31,6 +31,7 @@ pub(super) fn read(
     while let Some(inside) = folders.pop() {
         for (name, entry) in (files.list)(&inside) {
             let at = if inside.is_empty() { name } else { format!("{inside}/{name}") };
+            reader.look_at(&at, entry.kind)?;
             if entry.kind == Kind::Module && directory.recurse {
                 return Err(ReadError::Module { path: at });
             }
@@ -45,7 +46,9 @@ pub(super) fn read(
             let included = !matches!(&include, Some(Some(pattern)) if !pattern.is_match(below));
             let counts =
                 MANIFESTS.iter().any(|end| at.ends_with(end)) || has_programs && at.ends_with(PROGRAM);
-            if counts && included && !excluded {
+            // Of more than that the programs alone count.
+            let is_needed = found.len() <= MOST_FILES || at.ends_with(PROGRAM);
+            if counts && included && !excluded && is_needed {
                 found.push((at, entry));
             }
         }

@@ -45,6 +45,17 @@ pub enum ReadError {
         /// The limit.
         most: usize,
     },
+    /// More files than anything that is rendered has: trees that share folders can have any number.
+    #[error(
+        "path {path:?} is one of too many: {most} files and folders may lie in what a source reads, so let it begin \
+         deeper in the repository"
+    )]
+    TooManyFiles {
+        /// The path, or its beginning.
+        path: String,
+        /// The limit.
+        most: usize,
+    },
     /// A link leads out of the repository.
     #[error("link {link:?} leads out of the repository, to {target:?}")]
     LinkEscape {

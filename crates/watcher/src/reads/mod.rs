@@ -128,7 +128,7 @@ pub fn derive(
         let Some(place) = &places[index] else { continue };
         let folder = &place.folder;
         let names_no_tool = SourceType::explicit(source)?.is_none();
-        if names_no_tool && plugin::are_asked(&mut reader, index, folder, plugins.files) {
+        if names_no_tool && plugin::are_asked(&mut reader, index, folder, plugins.files)? {
             reader.may_be_a_plugins(index);
             has_chart = true;
             plugin::read(&mut reader, index, folder, plugins.paths)?;

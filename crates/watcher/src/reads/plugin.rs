@@ -10,7 +10,7 @@ use ithaca_api::{GeneratePaths, SourceType};
 use super::error::ReadError;
 use super::path::fixed_part;
 use super::reader::Reader;
-use super::tree::{Files, Kind};
+use super::tree::Kind;
 use super::{helm, kustomize};
 use crate::tools::Tools;
 
@@ -37,33 +37,40 @@ impl PluginFiles {
     }
 
     /// Whether a folder holds such a file.
-    fn are_in(&self, folder: &str, files: Files<'_>) -> bool {
+    fn are_in(&self, reader: &mut Reader<'_>, index: usize, folder: &str) -> Result<bool, ReadError> {
+        let files = reader.files(index);
         let mut folders = vec![String::new()];
         while let Some(inside) = folders.pop() {
             for (name, entry) in (files.list)(&joined(folder, &inside)) {
                 let below = joined(&inside, &name);
+                reader.look_at(&below, entry.kind)?;
                 match entry.kind {
                     Kind::Folder if self.reach_below => folders.push(below),
                     Kind::Folder | Kind::Module => {}
                     Kind::File | Kind::Executable | Kind::Link if self.patterns.is_match(&below) => {
-                        return true;
+                        return Ok(true);
                     }
                     Kind::File | Kind::Executable | Kind::Link => {}
                 }
             }
         }
-        false
+        Ok(false)
     }
 }
 
 /// Whether plugins are asked about a source that names no tool.
-pub(super) fn are_asked(reader: &mut Reader<'_>, index: usize, folder: &str, files: &PluginFiles) -> bool {
+pub(super) fn are_asked(
+    reader: &mut Reader<'_>,
+    index: usize,
+    folder: &str,
+    files: &PluginFiles,
+) -> Result<bool, ReadError> {
     if files.patterns.is_empty() {
-        return false;
+        return Ok(false);
     }
     // Another file may change the answer.
     reader.decide_by(index, folder);
-    files.are_in(folder, reader.files(index))
+    files.are_in(reader, index, folder)
 }
 
 /// Reads all that a plugin may look at.

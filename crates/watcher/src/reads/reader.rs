@@ -11,6 +11,14 @@ use super::{Reads, SourceFiles, Want};
 const LINKS: usize = 32;
 /// How many other charts a source's charts may depend on.
 const DEPENDENCIES: usize = 100;
+/// How many files and folders may be looked at in the folders that the sources read.
+const FILES: usize = 500_000;
+/// As how many files a link counts, which may lead anywhere.
+const LINK: usize = 50;
+/// No path that anybody could write to a disk is longer.
+const LONGEST: usize = 4096;
+/// How much is told of a path that may be of any length.
+const TOLD: usize = 200;
 
 /// What was read so far, for each source.
 pub(super) struct Reader<'a> {
@@ -19,12 +27,14 @@ pub(super) struct Reader<'a> {
     wants: Vec<Want>,
     /// Folders whose links were followed already.
     searched: BTreeSet<(usize, String)>,
+    /// How many files and folders were looked at.
+    looked_at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that goes on from what was read.
     pub(super) fn new(sources: &'a [SourceFiles<'a>], reads: Vec<Reads>) -> Self {
-        Self { sources, reads, wants: Vec::new(), searched: BTreeSet::new() }
+        Self { sources, reads, wants: Vec::new(), searched: BTreeSet::new(), looked_at: 0 }
     }
 
     pub(super) fn source(&self, index: usize) -> &'a ithaca_api::ApplicationSource {
@@ -77,6 +87,15 @@ impl<'a> Reader<'a> {
             return Err(ReadError::TooManyDependencies { most: DEPENDENCIES });
         }
         Ok(())
+    }
+
+    /// Counts what is looked at in a folder, so that no repository can have more of it than there is time and memory.
+    pub(super) fn look_at(&mut self, at: &str, kind: Kind) -> Result<(), ReadError> {
+        self.looked_at += if kind == Kind::Link { LINK } else { 1 };
+        if self.looked_at <= FILES && at.len() <= LONGEST {
+            return Ok(());
+        }
+        Err(ReadError::TooManyFiles { path: at.chars().take(TOLD).collect(), most: FILES })
     }
 
     /// The source that goes by a `ref`.
@@ -201,6 +220,7 @@ impl<'a> Reader<'a> {
         while let Some(folder) = folders.pop() {
             for (name, entry) in (self.files(index).list)(&folder) {
                 let at = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                self.look_at(&at, entry.kind)?;
                 match entry.kind {
                     Kind::Folder => folders.push(at),
                     Kind::Link => self.follow(index, &at)?,
@@ -216,8 +236,12 @@ impl<'a> Reader<'a> {
     fn target(&self, index: usize, link: &str) -> Result<String, ReadError> {
         let text = (self.files(index).text)(link).unwrap_or_default();
         let target = String::from_utf8_lossy(&text).into_owned();
-        let joined = if target.starts_with('/') { None } else { path::join(path::parent(link), &target) };
-        joined.ok_or_else(|| ReadError::LinkEscape { link: link.to_owned(), target })
+        let is_path = !target.starts_with('/') && target.len() <= LONGEST;
+        let joined = if is_path { path::join(path::parent(link), &target) } else { None };
+        joined.ok_or_else(|| ReadError::LinkEscape {
+            link: link.to_owned(),
+            target: target.chars().take(TOLD).collect(),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Repositories as lists of files; ids are made of the contents, so that they change as Git's do.
 
+mod limits;
 mod overlays;
 mod plugins;
 
