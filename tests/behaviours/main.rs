@@ -53,6 +53,7 @@ mod prune;
 mod refresh;
 mod rehearsal;
 mod relocate;
+mod remote_bases;
 mod remote_clusters;
 mod remote_value_files;
 mod respect_ignored;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, application, automated, manifest};
 
-const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
+pub const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
 const RIGHT: &str = "r1ght-passw0rd";
 const WRONG: &str = "wr0ng-passw0rd";
 

@@ -33,7 +33,7 @@ async fn a_value_file_at_a_url_is_applied_and_so_is_each_change_of_it() -> anyho
     spec["source"] = json!({"helm": {"valueFiles": [url]}});
     scene.create("remote-values", "app", spec).await?;
     let path = application("remote-values");
-    let inside = format!("failed to fetch value file {url}: 127.0.0.1 leads to an address inside");
+    let inside = format!("failed to fetch file {url}: 127.0.0.1 leads to an address inside");
     scene.wait(&path, "asks nothing inside", says(&inside)).await?;
     ensure!(server.sent("values.yaml") == 0, "it was asked for nevertheless");
 

@@ -20,7 +20,7 @@ use crate::{API_VERSION, is_default, schema};
 
 pub use integrity::{Depth, GitDemand, HelmDemand, Integrity, OciDemand};
 pub use orphan::Orphans;
-pub use permissions::{ClusterRef, Permissions};
+pub use permissions::{ClusterRef, Permissions, SourceRepos};
 pub use window::{Gate, Target, Windows};
 
 /// An AppProject object.

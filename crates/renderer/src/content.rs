@@ -188,7 +188,7 @@ fn place(source: &SourceRequest) -> Place<'_> {
 /// Where the files of an attachment are; none where they are the source's own.
 fn elsewhere(attachment: &Attachment) -> Option<Place<'_>> {
     let Attachment { repository, chart, scope, revision, .. } = attachment;
-    let is_value_file = chart.is_empty();
+    let is_value_file = chart.is_empty() && attachment.read.is_some();
     let place = Place { repository, chart, scope, lfs: false, is_value_file, revision };
     (!repository.is_empty()).then_some(place)
 }
@@ -200,10 +200,13 @@ fn assembled(source: &SourceRequest, fetched: &BTreeMap<Place<'_>, Tree>) -> Res
         whole.map(|tree| tree.part(source.reads.iter().map(|read| read.path.as_str()))).unwrap_or_default();
     for attachment in &source.attachments {
         let from = attachment.read.as_ref().map_or("", |read| read.path.as_str());
-        let laid = match elsewhere(attachment) {
-            Some(place) => {
-                fetched.get(&place).map_or(Ok(()), |other| tree.lay(&attachment.path, other, from))
+        let parts = || attachment.reads.iter().map(|read| read.path.as_str());
+        let laid = match elsewhere(attachment).map(|place| fetched.get(&place)) {
+            Some(None) => Ok(()),
+            Some(Some(other)) if !attachment.reads.is_empty() => {
+                tree.lay(&attachment.path, &other.part(parts()), from)
             }
+            Some(Some(other)) => tree.lay(&attachment.path, other, from),
             None => {
                 let own = tree.clone();
                 tree.lay(&attachment.path, &own, from)
@@ -223,8 +226,10 @@ fn grouped(sources: &[SourceRequest]) -> BTreeMap<Place<'_>, Vec<PathRead>> {
     let mut places: BTreeMap<Place<'_>, BTreeMap<&str, &PathRead>> = BTreeMap::new();
     let own = sources.iter().flat_map(|source| source.reads.iter().map(|read| (place(source), read)));
     let attached = sources.iter().flat_map(|source| &source.attachments);
-    let attached =
-        attached.filter_map(|attachment| Some((elsewhere(attachment)?, attachment.read.as_ref()?)));
+    let attached = attached.filter_map(|attachment| Some((elsewhere(attachment)?, attachment)));
+    let attached = attached.flat_map(|(place, attachment)| {
+        attachment.read.iter().chain(&attachment.reads).map(move |read| (place, read))
+    });
     for (place, read) in own.chain(attached).filter(|(_, read)| !read.object_id.is_empty()) {
         places.entry(place).or_default().insert(&read.path, read);
     }

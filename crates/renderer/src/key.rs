@@ -1,6 +1,6 @@
 //! The render key: everything that a rendering depends on comes in, a digest goes out. Equal keys mean equal bundles.
 
-use ithaca_proto::v1::Capabilities;
+use ithaca_proto::v1::{Capabilities, Reference};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -50,9 +50,11 @@ pub fn render_key(
         key.count(source.attachments.len());
         for attachment in &source.attachments {
             key.add(&attachment.path);
-            key.add_all(
-                attachment.read.iter().flat_map(|read| [read.path.as_str(), read.object_id.as_str()]),
-            );
+            let reads = attachment.read.iter().chain(&attachment.reads);
+            key.add_all(reads.flat_map(|read| [read.path.as_str(), read.object_id.as_str()]));
+        }
+        for Reference { folder, written, path } in &source.references {
+            key.add_all([folder, written, path].into_iter().map(String::as_str));
         }
     }
     hex::encode(key.0.finalize())
@@ -103,7 +105,7 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ithaca_proto::v1::{ApplicationRef, PathRead, RevisionObserved, SourceRevision};
+    use ithaca_proto::v1::{ApplicationRef, Attachment, PathRead, RevisionObserved, SourceRevision};
     use serde_json::json;
 
     fn message(spec: &Value, revision: &str, id: &str) -> RevisionObserved {
@@ -169,10 +171,22 @@ mod tests {
         changed(|other| other.sources[0].lfs = true);
         changed(|other| other.disabled_tools = vec!["helm".into()]);
         changed(|other| other.disabled_tools = vec!["jsonnet".into()]);
+        changed(|other| {
+            let reads = vec![PathRead { path: "b".into(), object_id: "1".into() }];
+            other.sources[0].attachments = vec![Attachment { reads, ..Attachment::default() }];
+        });
+        changed(|other| {
+            let reads = vec![PathRead { path: "b".into(), object_id: "2".into() }];
+            other.sources[0].attachments = vec![Attachment { reads, ..Attachment::default() }];
+        });
+        changed(|other| {
+            let (folder, written, path) = ("x".into(), "https://r".into(), "../b".into());
+            other.sources[0].references = vec![Reference { folder, written, path }];
+        });
         others.push(key(plain.clone()));
         others.sort();
         others.dedup();
-        assert_eq!(others.len(), 13);
+        assert_eq!(others.len(), 16);
     }
 
     #[test]

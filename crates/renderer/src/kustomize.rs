@@ -1,18 +1,20 @@
 //! An overlay: a source and its files come in, the real `kustomize build` is run in a sandbox, and objects come back.
 //!
 //! What the Application says over the overlay is written into the private copy of its kustomization, so that it means
-//! what it means to the tool's own `edit` commands. Bases and charts elsewhere than in the repository are not fetched.
+//! what it means to the tool's own `edit` commands. Bases and charts of other repositories came with the files: nothing is
+//! fetched here, so what a kustomization names by URL is called by where it lies.
 
 mod image;
 mod options;
 mod overrides;
+mod references;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ithaca_api::yaml::{self, YamlError};
-use ithaca_proto::v1::Capabilities;
+use ithaca_proto::v1::{Capabilities, Reference};
 use serde_json::Value;
 
 use crate::environment::Environment;
@@ -26,8 +28,9 @@ pub use overrides::OverrideError;
 
 /// What programs of others would do to an overlay is not done here.
 const NO_PROGRAMS: &str = "plugins and functions of kustomize are programs of their own and are not run";
-/// Where bases and charts have to be.
-const NOT_FETCHED: &str = "bases and charts outside of the repository are not fetched: put them into it";
+/// What would be fetched and is not.
+const NOT_FETCHED: &str =
+    "what a kustomization names by URL is fetched under resources, bases, components and helmCharts alone";
 /// How charts come to be inflated.
 const NO_HELM: &str =
     "overlays inflate charts where kustomize.buildOptions of the ConfigMap argocd-cm has --enable-helm";
@@ -111,7 +114,7 @@ pub async fn render(
 ) -> Result<Vec<Value>, KustomizeError> {
     let kustomize = program(tools, source)?;
     let command = command(tools, sandbox, source)?;
-    override_copy(sandbox, source, environment)?;
+    change_copies(sandbox, source, environment)?;
     let output =
         sandbox.run_with(kustomize, &[tools.helm], &command).await.map_err(|error| explain(error, source))?;
     let text = String::from_utf8(output).map_err(|_| KustomizeError::Encoding(source.folder.clone()))?;
@@ -158,26 +161,47 @@ fn command(tools: Tools<'_>, sandbox: &Sandbox, source: &Source) -> Result<Vec<O
     Ok(command)
 }
 
-/// Writes what the Application says into the copy of the kustomization, if it says anything.
-fn override_copy(
+/// Writes what the Application says into the copy of its kustomization, and into all copies where that lies now what they
+/// name by URL.
+fn change_copies(
     sandbox: &Sandbox,
     source: &Source,
     environment: &Environment,
 ) -> Result<(), KustomizeError> {
-    let Some(options) = source.request.spec.kustomize.as_ref() else { return Ok(()) };
-    // Without a kustomization the tool has the best words for what it looked for.
-    let Some((file, text)) = source.kustomization() else { return Ok(()) };
-    let kustomization = match yaml::documents(&text).next() {
-        None => Value::Null,
-        Some(Ok(kustomization)) => kustomization,
-        Some(Err(error)) => return Err(KustomizeError::Yaml { file, cause: error }),
-    };
-    let exists = |component: &str| source.has_folder(component);
-    let changed = overrides::apply(kustomization, options, environment, exists)
-        .map_err(|error| KustomizeError::Override { file: file.clone(), cause: error })?;
-    if let Some(changed) = changed {
-        let path = format!("{}/{file}", Source::root(source.index));
-        sandbox.write(&path, changed.to_string().as_bytes())?;
+    let own = source.tree.resolve(&source.folder).unwrap_or_else(|_| source.folder.clone());
+    let references = &source.request.references;
+    let folders: BTreeSet<&str> =
+        references.iter().map(|reference| reference.folder.as_str()).chain([own.as_str()]).collect();
+    for folder in folders {
+        // Without a kustomization the tool has the best words for what it looked for.
+        let Some((file, text)) = source.kustomization(folder) else { continue };
+        let options = source.request.spec.kustomize.as_ref().filter(|_| folder == own);
+        let mut here = references.iter().filter(|reference| reference.folder == folder).peekable();
+        if options.is_none() && here.peek().is_none() {
+            continue;
+        }
+        let mut kustomization = match yaml::documents(&text).next() {
+            None => Value::Null,
+            Some(Ok(kustomization)) => kustomization,
+            Some(Err(error)) => return Err(KustomizeError::Yaml { file, cause: error }),
+        };
+        let exists = |component: &str| {
+            source.has_folder(component)
+                || here.clone().any(|Reference { written, .. }| written.as_str() == component)
+        };
+        let overridden =
+            options.map(|options| overrides::apply(&kustomization, options, environment, exists));
+        let overridden = overridden
+            .transpose()
+            .map_err(|error| KustomizeError::Override { file: file.clone(), cause: error })?
+            .flatten();
+        let mut is_changed = overridden.is_some();
+        kustomization = overridden.unwrap_or(kustomization);
+        is_changed |= references::localise(&mut kustomization, here);
+        if is_changed {
+            let path = format!("{}/{file}", Source::root(source.index));
+            sandbox.replace(&path, kustomization.to_string().as_bytes())?;
+        }
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use ithaca_api::ApplicationSource;
 use ithaca_api::source_type::EnabledTools;
 use ithaca_proto::v1::{
-    ApplicationRef, Attachment, Capabilities, Commit, Failure, PathRead, Purpose, Refresh, RevisionObserved,
+    ApplicationRef, Attachment, Capabilities, Commit, Failure, PathRead, Purpose, Reference, Refresh,
+    RevisionObserved,
 };
 
 use crate::failure;
@@ -38,6 +39,8 @@ pub struct SourceRequest {
     pub attachments: Vec<Attachment>,
     /// Whether plugins are asked if the source is theirs, though it names none.
     pub discover: bool,
+    /// What its kustomizations name by URL, and where that was laid.
+    pub references: Vec<Reference>,
 }
 
 /// One revision of an application to make a bundle of.
@@ -130,6 +133,7 @@ fn source(source: ithaca_proto::v1::SourceRevision) -> Result<SourceRequest, Fai
         scope: source.scope,
         lfs: source.lfs,
         attachments: source.attachments,
+        references: source.references,
         revision: source.revision,
         reads: source.reads,
         commit: source.commit,

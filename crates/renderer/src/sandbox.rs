@@ -85,6 +85,17 @@ impl Sandbox {
         Ok(path)
     }
 
+    /// Writes `data` to the file `path` as `write` does, but not through a link that is there.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn replace(&self, path: &str, data: &[u8]) -> Result<PathBuf, SandboxError> {
+        match std::fs::remove_file(self.path(path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SandboxError::Folder(error)),
+            _ => self.write(path, data),
+        }
+    }
+
     /// Writes all of `tree` below the folder `name`, but for what its renderer alone is to see.
     ///
     /// # Errors

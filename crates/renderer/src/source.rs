@@ -32,11 +32,10 @@ impl Source {
         if self.folder.is_empty() { root } else { format!("{root}/{}", self.folder) }
     }
 
-    /// The kustomization's path in the tree and its text, if there is one.
-    pub fn kustomization(&self) -> Option<(String, String)> {
+    /// The path of the kustomization in a folder and its text, if there is one.
+    pub fn kustomization(&self, folder: &str) -> Option<(String, String)> {
         KUSTOMIZATION_FILES.iter().find_map(|name| {
-            let path =
-                if self.folder.is_empty() { (*name).to_owned() } else { format!("{}/{name}", self.folder) };
+            let path = if folder.is_empty() { (*name).to_owned() } else { format!("{folder}/{name}") };
             match self.tree.find(&path) {
                 Ok(Found::File(data)) => Some((path, String::from_utf8_lossy(data).into_owned())),
                 _ => None,

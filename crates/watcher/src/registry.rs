@@ -26,7 +26,7 @@ pub enum Repository {
     Helm(HelmRepository),
     /// A repository in an OCI registry.
     Oci(OciRepository),
-    /// A value file at a URL.
+    /// The file at a URL.
     ValueFile(ValueFile),
 }
 

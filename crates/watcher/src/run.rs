@@ -78,6 +78,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         quiet: args.quiet_period,
         allow_files: args.allow_file_repositories,
         credentials: Arc::default(),
+        rules: None,
     };
     let rim = Rim {
         events: events_tx.clone(),

@@ -53,8 +53,9 @@ fn reads(repository: &Path, overlay: &str) -> Reads {
     let text = |path: &str| std::fs::read(at(path)).ok();
     let files = Files { entry: &entry, list: &list, text: &text };
     let (tools, plugins) = (Tools::default(), Plugins { files: &PluginFiles::default(), paths: None });
-    let derived = derive(&[SourceFiles { source: &source, files }], &Application::default(), &tools, plugins)
-        .expect("it is read");
+    let derived =
+        derive(&[SourceFiles { source: &source, files }], &[], &Application::default(), &tools, plugins)
+            .expect("it is read");
     derived.reads.into_iter().next().expect("one source")
 }
 

@@ -74,10 +74,26 @@ pub struct SourceRevision {
     /// a plugin that takes the source goes before other tools.
     #[prost(bool, tag = "12")]
     pub discover: bool,
+    /// What kustomizations among the source's files name by URL, and where that lies now.
+    #[prost(message, repeated, tag = "13")]
+    pub references: ::prost::alloc::vec::Vec<Reference>,
 }
-/// Files that are laid into those of a source: a chart that its chart depends on, or a value file at a URL, which is the
-/// repository of an attachment without a chart.
+/// A URL in a kustomization that means something that was laid into the source's files.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reference {
+    /// The folder of the kustomization, relative to the source's root.
+    #[prost(string, tag = "1")]
+    pub folder: ::prost::alloc::string::String,
+    /// As it is written there.
+    #[prost(string, tag = "2")]
+    pub written: ::prost::alloc::string::String,
+    /// Where that lies, relative to the folder.
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
+}
+/// Files that are laid into those of a source: a chart that its chart depends on, a base of its overlay, or the file at a
+/// URL, which is the repository of an attachment with a `read` and without a chart.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Attachment {
     /// Where, relative to the source's root.
     #[prost(string, tag = "1")]
@@ -89,12 +105,15 @@ pub struct Attachment {
     pub chart: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub revision: ::prost::alloc::string::String,
-    /// The folder.
+    /// The folder, whose files lie directly at `path`; absent where there are `reads`.
     #[prost(message, optional, tag = "5")]
     pub read: ::core::option::Option<PathRead>,
     /// As of the source.
     #[prost(string, tag = "6")]
     pub scope: ::prost::alloc::string::String,
+    /// What is read of the repository where that is not all: it lies below `path` as it does in the repository.
+    #[prost(message, repeated, tag = "7")]
+    pub reads: ::prost::alloc::vec::Vec<PathRead>,
 }
 /// What the destination's API server offers; given only where a source may ask for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -822,7 +841,7 @@ pub struct GetContentRequest {
     /// As in RevisionObserved.
     #[prost(bool, tag = "6")]
     pub lfs: bool,
-    /// Whether the repository is the URL of a value file.
+    /// Whether the repository is the URL of a file.
     #[prost(bool, tag = "7")]
     pub is_value_file: bool,
 }

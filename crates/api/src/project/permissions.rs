@@ -23,11 +23,28 @@ pub struct ClusterRef<'a> {
     pub project: &'a str,
 }
 
+/// The repositories that a project permits, ready to be asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceRepos(Vec<Rule>);
+
+impl SourceRepos {
+    /// Reads `spec.sourceRepos`.
+    pub fn of(patterns: &[String]) -> Self {
+        Self(patterns.iter().map(|url| Rule::of_repository(url)).collect())
+    }
+
+    /// Whether manifests may come from a repository.
+    pub fn permits(&self, url: &str) -> bool {
+        let url = normalized(url);
+        permitted(self.0.iter().map(|rule| rule.judge(&url)))
+    }
+}
+
 /// What a project permits, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Permissions {
     project: Box<str>,
-    sources: Vec<Rule>,
+    sources: SourceRepos,
     destinations: Vec<DestinationRule>,
     cluster_allowed: Vec<KindRule>,
     cluster_denied: Vec<KindRule>,
@@ -44,7 +61,7 @@ impl Permissions {
         let spec: &AppProjectSpec = &project.spec;
         Self {
             project: project.metadata.name.as_deref().unwrap_or_default().into(),
-            sources: spec.source_repos.iter().map(|url| Rule::of_repository(url)).collect(),
+            sources: SourceRepos::of(&spec.source_repos),
             destinations: spec.destinations.iter().map(DestinationRule::of).collect(),
             cluster_allowed: cluster_rules(spec.cluster_resource_whitelist.as_deref(), &Glob::Nothing),
             cluster_denied: cluster_rules(spec.cluster_resource_blacklist.as_deref(), &Glob::Any),
@@ -64,8 +81,7 @@ impl Permissions {
 
     /// Whether manifests may come from a repository.
     pub fn permits_source(&self, url: &str) -> bool {
-        let url = normalized(url);
-        permitted(self.sources.iter().map(|rule| rule.judge(&url)))
+        self.sources.permits(url)
     }
 
     /// Whether objects may go to a namespace of a cluster.
@@ -137,7 +153,7 @@ fn permitted(judgements: impl Iterator<Item = Judgement>) -> bool {
 }
 
 /// A pattern, or one with `!` in front. As with Argo CD, a denial allows all that it does not deny.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Rule {
     denies: bool,
     glob: Glob,

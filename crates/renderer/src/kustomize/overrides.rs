@@ -44,14 +44,14 @@ pub enum OverrideError {
 /// # Errors
 /// When an override does not fit what is there.
 pub fn apply(
-    kustomization: Value,
+    kustomization: &Value,
     options: &Kustomize,
     environment: &Environment,
     exists: impl Fn(&str) -> bool,
 ) -> Result<Option<Value>, OverrideError> {
     let mut file = match kustomization {
         Value::Null => Map::new(),
-        Value::Object(file) => file,
+        Value::Object(file) => file.clone(),
         _ => return Err(OverrideError::NotAMap),
     };
     let before = file.clone();
@@ -246,7 +246,7 @@ mod tests {
     fn apply_to(file: Value, options: Value) -> Result<Option<Value>, OverrideError> {
         let options: Kustomize = serde_json::from_value(options).expect("options");
         let environment = Environment::new(Build { application: "shop", ..Build::default() });
-        apply(file, &options, &environment, |component| component == "here")
+        apply(&file, &options, &environment, |component| component == "here")
     }
 
     #[rstest]

@@ -1,5 +1,6 @@
 //! Overlays by the real kustomize.
 
+use ithaca_proto::v1::Reference;
 use serde_json::json;
 
 use crate::{LIMITS, names, render, render_with, source};
@@ -89,16 +90,71 @@ async fn an_overlay_reads_nothing_outside_of_the_repository() {
 }
 
 #[tokio::test]
-async fn bases_elsewhere_are_not_fetched() {
+async fn what_nobody_laid_into_the_files_is_not_fetched() {
     for remote in ["https://github.com/example/repo//base?ref=v1", "https://raw.example/base.yaml"] {
         let overlay = format!("resources: [\"{remote}\"]\n");
         let files = [("overlays/prod/kustomization.yaml", overlay.as_str())];
         let error = render(json!({"path": "overlays/prod"}), &files).await.expect_err("not fetched");
-        assert!(
-            error.ends_with("bases and charts outside of the repository are not fetched: put them into it"),
-            "{error}"
-        );
+        assert!(error.ends_with("under resources, bases, components and helmCharts alone"), "{error}");
     }
+}
+
+fn reference(folder: &str, written: &str, path: &str) -> Reference {
+    Reference { folder: folder.to_owned(), written: written.to_owned(), path: path.to_owned() }
+}
+
+#[tokio::test]
+async fn what_a_kustomization_names_by_url_is_built_from_where_it_lies() {
+    const BASE_URL: &str = "https://git.example/base//web?ref=v1";
+    const FILE_URL: &str = "https://raw.example/settings.yaml";
+    const COMPONENT: &str = "git@git.example:parts.git//suffix";
+    let files = [
+        (
+            "overlays/prod/kustomization.yaml",
+            "resources: [https://git.example/base//web?ref=v1, local.yaml]\nnamePrefix: prod-\n",
+        ),
+        ("overlays/prod/local.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: local}\n"),
+        (".bases/1/web/kustomization.yaml", "resources: [../common, 'https://raw.example/settings.yaml']\n"),
+        (".bases/1/common/kustomization.yaml", "resources: [a.yaml]\nnameSuffix: -base\n"),
+        (".bases/1/common/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+        (".bases/1/web/.file/file.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"),
+        (
+            ".bases/2/suffix/kustomization.yaml",
+            "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nnameSuffix: -c\n",
+        ),
+    ];
+    let own = json!({"components": [COMPONENT], "ignoreMissingComponents": true, "namespace": "elsewhere"});
+    let (mut request, tree) = source(json!({"path": "overlays/prod", "kustomize": own}), &files);
+    request.references = vec![
+        reference("overlays/prod", BASE_URL, "../../.bases/1/web"),
+        reference("overlays/prod", COMPONENT, "../../.bases/2/suffix"),
+        reference(".bases/1/web", FILE_URL, ".file/file.yaml"),
+    ];
+    let objects = render_with(LIMITS, vec![(request, tree)]).await.expect("it builds");
+    let mut built = names(&objects);
+    built.sort();
+    assert_eq!(built, ["ConfigMap/prod-a-base-c", "ConfigMap/prod-local-c", "ConfigMap/prod-settings-c"]);
+    assert!(objects.iter().all(|object| object["metadata"]["namespace"] == "elsewhere"));
+}
+
+/// One file that two kustomizations are, each with its own way to the base.
+#[tokio::test]
+async fn a_kustomization_that_is_a_link_is_changed_where_it_is_named() {
+    let url = "https://git.example/base//web";
+    let files = [
+        ("shared.yaml", "resources: ['https://git.example/base//web']\n"),
+        ("a/kustomization.yaml", "-> ../shared.yaml"),
+        ("a/b/kustomization.yaml", "-> ../../shared.yaml"),
+        ("all/kustomization.yaml", "resources: [../a, ../c]\n"),
+        ("c/kustomization.yaml", "resources: [../a/b]\nnamePrefix: c-\n"),
+        (".bases/1/web/kustomization.yaml", "resources: [a.yaml]\n"),
+        (".bases/1/web/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+    ];
+    let (mut request, tree) = source(json!({"path": "all"}), &files);
+    request.references =
+        vec![reference("a", url, "../.bases/1/web"), reference("a/b", url, "../../.bases/1/web")];
+    let objects = render_with(LIMITS, vec![(request, tree)]).await.expect("it builds");
+    assert_eq!(names(&objects), ["ConfigMap/a", "ConfigMap/c-a"]);
 }
 
 #[tokio::test]
@@ -176,7 +232,7 @@ async fn charts_elsewhere_are_not_fetched() {
     );
     let error =
         render_built("--enable-helm", json!({"path": "app"}), &[overlay]).await.expect_err("elsewhere");
-    assert!(error.ends_with("are not fetched: put them into it"), "{error}");
+    assert!(error.ends_with("under resources, bases, components and helmCharts alone"), "{error}");
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@
 //! made: names are judged by what they resolve to as the connection is made, so no name changes its meaning in between.
 //! What a proxy reaches is the proxy's to decide.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
+
+use crate::repository::is_internal_address;
 
 /// Environment variables that name proxies, which every client uses.
 const PROXIES: [&str; 6] =
@@ -40,7 +42,7 @@ impl Guard {
             }
             None => return Err(inside()),
         };
-        if !is_inside(address) || self.is_known(url) { Ok(()) } else { Err(inside()) }
+        if !is_internal_address(address) || self.is_known(url) { Ok(()) } else { Err(inside()) }
     }
 
     fn is_known(&self, url: &Url) -> bool {
@@ -65,7 +67,8 @@ impl Resolve for Guard {
         let trusts = self.trusts(name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|found| trusts || !is_inside(found.ip())).collect();
+            let allowed: Vec<SocketAddr> =
+                found.filter(|found| trusts || !is_internal_address(found.ip())).collect();
             if allowed.is_empty() {
                 return Err(Inside(name.as_str().to_owned()).into());
             }
@@ -74,74 +77,9 @@ impl Resolve for Guard {
     }
 }
 
-/// Whether an address is of no use on the public Internet: of this machine, its network, its cluster or its cloud.
-fn is_inside(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_inside_v4(address),
-        IpAddr::V6(address) => embedded(address).map_or_else(|| is_inside_v6(address), is_inside_v4),
-    }
-}
-
-fn is_inside_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || matches!((a, b, c), (0 | 240..=255, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18 | 19, _))
-}
-
-fn is_inside_v6(address: Ipv6Addr) -> bool {
-    // Only a part of all addresses is given out.
-    address.segments()[0] & 0xe000 != 0x2000
-}
-
-/// The address of the older kind that one of the newer kind stands for.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let of = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
-        [0x2002, high, low, ..] => of(high, low),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_inside_are_told_from_those_outside() {
-        for inside in [
-            "127.0.0.1",
-            "0.0.0.0",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "192.0.0.170",
-            "198.18.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::a00:1",
-            "2002:7f00:1::",
-            "::127.0.0.1",
-        ] {
-            assert!(is_inside(inside.parse().expect(inside)), "{inside}");
-        }
-        for outside in
-            ["1.1.1.1", "100.63.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "2002:101:101::"]
-        {
-            assert!(!is_inside(outside.parse().expect(outside)), "{outside}");
-        }
-    }
 
     #[test]
     fn a_server_inside_is_reached_where_a_secret_names_its_host_and_port() {

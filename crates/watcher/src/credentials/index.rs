@@ -121,11 +121,16 @@ impl Index {
         })
     }
 
-    /// Whether a Secret that a project may use is about a repository on the very server of a URL.
-    pub(super) fn names(&self, url: &Url, project: &str) -> bool {
+    /// Whether a Secret that a project may use is about a repository on the very server of a URL. Where SSH is written
+    /// without a scheme, it has to have that repository, or its beginning.
+    pub fn names(&self, url: &str, project: &str) -> bool {
+        let Ok(url) = Url::parse(url) else {
+            let Found { own, template } = self.find(url, project);
+            return own.or(template).is_some();
+        };
         let mut usable =
             self.specs.values().filter(|spec| spec.project.is_empty() || spec.project == project);
-        usable.any(|spec| Url::parse(&spec.url).is_ok_and(|known| same_server(&known, url)))
+        usable.any(|spec| Url::parse(&spec.url).is_ok_and(|known| same_server(&known, &url)))
     }
 
     /// The URL of a repository that a chart may name as `@name` or `alias:name`, by the name that its Secret gives it.
@@ -258,6 +263,8 @@ mod tests {
         assert_eq!(token(&index, "https://example.org/a", "web"), "web");
         assert_eq!(token(&index, "https://example.org/a", "shop"), "None");
         assert_eq!(index.scope("https://example.org/a", "web"), "web");
+        assert!(index.names("https://example.org/a", "web") && !index.names("https://example.org/a", "shop"));
+        assert!(index.names(URL, "any") && !index.names("https://other.example.org/team", "any"));
     }
 
     #[test]

@@ -82,13 +82,14 @@ impl Credentials {
         self.clients.get(access, None).map_err(failed)
     }
 
-    /// A client for a value file, whose URL anybody may have chosen: as nobody, and to no address inside unless a Secret
+    /// A client for the file at a URL, whose URL anybody may have chosen: as nobody, and to no address inside unless a Secret
     /// of a repository names that server.
     pub fn guarded_client(&self, file: &RepositoryKey, url: &Url) -> Result<Client, RepositoryError> {
         let failed = |reason: String| RepositoryError::ValueFile { url: file.to_string(), reason };
         let access = self.elsewhere(&self.access(file)?, url);
         let place = url.host_str().map(str::to_owned).zip(url.port_or_known_default());
-        let is_known = self.index.borrow().as_deref().is_some_and(|index| index.names(url, file.scope()));
+        let is_known =
+            self.index.borrow().as_deref().is_some_and(|index| index.names(url.as_str(), file.scope()));
         let proxy = access.settings.proxy.reveal();
         let guard =
             Guard { known: place.filter(|_| is_known), proxy: (!proxy.is_empty()).then(|| proxy.to_owned()) };

@@ -83,7 +83,7 @@ impl Job {
 /// What was found for a job: its key, its version of the request, the outcome.
 pub type Evaluated = (Key, u64, Outcome);
 
-/// A chart of another repository for a source, as far as it is known.
+/// Something of another repository for a source, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attachment {
     /// What is wanted.

@@ -1,23 +1,29 @@
 //! Finds what applications read, a batch at a time. Blocks on the caches of the repositories.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ithaca_proto::v1::failure::Reason;
 
-use super::effect::{Evaluated, Job, JobSource};
+use super::effect::{Attachment, Evaluated, Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
 use super::history::Vouched;
 use super::signed::{Handles, Verdicts};
 use crate::cache::{CommitInfo, Snapshot};
-use crate::reads::{self, Derived, Files, PluginFiles, Plugins, ReadError, Reads, SourceFiles, Want};
+use crate::reads::{
+    self, AttachedFiles, Derived, Entry, Files, PluginFiles, Plugins, ReadError, Reads, SourceFiles, Want,
+    What,
+};
 use crate::registry::Repository;
 use crate::repository::{RepositoryError, RepositoryKey, Resolved};
 
 /// Commits that are open, each once for the whole batch.
 type Snapshots<'a> = HashMap<(&'a RepositoryKey, &'a str), Result<Open<'a>, RepositoryError>>;
+
+/// What is read of another repository: the object id by path.
+type ReadPaths = BTreeMap<String, String>;
 
 struct Open<'a> {
     snapshot: Snapshot<'a>,
@@ -63,11 +69,12 @@ pub fn evaluate(
     // Those that read little are quickly found, and need not wait for those that read much.
     changed.sort_by_key(|(job, _)| job.previous.as_ref().map_or(0, |previous| previous.size()));
     for (job, opened) in changed {
-        let outcome = attached(job, derived(job, &opened, plugin_files), |want, repository, resolved| {
-            let tree = root(&snapshots, repository, resolved);
-            let tree = tree.map_err(|error| (error.to_string(), error.may_heal()))?;
+        let (outcome, read) = derived(job, &opened, &snapshots, plugin_files);
+        let outcome = attached(job, outcome, |index, want, repository, resolved| {
+            opened_at(&snapshots, repository, resolved)
+                .map_err(|error| (error.to_string(), error.may_heal()))?;
             verdicts.judge(job, &want.repository, repository, resolved).map_err(|reason| (reason, true))?;
-            Ok(tree)
+            Ok(read.get(index).cloned().unwrap_or_default())
         });
         found(vec![(job.key.clone(), job.epoch, outcome)]);
     }
@@ -129,87 +136,133 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// What a job reads at its revisions.
-fn derived(job: &Job, opened: &[&Open<'_>], plugin_files: &PluginFiles) -> Outcome {
-    let answers: Vec<_> = opened
-        .iter()
-        .map(|Open { snapshot, .. }| {
-            let entry = |path: &str| snapshot.entry(path);
-            let list = |path: &str| snapshot.list(path);
-            let text = |path: &str| snapshot.text(path);
-            (entry, list, text)
-        })
-        .collect();
-    let files: Vec<Files<'_>> =
-        answers.iter().map(|(entry, list, text)| Files { entry, list, text }).collect();
+/// What a job reads at its revisions, and of what was found for it.
+fn derived<'a>(
+    job: &'a Job,
+    opened: &[&Open<'_>],
+    snapshots: &Snapshots<'a>,
+    plugin_files: &PluginFiles,
+) -> (Outcome, Vec<ReadPaths>) {
+    let open = |attachment: &'a Attachment| {
+        let (repository, resolved) = attachment.found.as_ref().ok()?;
+        opened_at(snapshots, repository, resolved).ok()
+    };
+    let own: Vec<_> = opened.iter().map(|open| Answers::of(open)).collect();
+    let other: Vec<_> = job.attachments.iter().map(|it| open(it).map(Answers::of)).collect();
     let sources: Vec<SourceFiles<'_>> = job
         .sources
         .iter()
-        .zip(&files)
-        .map(|(source, files)| SourceFiles { source: &source.source, files: *files })
+        .zip(&own)
+        .map(|(source, answers)| SourceFiles { source: &source.source, files: answers.files() })
+        .collect();
+    let attached_files: Vec<AttachedFiles<'_>> = job
+        .attachments
+        .iter()
+        .zip(&other)
+        .map(|(attachment, answers)| AttachedFiles {
+            want: &attachment.want,
+            files: answers.as_ref().map(Answers::files),
+        })
         .collect();
     let plugins = Plugins { files: plugin_files, paths: job.generate_paths.as_deref() };
-    match reads::derive(&sources, &job.application, &job.tools, plugins) {
-        Ok(Derived { reads, wants, has_chart }) => {
+    match reads::derive(&sources, &attached_files, &job.application, &job.tools, plugins) {
+        Ok(Derived { reads, wants, attached: read, has_chart }) => {
             let sources = observed(job, opened, reads.into_iter().map(Arc::new));
-            Outcome { sources, wants: Some(wants), has_chart, ..Outcome::default() }
+            (Outcome { sources, wants: Some(wants), has_chart, ..Outcome::default() }, read)
         }
         Err(error) => {
-            let may_heal = matches!(error, ReadError::Missing { .. } | ReadError::NotAFolder { .. });
+            let may_heal = matches!(
+                error,
+                ReadError::Missing { .. } | ReadError::NotAFolder { .. } | ReadError::Base { .. }
+            );
             let message = explain(job, &error);
             let none = std::iter::repeat_with(Arc::<Reads>::default);
             let mut failed = Outcome::failed(Reason::Source, message, may_heal);
             // A submodule may be fetched by the next look: then the same revision has to be evaluated again.
             if !matches!(error, ReadError::Module { .. }) {
                 failed.sources = observed(job, opened, none);
+                failed.attachments =
+                    job.attachments.iter().map(|attachment| (attachment.clone(), ReadPaths::new())).collect();
             }
-            failed
+            (failed, Vec::new())
         }
     }
 }
 
-/// The tree of a revision that is open.
-fn root(
-    snapshots: &Snapshots<'_>,
-    repository: &RepositoryKey,
-    resolved: &Resolved,
-) -> Result<String, RepositoryError> {
+/// A revision that is open.
+fn opened_at<'s, 'a>(
+    snapshots: &'s Snapshots<'a>,
+    repository: &'a RepositoryKey,
+    resolved: &'a Resolved,
+) -> Result<&'s Open<'a>, RepositoryError> {
     match snapshots.get(&(repository, resolved.commit.as_str())) {
-        Some(Ok(open)) => Ok(open.snapshot.entry("").map(|root| root.id).unwrap_or_default()),
-        Some(Err(error)) => Err(error.clone()),
+        Some(open) => open.as_ref().map_err(Clone::clone),
         None => Err(RepositoryError::of_cache(&repository.to_string(), "it is not open")),
     }
 }
 
-/// The outcome with what is wanted besides, where that is what was looked for; if not, it will be. `root` gives the tree
-/// of what may be used, or says why it may not, and whether a newer look may end that.
+/// What answers questions about the files of a commit.
+struct Answers<'s> {
+    entry: Answer<'s, Option<Entry>>,
+    list: Answer<'s, Vec<(String, Entry)>>,
+    text: Answer<'s, Option<Vec<u8>>>,
+}
+
+/// What is at a path.
+type Answer<'s, T> = Box<dyn Fn(&str) -> T + 's>;
+
+impl<'s> Answers<'s> {
+    fn of(open: &'s Open<'_>) -> Self {
+        let snapshot = &open.snapshot;
+        Self {
+            entry: Box::new(|path| snapshot.entry(path)),
+            list: Box::new(|path| snapshot.list(path)),
+            text: Box::new(|path| snapshot.text(path)),
+        }
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files { entry: &self.entry, list: &self.list, text: &self.text }
+    }
+}
+
+/// The outcome with what is wanted besides, where that is what was looked for; if not, it will be. `found` gives what is
+/// read of what may be used, by its place, or says why it may not, and whether a newer look may end that.
 pub(super) fn attached<'a>(
     job: &'a Job,
     outcome: Outcome,
-    mut root: impl FnMut(&'a Want, &'a RepositoryKey, &'a Resolved) -> Result<String, (String, bool)>,
+    mut found: impl FnMut(usize, &'a Want, &'a RepositoryKey, &'a Resolved) -> Result<ReadPaths, (String, bool)>,
 ) -> Outcome {
     let looked_for = job.attachments.iter().map(|attachment| &attachment.want);
     if outcome.wants.as_ref().is_none_or(|wants| !looked_for.eq(wants)) {
         return outcome;
     }
     let (mut attachments, mut failure) = (Vec::with_capacity(job.attachments.len()), None);
-    for attachment in &job.attachments {
-        let found = match &attachment.found {
-            Ok((repository, resolved)) => root(&attachment.want, repository, resolved),
+    for (index, attachment) in job.attachments.iter().enumerate() {
+        let read = match &attachment.found {
+            Ok((repository, resolved)) => found(index, &attachment.want, repository, resolved),
             Err(error) => Err((error.to_string(), error.may_heal())),
         };
-        let tree = found.unwrap_or_else(|(reason, may_heal)| {
-            let Want { chart, path, .. } = &attachment.want;
-            let message = match chart.as_str() {
-                "" => reason,
-                chart => format!("failed to have chart {chart} for {path}: {reason}"),
-            };
+        let read = read.unwrap_or_else(|(reason, may_heal)| {
+            let message = told(&attachment.want, reason);
             failure.get_or_insert(FactFailure { reason: Reason::Source, message, may_heal });
-            String::new()
+            ReadPaths::new()
         });
-        attachments.push((attachment.clone(), tree));
+        attachments.push((attachment.clone(), read));
     }
     Outcome { attachments, failure, ..outcome }
+}
+
+/// Why something cannot be had, by what it is to the source that wants it.
+fn told(Want { what, chart, path, .. }: &Want, reason: String) -> String {
+    let wanted = match what {
+        What::Dependency => format!("chart {chart} for {path}"),
+        What::Chart => format!("chart {chart}, which the overlay inflates"),
+        What::Base => "a base of the overlay".to_owned(),
+        What::File => "a resource of the overlay".to_owned(),
+        What::ValueFile => return reason,
+    };
+    format!("failed to have {wanted}: {reason}")
 }
 
 fn observed(job: &Job, opened: &[&Open<'_>], reads: impl Iterator<Item = Arc<Reads>>) -> Vec<ObservedSource> {

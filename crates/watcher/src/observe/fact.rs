@@ -1,5 +1,6 @@
 //! From what was found to the fact that is said, and to the fingerprint that tells two facts apart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ithaca_api::annotation::Refresh;
@@ -12,7 +13,7 @@ use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::cache::CommitInfo;
-use crate::reads::{self, Reads, Want};
+use crate::reads::{self, Reads, Reference, Want, What};
 use crate::repository::{Protocol, Resolved};
 
 /// What was found for a request.
@@ -22,8 +23,8 @@ pub struct Outcome {
     pub sources: Vec<ObservedSource>,
     /// What is wanted from other repositories; none where that was not found out.
     pub wants: Option<Vec<Want>>,
-    /// All of that with the tree that each holds; empty while it is not known.
-    pub attachments: Vec<(Attachment, String)>,
+    /// All of that with what is read of each; empty while it is not known.
+    pub attachments: Vec<(Attachment, BTreeMap<String, String>)>,
     /// Whether a source may ask what the destination offers, as charts do.
     pub has_chart: bool,
     /// Why it is not all that was asked for.
@@ -153,12 +154,7 @@ pub(super) fn fact(
             chart: repository.as_ref().map(|repository| repository.chart().to_owned()).unwrap_or_default(),
             scope: repository.as_ref().map(|repository| repository.scope().to_owned()).unwrap_or_default(),
             revision: found.resolved.revision.clone(),
-            reads: found
-                .reads
-                .paths
-                .iter()
-                .map(|(path, id)| v1::PathRead { path: path.clone(), object_id: id.clone() })
-                .collect(),
+            reads: paths(&found.reads.paths),
             commit: repository.as_ref().is_ok_and(|key| key.protocol() == Protocol::Git).then(|| {
                 v1::Commit {
                     author: found.info.author.clone(),
@@ -173,6 +169,7 @@ pub(super) fn fact(
             attachments: attachments(index, found, outcome),
             lfs: track.lfs.get(index).copied().unwrap_or_default(),
             discover: found.reads.discover,
+            references: found.reads.references.iter().map(reference).collect(),
         })
         .collect();
     v1::RevisionObserved {
@@ -202,15 +199,20 @@ pub(super) fn fact(
 /// What is laid into the files of a source: first what comes from elsewhere, for it may be a part of what does not.
 fn attachments(index: usize, source: &ObservedSource, outcome: &Outcome) -> Vec<v1::Attachment> {
     let fetched = outcome.attachments.iter().filter(|(attachment, _)| attachment.want.source == index);
-    let fetched = fetched.filter_map(|(attachment, tree)| {
+    let fetched = fetched.filter_map(|(attachment, read)| {
         let (repository, resolved) = attachment.found.as_ref().ok()?;
+        let (whole, part) = match attachment.want.what {
+            What::Base => (None, paths(read)),
+            What::Dependency | What::Chart | What::File | What::ValueFile => (paths(read).pop(), Vec::new()),
+        };
         Some(v1::Attachment {
             path: attachment.want.path.clone(),
             repository: repository.url().to_owned(),
             chart: repository.chart().to_owned(),
             scope: repository.scope().to_owned(),
             revision: resolved.revision.clone(),
-            read: Some(v1::PathRead { path: String::new(), object_id: tree.clone() }),
+            read: whole,
+            reads: part,
         })
     });
     let own = source.reads.laid.iter().map(|(path, from)| {
@@ -219,6 +221,14 @@ fn attachments(index: usize, source: &ObservedSource, outcome: &Outcome) -> Vec<
         v1::Attachment { path: path.clone(), read, ..Default::default() }
     });
     fetched.chain(own).collect()
+}
+
+fn paths(read: &BTreeMap<String, String>) -> Vec<v1::PathRead> {
+    read.iter().map(|(path, id)| v1::PathRead { path: path.clone(), object_id: id.clone() }).collect()
+}
+
+fn reference(Reference { folder, written, path }: &Reference) -> v1::Reference {
+    v1::Reference { folder: folder.clone(), written: written.clone(), path: path.clone() }
 }
 
 /// What tells a fact apart from another: neither when nor why it was made.

@@ -41,7 +41,7 @@ impl Observer {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
         // Nothing is said of an application whose project may ask for signatures.
-        let rule = self.rules.as_ref().and_then(|rules| rules.of(&track.request.project));
+        let rule = self.settings.rules.as_ref().and_then(|rules| rules.of(&track.request.project));
         let (Some(rule), Some(tools)) = (rule, self.tools.clone()) else { return };
         let (sources, attachments) = match locate(now, track, &rule, &mut self.remotes) {
             Located::Waits => return,
@@ -139,7 +139,7 @@ impl Observer {
             for (_, track) in self.applications.values().flat_map(|observed| observed.tracks()) {
                 let project = track.request.project.as_str();
                 for place in track.places().filter(|place| place.repository == repository) {
-                    let rule = || self.rules.as_ref().and_then(|rules| rules.of(project));
+                    let rule = || self.settings.rules.as_ref().and_then(|rules| rules.of(project));
                     with_proof =
                         with_proof || rule().is_some_and(|rule| rule.wants_proof(place.url, repository));
                     revisions.insert(place.revision.clone());
@@ -325,5 +325,10 @@ fn say(
 }
 
 fn failed(error: &RepositoryError) -> Outcome {
-    Outcome::failed(Reason::Source, error.to_string(), error.may_heal())
+    match error {
+        RepositoryError::Forbidden { .. } => {
+            Outcome::failed(Reason::InvalidSpec, format!("application {error}"), false)
+        }
+        _ => Outcome::failed(Reason::Source, error.to_string(), error.may_heal()),
+    }
 }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub allow_files: bool,
     /// As whom repositories are reached.
     pub credentials: Arc<Index>,
+    /// What projects permit and ask for; none until they were read.
+    pub rules: Option<Rules>,
 }
 
 /// Everything that is observed.
@@ -47,8 +49,6 @@ pub struct Observer {
     pub(super) tools: Option<Arc<Tools>>,
     /// Counts the changes of `capabilities` and `build_options`.
     pub(super) offer: u64,
-    /// None until projects and keys were read.
-    pub(super) rules: Option<Rules>,
     pub(super) calm: Calm,
     pub(super) effects: Vec<Effect>,
     pub(super) jobs: Vec<Job>,
@@ -108,7 +108,6 @@ impl Observer {
             build_options: None,
             tools: None,
             offer: 0,
-            rules: None,
             calm: Calm::default(),
             effects: Vec::new(),
             jobs: Vec::new(),
@@ -266,6 +265,17 @@ impl Observer {
     /// As whom repositories are reached has changed: those that it concerns are asked again at once.
     pub fn credentials(&mut self, now: Instant, credentials: Arc<Index>) {
         let before = std::mem::replace(&mut self.settings.credentials, credentials);
+        let moved = self.relocate(now);
+        for (repository, remote) in &mut self.remotes {
+            if self.settings.credentials.access(repository) != before.access(repository) {
+                remote.schedule.request(now);
+            }
+        }
+        moved.iter().for_each(|key| self.advance(now, key));
+    }
+
+    /// Looks up the repositories of those applications anew whose sources mean others by now.
+    fn relocate(&mut self, now: Instant) -> Vec<Key> {
         let moved: Vec<Arc<str>> = self
             .applications
             .iter()
@@ -280,15 +290,10 @@ impl Observer {
             self.applications.insert(uid.clone(), known);
         }
         self.forget_unused();
-        for (repository, remote) in &mut self.remotes {
-            if self.settings.credentials.access(repository) != before.access(repository) {
-                remote.schedule.request(now);
-            }
-        }
-        let keys = moved.iter().flat_map(|uid| {
+        let of = |uid: &Arc<str>| {
             [Purpose::Tracked, Purpose::Operation].map(|purpose| Key { uid: uid.clone(), purpose })
-        });
-        keys.for_each(|key| self.advance(now, &key));
+        };
+        moved.iter().flat_map(of).collect()
     }
 
     /// What is due later than an application's interval allows is due sooner.
@@ -330,28 +335,31 @@ impl Observer {
         self.settle_where(now, Outcome::has_overlay);
     }
 
-    /// Projects ask for other signatures, or there are other keys: those that it concerns are looked at anew.
+    /// Projects permit or ask for something else, or there are other keys: those that it concerns are looked at anew.
     pub fn rules(&mut self, now: Instant, rules: Rules) {
-        let before = self.rules.replace(rules.clone());
+        let before = self.settings.rules.replace(rules.clone());
+        let moved = self.relocate(now);
         let of = |rules: Option<&Rules>, project: &str| rules.and_then(|rules| rules.of(project));
         let judges_alike = |project: &str| match (of(before.as_ref(), project), of(Some(&rules), project)) {
             (Some(before), Some(now)) => before.judges_as(&now),
             (before, now) => before.is_none() && now.is_none(),
         };
-        self.reconsider(now, |track| !judges_alike(&track.request.project));
+        let judged = self.keys(|track| !judges_alike(&track.request.project));
+        moved.iter().filter(|key| !judged.contains(key)).for_each(|key| self.advance(now, key));
+        self.reconsider(now, &judged);
     }
 
     /// Sources may be made with other tools: all are looked at anew.
     pub fn tools(&mut self, now: Instant, tools: Tools) {
         if self.tools.as_deref() != Some(&tools) {
             self.tools = Some(Arc::new(tools));
-            self.reconsider(now, |_| true);
+            self.reconsider(now, &self.keys(|_| true));
         }
     }
 
-    /// Looks anew at the requests for which something holds.
-    fn reconsider(&mut self, now: Instant, holds: impl Fn(&Track) -> bool) {
-        for key in &self.keys(holds) {
+    /// Looks anew at requests.
+    fn reconsider(&mut self, now: Instant, keys: &[Key]) {
+        for key in keys {
             let known = self.applications.get_mut(&key.uid);
             if let Some((_, track)) = known.and_then(|known| known.track(key.purpose)) {
                 track.reconsider();

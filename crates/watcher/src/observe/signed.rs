@@ -11,6 +11,7 @@ use super::effect::{Job, JobSource};
 use super::fact::{FactFailure, ObservedSource, Outcome};
 use super::history::Vouched;
 use crate::cache::Handle;
+use crate::reads::What;
 use crate::repository::{Protocol, RepositoryError, RepositoryKey, Resolved};
 use crate::signature::{Rule, verify_artifact, verify_chart};
 
@@ -39,7 +40,19 @@ impl<'a> Verdicts<'a> {
         let judge = |source: &'a JobSource| {
             self.judge(job, &source.source.repo_url, &source.repository, &source.resolved).err()
         };
-        let message = job.sources.iter().find_map(judge)?;
+        let refused = job.sources.iter().find_map(judge);
+        // What is not signed leads nowhere else.
+        let named = job
+            .attachments
+            .iter()
+            .filter(|attachment| matches!(attachment.want.what, What::Base | What::File));
+        let mut named = named.filter_map(|attachment| {
+            let (repository, resolved) = attachment.found.as_ref().ok()?;
+            Some((attachment.want.repository.as_str(), repository, resolved))
+        });
+        let message = refused.or_else(|| {
+            named.find_map(|(url, repository, resolved)| self.judge(job, url, repository, resolved).err())
+        })?;
         let failure = FactFailure { reason: Reason::Source, message, may_heal: true };
         let sources = job
             .sources

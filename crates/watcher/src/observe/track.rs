@@ -7,8 +7,8 @@ use super::calm::Wait;
 use super::fact::{News, Outcome, Said};
 use super::observer::Settings;
 use crate::application::{Request, SourceRequest};
-use crate::reads::Want;
-use crate::repository::{Protocol, RepositoryError, RepositoryKey};
+use crate::reads::{Want, What};
+use crate::repository::{Protocol, RepositoryError, RepositoryKey, is_internal};
 
 /// An answer that was asked for this long before an application appeared is new enough to begin with.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
@@ -162,6 +162,7 @@ impl Track {
 fn repositories(request: &Request, settings: &Settings) -> Vec<Result<RepositoryKey, RepositoryError>> {
     let repository = |request: &SourceRequest, project: &str| {
         let key = RepositoryKey::of(&request.source, settings.allow_files)?;
+        permitted(&key, &request.source.repo_url, project, settings)?;
         let scope = settings.credentials.scope(key.url(), project);
         Ok(key.within(scope))
     };
@@ -178,15 +179,42 @@ fn lfs(repositories: &[Result<RepositoryKey, RepositoryError>], settings: &Setti
     repositories.iter().map(|key| key.as_ref().is_ok_and(enabled)).collect()
 }
 
-/// Where something is that is wanted besides.
+/// Where something is that is wanted besides. What a chart depends on needs no permission where everybody may have it, as
+/// does no value file, which is asked for as nobody; what an overlay names does, and may not be internal unless somebody
+/// who keeps Secrets says so.
 fn attached(want: &Want, project: &str, settings: &Settings) -> Result<RepositoryKey, RepositoryError> {
-    let key = match want.chart.as_str() {
-        "" => RepositoryKey::value_file(&want.repository)?,
-        chart => {
-            let url = settings.credentials.aliased(&want.repository, project)?;
-            RepositoryKey::new(url, chart, settings.allow_files)?
+    let url = match want.what {
+        What::Dependency => settings.credentials.aliased(&want.repository, project)?,
+        What::Chart | What::Base | What::File | What::ValueFile => &want.repository,
+    };
+    let key = match want.what {
+        What::File | What::ValueFile => RepositoryKey::value_file(url)?,
+        What::Dependency | What::Chart | What::Base => {
+            RepositoryKey::new(url, &want.chart, settings.allow_files)?
         }
     };
     let scope = settings.credentials.scope(key.url(), project);
-    Ok(key.within(scope))
+    let key = key.within(scope);
+    let has_secret = || settings.credentials.access(&key).is_ok_and(|access| access.secret.is_some());
+    let is_of_overlay = matches!(want.what, What::Chart | What::Base | What::File);
+    if is_of_overlay || want.what == What::Dependency && has_secret() {
+        permitted(&key, url, project, settings)?;
+    }
+    if is_of_overlay && is_internal(key.url()) && !settings.credentials.names(key.url(), project) {
+        return Err(RepositoryError::Internal { repository: key.to_string() });
+    }
+    Ok(key)
+}
+
+/// Nobody is asked, and nobody's credentials are shown, for what a project does not permit.
+fn permitted(
+    key: &RepositoryKey,
+    url: &str,
+    project: &str,
+    settings: &Settings,
+) -> Result<(), RepositoryError> {
+    if settings.rules.as_ref().is_some_and(|rules| rules.permits(project, url)) {
+        return Ok(());
+    }
+    Err(RepositoryError::Forbidden { repository: key.to_string(), project: project.to_owned() })
 }

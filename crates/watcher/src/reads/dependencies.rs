@@ -65,7 +65,7 @@ fn is_in(version: &str, wanted: &str) -> bool {
 }
 
 /// It becomes the name of a folder.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\\', '\0'])
 }
 

@@ -33,14 +33,33 @@ pub enum ReadError {
         /// The path as written.
         path: String,
     },
-    /// A kustomization refers to what is not in the repository.
-    #[error("{path:?} is not in the repository, and nothing else is fetched: put it into the repository")]
+    /// A kustomization refers to what is not in the repository where that may not be.
+    #[error(
+        "{url:?} is not in the repository, and a kustomization may name URLs under resources, bases and components \
+         alone: put it into the repository"
+    )]
     Elsewhere {
-        /// The reference as written.
-        path: String,
+        /// The reference, without credentials.
+        url: String,
     },
-    /// More other charts than any chart needs.
-    #[error("its charts depend on more than {most} others")]
+    /// What a kustomization names by URL is no folder.
+    #[error("{url:?}, which the overlay names, {problem}")]
+    Base {
+        /// The reference, without credentials.
+        url: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Bases elsewhere that name bases elsewhere, too often.
+    #[error("{url:?} is one base too many: those of other repositories may name others in turn {most} times")]
+    TooDeep {
+        /// The reference, without credentials.
+        url: String,
+        /// The limit.
+        most: usize,
+    },
+    /// More other charts and bases than anything needs.
+    #[error("its charts and bases need more than {most} others")]
     TooManyDependencies {
         /// The limit.
         most: usize,

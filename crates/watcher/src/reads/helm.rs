@@ -5,12 +5,12 @@ use ithaca_api::build_environment::{self, Environment};
 use ithaca_api::source::remote_value_folder;
 use ithaca_api::without_credentials;
 
-use super::Want;
 use super::dependencies::{self, Dependency};
 use super::error::ReadError;
 use super::path::{self, fixed_part};
 use super::reader::Reader;
 use super::tree::Kind;
+use super::{Want, What};
 use crate::repository::wanted;
 use crate::tools::Tools;
 use crate::value_file::NEWEST;
@@ -56,7 +56,7 @@ fn remote_value_file(
     }
     let (path, repository) = (remote_value_folder(url), url.to_owned());
     let (chart, revision) = (String::new(), NEWEST.to_owned());
-    reader.want(Want { source: index, path, repository, chart, revision })
+    reader.want(Want { what: What::ValueFile, source: index, path, repository, chart, revision })
 }
 
 /// A value file: from the chart, with a leading slash from the root, or from another source.
@@ -136,7 +136,14 @@ fn depend(
     if !repository.is_empty() && !is_packed {
         let helm = reader.source(index).helm.as_ref();
         let revision = wanted::of_chart(&version, helm.is_some_and(|helm| helm.pass_credentials));
-        reader.want(Want { source: index, path: at, repository, chart: name, revision })?;
+        reader.want(Want {
+            what: What::Dependency,
+            source: index,
+            path: at,
+            repository,
+            chart: name,
+            revision,
+        })?;
     }
     Ok(None)
 }

@@ -3,8 +3,12 @@
 
 use serde_json::Value;
 
-/// Fields that hold a list of paths, or of inline texts that no path looks like.
-const PATHS: [&str; 5] = ["resources", "bases", "components", "crds", "configurations"];
+/// Fields that hold a list of files and folders, which may be URLs of either.
+const RESOURCES: [&str; 2] = ["resources", "bases"];
+/// The field that holds a list of folders, which may be URLs of such.
+const COMPONENTS: &str = "components";
+/// Fields that hold a list of paths.
+const PATHS: [&str; 2] = ["crds", "configurations"];
 /// Fields whose entries are texts that may be paths or patches.
 const PATCHES: [&str; 2] = ["patchesStrategicMerge", "patches"];
 /// Fields that hold a list of plugins' configurations: inline, files, or folders of such.
@@ -41,18 +45,36 @@ const CHART_HOME: &str = "charts";
 /// What is named, as it is written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
-    /// Folders and files.
+    /// Folders and files, which may be URLs.
+    pub(super) resources: Vec<String>,
+    /// Folders, which may be URLs.
+    pub(super) components: Vec<String>,
+    /// Folders and files that have to be in the repository.
     pub(super) paths: Vec<String>,
     /// Plugins' configurations, which name more.
     pub(super) plugins: Vec<String>,
-    /// Whether a chart is inflated.
-    pub(super) has_chart: bool,
+    /// Charts to inflate.
+    pub(super) charts: Vec<Chart>,
+}
+
+/// A chart that is inflated.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Chart {
+    /// The folder that it is looked for in, by its name.
+    pub(super) home: String,
+    pub(super) name: String,
+    /// A version, or a range of them.
+    pub(super) version: String,
+    /// The URL to have it from where it is not there; empty where it has to be.
+    pub(super) repository: String,
 }
 
 impl Named {
     /// What a kustomization names.
     pub(super) fn in_kustomization(kustomization: &Value) -> Self {
         let mut named = Self::default();
+        named.resources.extend(RESOURCES.iter().flat_map(|field| texts(&kustomization[field])));
+        named.components.extend(texts(&kustomization[COMPONENTS]));
         for field in PATHS.iter().chain(&PATCHES) {
             named.paths.extend(texts(&kustomization[field]));
         }
@@ -100,18 +122,19 @@ impl Named {
         self.paths.extend(value.as_str().map(file_of));
     }
 
-    /// A chart lies under its name; one that could be fetched in a folder of its version.
+    /// A chart lies under its name; one of a version that could be fetched in a folder of that version.
     fn add_chart(&mut self, chart: &Value, fields: [&str; 3], home: Option<&str>) {
-        self.has_chart = true;
-        let [name, version, repository] =
-            fields.map(|field| chart[field].as_str().filter(|text| !text.is_empty()));
-        let Some(name) = name else { return };
-        let folder = match (version, repository) {
-            (Some(version), Some(_)) => format!("{name}-{version}"),
-            _ => name.to_owned(),
-        };
+        let [name, version, repository] = fields.map(|field| chart[field].as_str().unwrap_or_default());
         let home = home.filter(|home| !home.is_empty()).unwrap_or(CHART_HOME);
-        self.paths.push(format!("{home}/{folder}"));
+        let is_versioned = !version.is_empty() && !repository.is_empty();
+        let home = if is_versioned { format!("{home}/{name}-{version}") } else { home.to_owned() };
+        let newest = if chart["devel"] == true { ">0.0.0-0" } else { "*" };
+        self.charts.push(Chart {
+            home,
+            name: name.to_owned(),
+            version: if version.is_empty() { newest } else { version }.to_owned(),
+            repository: repository.to_owned(),
+        });
     }
 }
 
@@ -140,9 +163,10 @@ fn texts(value: &Value) -> impl Iterator<Item = String> + use<'_> {
     list(value).filter_map(Value::as_str).map(str::to_owned)
 }
 
-/// Generators may write `key=file`.
+/// Generators may write `key=file`. The query of a URL has such a sign as well.
 fn file_of(entry: &str) -> String {
-    entry.split_once('=').map_or(entry, |(_, file)| file).to_owned()
+    let keyed = entry.split_once('=').filter(|(key, _)| !key.contains("://"));
+    keyed.map_or(entry, |(_, file)| file).to_owned()
 }
 
 #[cfg(test)]
@@ -169,45 +193,48 @@ mod tests {
     #[case::secrets(json!({"secretGenerator": [{"files": ["a"], "envs": ["b"]}]}), &["a", "b"])]
     #[case::charts(
         json!({"helmCharts": [{"name": "n", "valuesFile": "a", "additionalValuesFiles": ["b"]}]}),
-        &["a", "b", "charts/n"]
+        &["a", "b", "charts in charts: n *"]
     )]
     #[case::charts_elsewhere(
         json!({"helmGlobals": {"chartHome": "../h"}, "helmCharts": [{"name": "n", "version": "1"}]}),
-        &["../h/n"]
+        &["charts in ../h: n 1"]
     )]
     #[case::fetched_charts(
         json!({"helmCharts": [{"name": "n", "version": "1", "repo": "https://r"}]}),
-        &["charts/n-1"]
+        &["charts in charts/n-1: n 1 of https://r"]
     )]
     #[case::old_charts(
         json!({"helmChartInflationGenerator": [{"chartName": "n", "chartHome": "h", "values": "v"}]}),
-        &["v", "h/n"]
+        &["v", "charts in h: n *"]
     )]
     fn every_field_that_names_a_file_is_known(#[case] kustomization: Value, #[case] paths: &[&str]) {
-        assert_eq!(Named::in_kustomization(&kustomization).paths, paths);
+        assert_eq!(all(Named::in_kustomization(&kustomization)), paths);
     }
 
     #[rstest]
-    #[case::generator("kind: ConfigMapGenerator\nfiles: [k=a]\nenvs: [b]\n", &["a", "b"], false)]
-    #[case::patch("kind: PatchTransformer\npath: a\n---\nkind: X\npath: b\n", &["a", "b"], false)]
-    #[case::patches("kind: PatchStrategicMergeTransformer\npaths: [a]\n", &["a"], false)]
-    #[case::replacements("kind: ReplacementTransformer\nreplacements: [{path: a}]\n", &["a"], false)]
+    #[case::generator("kind: ConfigMapGenerator\nfiles: [k=a]\nenvs: [b]\n", &["a", "b"])]
+    #[case::patch("kind: PatchTransformer\npath: a\n---\nkind: X\npath: b\n", &["a", "b"])]
+    #[case::patches("kind: PatchStrategicMergeTransformer\npaths: [a]\n", &["a"])]
+    #[case::replacements("kind: ReplacementTransformer\nreplacements: [{path: a}]\n", &["a"])]
     #[case::chart(
         "kind: HelmChartInflationGenerator\nname: n\nchartHome: h\nvaluesFile: v\n",
-        &["v", "h/n"],
-        true
+        &["v", "charts in h: n *"]
     )]
-    #[case::fields_of_objects("kind: LabelTransformer\nfieldSpecs: [{path: metadata/labels}]\n", &[], false)]
-    #[case::no_yaml("{", &[], false)]
-    fn configurations_of_plugins_name_files(
-        #[case] text: &str,
-        #[case] paths: &[&str],
-        #[case] has_chart: bool,
-    ) {
-        let named = Named::in_plugins(text);
-        assert_eq!(
-            (named.paths, named.has_chart),
-            (paths.iter().map(ToString::to_string).collect(), has_chart)
-        );
+    #[case::fields_of_objects("kind: LabelTransformer\nfieldSpecs: [{path: metadata/labels}]\n", &[])]
+    #[case::no_yaml("{", &[])]
+    fn configurations_of_plugins_name_files(#[case] text: &str, #[case] paths: &[&str]) {
+        assert_eq!(all(Named::in_plugins(text)), paths);
+    }
+
+    fn all(named: Named) -> Vec<String> {
+        let of = |repository: &str| match repository {
+            "" => String::new(),
+            repository => format!(" of {repository}"),
+        };
+        let chart = |Chart { home, name, version, repository }: Chart| {
+            format!("charts in {home}: {name} {version}{}", of(&repository))
+        };
+        let paths = named.resources.into_iter().chain(named.components).chain(named.paths);
+        paths.chain(named.charts.into_iter().map(chart)).collect()
     }
 }

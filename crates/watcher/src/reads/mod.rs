@@ -15,10 +15,11 @@ mod kustomize;
 mod path;
 mod plugin;
 mod reader;
+mod remote;
 mod source_override;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::ReadError;
 use ithaca_api::build_environment::{self, Build, Environment};
@@ -46,20 +47,50 @@ pub struct Reads {
     pub discover: bool,
     /// The source as JSON with what files in its folder say over it; empty where they say nothing.
     pub overridden: String,
+    /// What its kustomizations name by URL.
+    pub references: BTreeSet<Reference>,
 }
 
-/// What is had from elsewhere and laid into the files of a source: a chart of another repository, or a value file at a URL.
+/// A URL in a kustomization, and where what it means is laid.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The folder of the kustomization, in the files of its source.
+    pub folder: String,
+    /// As it is written there.
+    pub written: String,
+    /// Where that lies, as seen from the folder.
+    pub path: String,
+}
+
+/// What is wanted of another repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A chart that a chart depends on.
+    Dependency,
+    /// A chart that an overlay inflates.
+    Chart,
+    /// Bases and components of an overlay, in a Git repository.
+    Base,
+    /// The file at a URL, which an overlay names as a resource.
+    File,
+    /// The value file of a chart at a URL.
+    ValueFile,
+}
+
+/// What is had from elsewhere: something of another repository, or the file at a URL, which is laid into the files of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
+    /// What it is.
+    pub what: What,
     /// Whose files, by its place among the sources.
     pub source: usize,
     /// Where in them.
     pub path: String,
     /// The repository's URL as written, or the value file's.
     pub repository: String,
-    /// The chart's name; empty for a value file.
+    /// The chart's name; empty where it is none.
     pub chart: String,
-    /// A version, or a range of them.
+    /// What is meant of the repository: of a chart a version, or a range of them.
     pub revision: String,
 }
 
@@ -70,6 +101,8 @@ pub struct Derived {
     pub reads: Vec<Reads>,
     /// What is to be had from other repositories for them.
     pub wants: Vec<Want>,
+    /// What is read of each of those, as far as its files are known: the object id by path.
+    pub attached: Vec<BTreeMap<String, String>>,
     /// Whether one of the sources may ask what the destination offers, as charts and plugins do.
     pub has_chart: bool,
 }
@@ -91,6 +124,14 @@ pub struct SourceFiles<'a> {
     pub files: Files<'a>,
 }
 
+/// What was wanted, and the files that were found for it.
+pub struct AttachedFiles<'a> {
+    /// What was wanted.
+    pub want: &'a Want,
+    /// The files; none where they cannot be had.
+    pub files: Option<Files<'a>>,
+}
+
 /// Whose sources they are, as far as the names of files may ask.
 #[derive(Clone, Debug, Default)]
 pub struct Application {
@@ -103,13 +144,15 @@ pub struct Application {
 }
 
 /// Finds what each source reads. A source may read from another by its `ref`, and files in its folder may say more of it.
+/// What is wanted of other repositories may want more in turn: then that is found once their files are `attached`.
 pub fn derive(
     written: &[SourceFiles<'_>],
+    attached: &[AttachedFiles<'_>],
     application: &Application,
     tools: &Tools,
     plugins: Plugins<'_>,
 ) -> Result<Derived, ReadError> {
-    let mut reader = Reader::new(written, vec![Reads::default(); written.len()]);
+    let mut reader = Reader::new(written, attached, vec![Reads::default(); written.len() + attached.len()]);
     let places = (0..written.len())
         .map(|index| source_override::place(&mut reader, index, application))
         .collect::<Result<Vec<_>, _>>()?;
@@ -122,7 +165,7 @@ pub fn derive(
             files: *files,
         })
         .collect();
-    let mut reader = Reader::new(&sources, reader.reads);
+    let mut reader = Reader::new(&sources, attached, reader.reads);
     let mut has_chart = false;
     for (index, SourceFiles { source, files }) in sources.iter().enumerate() {
         let Some(place) = &places[index] else { continue };
@@ -156,11 +199,11 @@ pub fn derive(
         }
         has_chart |= build_environment::OFFER.iter().any(|name| json(source).contains(name));
     }
-    let (mut reads, wants) = reader.finish();
+    let (mut reads, wants, attached) = reader.finish();
     for (index, reads) in reads.iter_mut().enumerate() {
         reads.overridden = overridden(index).map(json).unwrap_or_default();
     }
-    Ok(Derived { reads, wants, has_chart })
+    Ok(Derived { reads, wants, attached, has_chart })
 }
 
 /// The variables whose values are the same at every revision.

@@ -15,9 +15,14 @@ pub(super) fn join(base: &str, relative: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// What leads from the folder `base` to the path `to`.
+/// What leads from the folder `base` to the path `to`, by way of the root.
 pub(super) fn relative(base: &str, to: &str) -> String {
     "../".repeat(base.split('/').filter(|part| !part.is_empty()).count()) + to
+}
+
+/// What is called `path` in what is laid at `at`.
+pub(super) fn below(at: &str, path: &str) -> String {
+    if path.is_empty() { at.to_owned() } else { format!("{at}/{path}") }
 }
 
 /// The folder that a path lies in.

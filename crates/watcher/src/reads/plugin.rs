@@ -98,7 +98,12 @@ pub(super) fn read_as_others(
 ) {
     let read = match SourceType::of_files(EnabledTools::default(), names.iter().map(String::as_str)) {
         SourceType::Helm => helm::read(reader, index, folder, environment, tools),
-        SourceType::Kustomize => kustomize::read(reader, index, folder).map(drop),
+        SourceType::Kustomize => {
+            let read = kustomize::read(reader, index, folder).map(drop);
+            // Nobody would write into the plugin's copies where that lies.
+            reader.leave_elsewhere(index);
+            read
+        }
         SourceType::Directory | SourceType::Plugin => Ok(()),
     };
     if let Err(error) = read {

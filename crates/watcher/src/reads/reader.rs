@@ -1,15 +1,15 @@
 //! Collects what is read: paths with their objects, and the targets of the links on the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::ReadError;
 use super::path;
 use super::tree::{Entry, Files, Kind};
-use super::{Reads, SourceFiles, Want};
+use super::{AttachedFiles, Reads, Reference, SourceFiles, Want, What};
 
 /// How many links may stand between a path and what it means.
 const LINKS: usize = 32;
-/// How many other charts a source's charts may depend on.
+/// How many other charts and bases the sources may need.
 const DEPENDENCIES: usize = 100;
 /// How many files and folders may be looked at in the folders that the sources read.
 const FILES: usize = 500_000;
@@ -20,9 +20,10 @@ const LONGEST: usize = 4096;
 /// How much is told of a path that may be of any length.
 const TOLD: usize = 200;
 
-/// What was read so far, for each source.
+/// What was read so far, for each source and then for what was found of other repositories.
 pub(super) struct Reader<'a> {
     sources: &'a [SourceFiles<'a>],
+    attached: &'a [AttachedFiles<'a>],
     pub(super) reads: Vec<Reads>,
     wants: Vec<Want>,
     /// Folders whose links were followed already.
@@ -33,16 +34,36 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader that goes on from what was read.
-    pub(super) fn new(sources: &'a [SourceFiles<'a>], reads: Vec<Reads>) -> Self {
-        Self { sources, reads, wants: Vec::new(), searched: BTreeSet::new(), looked_at: 0 }
+    pub(super) fn new(
+        sources: &'a [SourceFiles<'a>],
+        attached: &'a [AttachedFiles<'a>],
+        reads: Vec<Reads>,
+    ) -> Self {
+        Self { sources, attached, reads, wants: Vec::new(), searched: BTreeSet::new(), looked_at: 0 }
     }
 
     pub(super) fn source(&self, index: usize) -> &'a ithaca_api::ApplicationSource {
         self.sources[index].source
     }
 
+    /// The files of a source, or of what was found of another repository.
     pub(super) fn files(&self, index: usize) -> Files<'a> {
-        self.sources[index].files
+        let attached = || self.attached.get(index - self.sources.len())?.files;
+        self.sources.get(index).map(|source| source.files).or_else(attached).unwrap_or(Files::NONE)
+    }
+
+    /// Where a folder lies in the files of the source that it is read for, and which that is.
+    pub(super) fn place(&self, index: usize, folder: &str) -> (usize, String) {
+        let attached = index.checked_sub(self.sources.len()).and_then(|index| self.attached.get(index));
+        match attached {
+            Some(AttachedFiles { want, .. }) => (want.source, path::below(&want.path, folder)),
+            None => (index, folder.to_owned()),
+        }
+    }
+
+    /// Notes where what a kustomization names by URL is laid.
+    pub(super) fn refer(&mut self, source: usize, reference: Reference) {
+        self.reads[source].references.insert(reference);
     }
 
     /// Notes that a source is an overlay.
@@ -82,6 +103,26 @@ impl<'a> Reader<'a> {
             }
             want.path = format!("{path}-{number}");
         }
+        self.add(want)
+    }
+
+    /// Notes that something is wanted by an overlay, once. Gives the place of its files, where they are known.
+    pub(super) fn want_once(&mut self, want: Want) -> Result<Option<usize>, ReadError> {
+        let found = self.attached.iter().position(|known| *known.want == want && known.files.is_some());
+        let is_taken = |known: &Want| known.source == want.source && known.path == want.path;
+        if !self.wants.iter().any(is_taken) {
+            self.add(want)?;
+        }
+        Ok(found.map(|index| self.sources.len() + index))
+    }
+
+    /// Leaves out what a source's kustomizations name by URL.
+    pub(super) fn leave_elsewhere(&mut self, source: usize) {
+        self.wants.retain(|want| want.source != source || !matches!(want.what, What::Base | What::File));
+        self.reads[source].references.clear();
+    }
+
+    fn add(&mut self, want: Want) -> Result<(), ReadError> {
         self.wants.push(want);
         if self.wants.len() > DEPENDENCIES {
             return Err(ReadError::TooManyDependencies { most: DEPENDENCIES });
@@ -146,8 +187,9 @@ impl<'a> Reader<'a> {
             || self.searched.iter().any(|(source, folder)| *source == index && path::is_within(at, folder))
     }
 
-    /// What was read, without paths that lie in folders which are read as a whole, and what is wanted besides.
-    pub(super) fn finish(self) -> (Vec<Reads>, Vec<Want>) {
+    /// What was read, without paths that lie in folders which are read as a whole, what is wanted besides, and what is
+    /// read of that.
+    pub(super) fn finish(self) -> (Vec<Reads>, Vec<Want>, Vec<BTreeMap<String, String>>) {
         let covered = |index: usize, at: &str| {
             self.searched
                 .iter()
@@ -163,7 +205,18 @@ impl<'a> Reader<'a> {
             reads.decided_by = decided_by;
             reads.laid = in_order(&reads.laid);
         }
-        (reads, self.wants)
+        let of = |want: &Want| {
+            let found = self.attached.iter().position(|known| known.want == want);
+            let found = found.and_then(|index| Some((index, self.attached[index].files?)));
+            match (found, want.what) {
+                (Some((index, _)), What::Base) => reads[self.sources.len() + index].paths.clone(),
+                (Some((_, files)), _) => root(files),
+                (None, _) => BTreeMap::new(),
+            }
+        };
+        let attached = self.wants.iter().map(of).collect();
+        reads.truncate(self.sources.len());
+        (reads, self.wants, attached)
     }
 
     fn record(&mut self, index: usize, at: &str, entry: Option<&Entry>, is_read: bool) {
@@ -243,6 +296,11 @@ impl<'a> Reader<'a> {
             target: target.chars().take(TOLD).collect(),
         })
     }
+}
+
+/// All that there is.
+fn root(files: Files<'_>) -> BTreeMap<String, String> {
+    (files.entry)("").map(|root| (String::new(), root.id)).into_iter().collect()
 }
 
 /// What is laid into a folder comes before that folder is laid anywhere.

@@ -1,5 +1,6 @@
 //! Repositories as lists of files; ids are made of the contents, so that they change as Git's do.
 
+mod bases;
 mod limits;
 mod overlays;
 mod plugins;
@@ -54,10 +55,31 @@ impl Repo {
 }
 
 fn derive_from(repo: &Repo, sources: serde_json::Value) -> Result<Derived, ReadError> {
+    derive_with(repo, sources, &[])
+}
+
+/// Derives with what was found of other repositories.
+fn derive_with(
+    repo: &Repo,
+    sources: serde_json::Value,
+    found: &[(Want, Option<Repo>)],
+) -> Result<Derived, ReadError> {
     let sources: Vec<ApplicationSource> = serde_json::from_value(sources).expect("sources");
-    let (entry, list, text) = (|p: &str| repo.entry(p), |p: &str| repo.list(p), |p: &str| repo.text(p));
+    let answers = |repo: Repo| {
+        let (one, two, three) = (repo.clone(), repo.clone(), repo);
+        (move |p: &str| one.entry(p), move |p: &str| two.list(p), move |p: &str| three.text(p))
+    };
+    let (entry, list, text) = answers(repo.clone());
     let files = Files { entry: &entry, list: &list, text: &text };
     let with_files: Vec<_> = sources.iter().map(|source| SourceFiles { source, files }).collect();
+    let others: Vec<_> = found.iter().map(|(want, repo)| (want, repo.clone().map(answers))).collect();
+    let attached: Vec<_> = others
+        .iter()
+        .map(|(want, answers)| AttachedFiles {
+            want,
+            files: answers.as_ref().map(|(entry, list, text)| Files { entry, list, text }),
+        })
+        .collect();
     let application = Application {
         instance: "team_shop".into(),
         project: "retail".into(),
@@ -65,7 +87,13 @@ fn derive_from(repo: &Repo, sources: serde_json::Value) -> Result<Derived, ReadE
     };
     let files = PluginFiles::new(["*.star", "./env/*/stack.toml"]).expect("patterns");
     let named = GeneratePaths::parse(".;/shared/*.lib;../up").expect("paths");
-    derive(&with_files, &application, &Tools::default(), Plugins { files: &files, paths: named.as_ref() })
+    derive(
+        &with_files,
+        &attached,
+        &application,
+        &Tools::default(),
+        Plugins { files: &files, paths: named.as_ref() },
+    )
 }
 
 /// The paths that each source reads.
@@ -218,8 +246,8 @@ fn what_leads_out_of_the_repository_is_refused() {
         ("b/x.yaml", "-> /etc/passwd"),
         ("c/kustomization.yaml", "resources: [../../../other]"),
         ("d/Chart.yaml", ""),
-        ("f/kustomization.yaml", "resources: ['http://127.0.0.1:8222/varz']"),
-        ("g/kustomization.yaml", "components: ['github.com/a/b//c?ref=v1']"),
+        ("f/kustomization.yaml", "crds: ['http://127.0.0.1:8222/varz']"),
+        ("g/kustomization.yaml", "generators: ['github.com/a/b//c?ref=v1']"),
         ("h/kustomization.yaml", "configMapGenerator: [{name: a, files: [k=/proc/self/environ]}]"),
         ("e/one.yaml", "-> two.yaml"),
         ("e/two.yaml", "-> one.yaml"),
@@ -233,7 +261,7 @@ fn what_leads_out_of_the_repository_is_refused() {
         (json!({"repoURL": "r", "path": "e"}), "leads to too many others"),
         (json!({"repoURL": "r", "path": "f"}), "\"http://127.0.0.1:8222/varz\" is not in the repository"),
         (json!({"repoURL": "r", "path": "h"}), "\"/proc/self/environ\" is not in the repository"),
-        (json!({"repoURL": "r", "path": "g"}), "\"github.com/a/b//c?ref=v1\" is not in the repository"),
+        (json!({"repoURL": "r", "path": "g"}), "\"github.com/a/b//c\" is not in the repository"),
     ] {
         let message = refusal(&repo, source);
         assert!(message.contains(reason), "{message}");
@@ -374,7 +402,8 @@ fn a_source_of_a_tool_that_is_not_enabled_reads_the_manifests_of_its_folder() {
         let settings = disabled.iter().map(|tool| (format!("{tool}.enable"), "false".to_owned()));
         let sources = [SourceFiles { source: &source, files }];
         let plugins = Plugins { files: &PluginFiles::default(), paths: None };
-        let derived = derive(&sources, &Application::default(), &Tools::of(&settings.collect()), plugins);
+        let derived =
+            derive(&sources, &[], &Application::default(), &Tools::of(&settings.collect()), plugins);
         derived.expect("reads").reads.remove(0).paths.into_keys().collect::<Vec<_>>()
     };
     assert_eq!(read(&[]), ["app"]);
@@ -395,7 +424,10 @@ fn a_value_file_by_a_url_is_wanted_where_its_scheme_is_allowed() {
     let url = "https://x.example/team_shop/v.yaml";
     let path = ".ithaca-remote-value-files/https:%2F%2Fx.example%2Fteam_shop%2Fv.yaml".to_owned();
     let (chart, revision) = (String::new(), "HEAD".to_owned());
-    assert_eq!(wants, [Want { source: 0, path, repository: url.to_owned(), chart, revision }]);
+    assert_eq!(
+        wants,
+        [Want { what: What::ValueFile, source: 0, path, repository: url.to_owned(), chart, revision }]
+    );
     let refused = refusal(&repo, source("s3://me:s3cret@bucket/v.yaml"));
     assert!(refused.contains("scheme s3") && !refused.contains("s3cret"), "{refused}");
     let late = refusal(&repo, source("https://x.example/$ARGOCD_APP_REVISION/v.yaml"));

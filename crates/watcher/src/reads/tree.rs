@@ -34,3 +34,8 @@ pub struct Files<'a> {
     /// The content of a file or link, where there is one of a size worth parsing.
     pub text: &'a dyn Fn(&str) -> Option<Vec<u8>>,
 }
+
+impl Files<'_> {
+    /// Nothing at all.
+    pub(super) const NONE: Self = Self { entry: &|_| None, list: &|_| Vec::new(), text: &|_| None };
+}

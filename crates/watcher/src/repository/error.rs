@@ -15,6 +15,25 @@ pub enum RepositoryError {
         /// Why.
         reason: &'static str,
     },
+    /// A project does not permit it.
+    #[error(
+        "repo {repository} is not permitted in project '{project}': its spec.sourceRepos has to allow it"
+    )]
+    Forbidden {
+        /// Which.
+        repository: String,
+        /// The project's name.
+        project: String,
+    },
+    /// It is where nobody may be led by what a repository says.
+    #[error(
+        "failed to use repository {repository}: its host is an internal one, which content may name only where a \
+         repository Secret has its URL: add one, or put what is meant into the repository"
+    )]
+    Internal {
+        /// Which.
+        repository: String,
+    },
     /// Its Secret cannot be read.
     #[error("failed to use repository {repository}: Secret {secret}: {reason}")]
     Secret {
@@ -157,8 +176,8 @@ pub enum RepositoryError {
         /// Why.
         reason: String,
     },
-    /// A value file cannot be had.
-    #[error("failed to fetch value file {url}: {reason}")]
+    /// The file at a URL cannot be had.
+    #[error("failed to fetch file {url}: {reason}")]
     ValueFile {
         /// Where.
         url: String,

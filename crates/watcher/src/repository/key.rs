@@ -16,7 +16,7 @@ pub enum Protocol {
     Helm,
     /// An OCI repository, which holds a chart or other content.
     Oci,
-    /// One value file at a URL.
+    /// One file at a URL: a value file of a chart, or a resource of an overlay.
     ValueFile,
 }
 
@@ -79,11 +79,11 @@ impl RepositoryKey {
         }
     }
 
-    /// A value file at a URL.
+    /// A file at a URL.
     pub fn value_file(url: &str) -> Result<Self, RepositoryError> {
         let refuse = || RepositoryError::Unsupported {
             repository: without_credentials(url),
-            reason: "value files are had by http and https URLs only",
+            reason: "files are had by http and https URLs only",
         };
         let parsed = url::Url::parse(url.trim()).map_err(|_| refuse())?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -144,7 +144,7 @@ fn with_lower_host(rest: &str) -> String {
     format!("{user}{}/{path}", host.to_ascii_lowercase())
 }
 
-/// Shown without credentials, which value files may have in their queries.
+/// Shown without credentials, which files may have in their queries.
 impl fmt::Display for RepositoryKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = without_credentials(&self.url);

@@ -4,6 +4,7 @@
 //! the words of whoever wrote the source. What it does not do: touch a network or a disk.
 
 mod error;
+mod internal;
 mod key;
 mod proof;
 pub mod wanted;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use error::RepositoryError;
+pub use internal::{is_internal, is_internal_address};
 pub use key::{Protocol, RepositoryKey, match_key};
 pub use proof::{Artifact, Attached, ChartArchive, Proof};
 pub use wanted::Wanted;

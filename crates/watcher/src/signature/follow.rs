@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use ithaca_api::project::{AppProjectSpec, Integrity};
+use ithaca_api::project::{AppProjectSpec, Integrity, SourceRepos};
 use ithaca_chassis::ReadyFlag;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -21,6 +21,7 @@ use crate::event::{Event, Events};
 struct Known {
     listed: bool,
     projects: BTreeMap<String, Arc<Integrity>>,
+    sources: BTreeMap<String, Arc<SourceRepos>>,
     openpgp: Option<OpenPgpKeys>,
     ssh: Option<AllowedSigners>,
     cosign: Option<CosignKeys>,
@@ -65,7 +66,8 @@ impl Known {
     fn rules(&self) -> Option<Rules> {
         let (openpgp, ssh, cosign) = (self.openpgp.clone()?, self.ssh.clone()?, self.cosign.clone()?);
         let keyring = Arc::new(Keyring { openpgp, ssh, cosign });
-        self.listed.then(|| Rules { projects: self.projects.clone(), keyring })
+        let (projects, sources) = (self.projects.clone(), self.sources.clone());
+        self.listed.then_some(Rules { projects, sources, keyring })
     }
 
     /// Returns whether there is anything new in it.
@@ -81,11 +83,12 @@ impl Known {
             }
             watcher::Event::Apply(object) => self.put(object),
             watcher::Event::Delete(object) => {
-                self.projects.remove(object.metadata.name.as_deref().unwrap_or_default()).is_some()
+                self.remove(object.metadata.name.as_deref().unwrap_or_default())
             }
             watcher::Event::InitDone => {
                 let before = self.projects.len();
                 self.projects.retain(|name, _| seen.contains(name));
+                self.sources.retain(|name, _| seen.contains(name));
                 let was_listed = std::mem::replace(&mut self.listed, true);
                 !was_listed || before != self.projects.len()
             }
@@ -96,16 +99,23 @@ impl Known {
         let name = object.metadata.name.unwrap_or_default();
         match serde_json::from_value::<AppProjectSpec>(object.data["spec"].clone()) {
             Ok(spec) => {
-                let integrity = Integrity::of(&spec);
-                let is_news = self.projects.get(&name).is_none_or(|known| **known != integrity);
-                self.projects.insert(name, Arc::new(integrity));
+                let (integrity, sources) = (Integrity::of(&spec), SourceRepos::of(&spec.source_repos));
+                let is_news = self.projects.get(&name).is_none_or(|known| **known != integrity)
+                    || self.sources.get(&name).is_none_or(|known| **known != sources);
+                self.projects.insert(name.clone(), Arc::new(integrity));
+                self.sources.insert(name, Arc::new(sources));
                 is_news
             }
             Err(error) => {
                 tracing::error!(%error, project = name, "failed to read an AppProject; its CRD is not the one of this version");
-                self.projects.remove(&name).is_some()
+                self.remove(&name)
             }
         }
+    }
+
+    fn remove(&mut self, name: &str) -> bool {
+        self.sources.remove(name);
+        self.projects.remove(name).is_some()
     }
 }
 

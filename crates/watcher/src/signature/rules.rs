@@ -1,10 +1,10 @@
-//! What projects ask of signatures, and the keys for it, as far as they are known.
+//! What projects ask of sources, and the keys to verify signatures with, as far as they are known.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ithaca_api::annotation::DEFAULT_PROJECT;
-use ithaca_api::project::{Depth, GitDemand, HelmDemand, Integrity, OciDemand};
+use ithaca_api::project::{Depth, GitDemand, HelmDemand, Integrity, OciDemand, SourceRepos};
 use ithaca_api::without_credentials;
 use url::Url;
 
@@ -15,8 +15,10 @@ use crate::repository::{Protocol, RepositoryKey};
 /// All projects, and the installation's keys.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// What each asks.
+    /// What each asks of signatures.
     pub projects: BTreeMap<String, Arc<Integrity>>,
+    /// Which repositories each permits.
+    pub sources: BTreeMap<String, Arc<SourceRepos>>,
     /// The keys.
     pub keyring: Arc<Keyring>,
 }
@@ -60,6 +62,14 @@ impl Rules {
         };
         Some(Rule { integrity, keyring: self.keyring.clone() })
     }
+
+    /// Whether a project permits a repository. One that is not known permits nothing.
+    pub fn permits(&self, project: &str, url: &str) -> bool {
+        match self.sources.get(project) {
+            Some(sources) => sources.permits(url),
+            None => project == DEFAULT_PROJECT && !self.projects.contains_key(project),
+        }
+    }
 }
 
 impl Rule {
@@ -89,9 +99,7 @@ impl Rule {
             Protocol::ValueFile => match (integrity.git(&spellings)?, integrity.helm(&spellings)?) {
                 (None, None) => Demands::default(),
                 _ => {
-                    return Err(
-                        "a value file at a URL cannot be signed: put it into the repository".to_owned()
-                    );
+                    return Err("a file at a URL cannot be signed: put it into the repository".to_owned());
                 }
             },
         })

@@ -1,7 +1,7 @@
-//! A value file of a chart that is named by a URL, as a repository of one revision: its content.
+//! The file at a URL, a value file of a chart or a resource of an overlay, as a repository of one revision: its content.
 //!
-//! What comes in: a URL, which anybody who writes Applications chooses. What goes out: the file, kept by its content in a
-//! cache. It is asked for as nobody, since whoever names it could else read what the installation may read, and from no
+//! What comes in: a URL, which anybody who writes Applications or overlays chooses. What goes out: the file, kept by its
+//! content in a cache. It is asked for as nobody, since whoever names it could else read what the installation may read, and from no
 //! address inside unless a Secret of a repository names that server.
 
 use std::collections::BTreeSet;
@@ -25,10 +25,10 @@ use crate::web::{Way, Web, WebError, text};
 /// What a file is asked for by: it has no older revisions.
 pub const NEWEST: &str = "HEAD";
 
-/// The longest value file, in bytes: what Kubernetes takes of an object is far less.
-const LONGEST: u64 = 4 << 20;
+/// The longest file, in bytes: overlays name all resources of a release so.
+const LONGEST: u64 = 16 << 20;
 
-/// A value file and its cache; cheap to clone.
+/// A file and its cache; cheap to clone.
 #[derive(Clone)]
 pub struct ValueFile {
     inner: Arc<Inner>,

@@ -92,9 +92,9 @@ async fn a_file_is_known_by_its_content_and_asked_for_as_nobody() {
         let found = handle.snapshot(&resolved.revision).expect("a revision").text(REMOTE_VALUE_FILE);
         assert_eq!(found.as_deref(), Some(text.as_bytes()));
     }
-    put(&"x".repeat(5 << 20));
+    put(&"x".repeat(17 << 20));
     let error = look(&file).await.expect_err("too long");
-    assert!(error.contains("more than 4 MiB"), "{error}");
+    assert!(error.contains("more than 16 MiB"), "{error}");
 }
 
 #[tokio::test]

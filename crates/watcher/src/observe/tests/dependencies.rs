@@ -1,10 +1,11 @@
 //! What charts depend on is looked for, told, and forgotten with them.
 
 use super::*;
-use crate::reads::Want;
+use crate::reads::{Want, What};
 
 fn dependency(chart: &str, revision: &str) -> Want {
     Want {
+        what: What::Dependency,
         source: 0,
         path: format!("charts/{chart}"),
         repository: "https://charts.example.org".to_owned(),

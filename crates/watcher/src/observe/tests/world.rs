@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ithaca_api::project::Integrity;
+use ithaca_api::project::{Integrity, SourceRepos};
 use ithaca_proto::v1::failure::Reason;
 use serde_json::{Value, json};
 
@@ -57,6 +57,7 @@ impl World {
             quiet: QUIET,
             allow_files: false,
             credentials: Arc::default(),
+            rules: None,
         };
         let (mut observer, now) = (Observer::new(settings), Instant::now());
         observer.tools(now, Tools::default());
@@ -173,7 +174,10 @@ impl World {
     }
 
     pub(super) fn outcome(&self, job: &Job) -> Outcome {
-        attached(job, self.derived(job), |_, _, resolved| Ok(format!("tree of {}", resolved.commit)))
+        let tree = |_, _: &Want, _: &RepositoryKey, resolved: &Resolved| {
+            Ok(BTreeMap::from([(String::new(), format!("tree of {}", resolved.commit))]))
+        };
+        attached(job, self.derived(job), tree)
     }
 
     fn derived(&self, job: &Job) -> Outcome {
@@ -242,7 +246,10 @@ pub(super) fn rules(projects: &[(&str, bool)]) -> Rules {
         Integrity::of(&serde_json::from_value(spec).expect("a spec"))
     };
     let projects = projects.iter().map(|(name, asks)| ((*name).to_owned(), Arc::new(integrity(*asks))));
-    Rules { projects: projects.collect(), ..Rules::default() }
+    let projects: BTreeMap<_, _> = projects.collect();
+    let all = Arc::new(SourceRepos::of(&["*".to_owned()]));
+    let sources = projects.keys().map(|name| (name.clone(), all.clone())).collect();
+    Rules { projects, sources, ..Rules::default() }
 }
 
 /// Rules of the default project, which asks for cosign's signatures of all that is in registries.
@@ -250,7 +257,8 @@ pub(super) fn asks_for_cosign() -> Rules {
     let policies = json!([{"repos": ["*"], "cosign": {"keys": ["team"]}}]);
     let spec = json!({"sourceIntegrity": {"oci": {"policies": policies}}});
     let integrity = Integrity::of(&serde_json::from_value(spec).expect("a spec"));
-    Rules { projects: [("default".to_owned(), Arc::new(integrity))].into(), ..Rules::default() }
+    let sources = [("default".to_owned(), Arc::new(SourceRepos::of(&["*".to_owned()])))].into();
+    Rules { projects: [("default".to_owned(), Arc::new(integrity))].into(), sources, ..Rules::default() }
 }
 
 /// What was said, as text: `name revision`, or `name: failure`.

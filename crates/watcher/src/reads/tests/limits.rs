@@ -5,7 +5,7 @@ use super::*;
 fn read(source: &ApplicationSource, files: Files<'_>) -> Result<Derived, ReadError> {
     let files_of_plugins = PluginFiles::new(["**/*.star"]).expect("a pattern");
     let plugins = Plugins { files: &files_of_plugins, paths: None };
-    derive(&[SourceFiles { source, files }], &Application::default(), &Tools::default(), plugins)
+    derive(&[SourceFiles { source, files }], &[], &Application::default(), &Tools::default(), plugins)
 }
 
 /// Trees may share their folders, so that a few of them are any number of files, at any depth.

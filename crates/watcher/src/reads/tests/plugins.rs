@@ -42,7 +42,9 @@ fn a_plugin_that_runs_helm_or_kustomize_finds_what_those_need_as_far_as_it_can_b
         derive_from(&repo, source).expect("reads")
     };
     assert_eq!(derived("chart").wants.len(), 1);
-    assert!(derived("overlay").reads[0].paths.contains_key("base"), "{:?}", derived("overlay").reads);
+    let overlay = derived("overlay");
+    assert!(overlay.reads[0].paths.contains_key("base"), "{:?}", overlay.reads);
+    assert!(overlay.wants.is_empty() && overlay.reads[0].references.is_empty());
 }
 
 #[test]
@@ -92,7 +94,8 @@ fn patterns_end_at_slashes_but_for_two_stars() {
         let source = serde_json::from_value(json!({"repoURL": "r", "path": folder})).expect("a source");
         let sources = [SourceFiles { source: &source, files }];
         let plugins = Plugins { files: &patterns, paths: None };
-        let derived = derive(&sources, &Application::default(), &Tools::default(), plugins).expect("reads");
+        let derived =
+            derive(&sources, &[], &Application::default(), &Tools::default(), plugins).expect("reads");
         assert_eq!(derived.reads[0].discover, found, "{pattern} in {folder}");
     }
     assert!(PluginFiles::new(["[a"]).is_err());
