@@ -12,6 +12,7 @@ mod build_options;
 mod capabilities;
 mod content;
 mod event;
+mod lookup;
 mod publish;
 mod run;
 mod settings;

@@ -29,7 +29,7 @@ use crate::reads::PluginFiles;
 use crate::registry::Registry;
 use crate::sops::{Keys, watch_keys};
 use crate::webhook::{Webhooks, router};
-use crate::{Args, applications, capabilities, credentials, settings, signature, webhook};
+use crate::{Args, applications, capabilities, credentials, lookup, settings, signature, webhook};
 
 /// Events that are taken at once before effects are carried out.
 const EVENTS: usize = 256;
@@ -222,13 +222,16 @@ impl Rim {
 
     fn carry_out(&self, effect: Effect) {
         match effect {
-            Effect::Observe { repository, revisions, with_proof, started, context } => {
+            Effect::Observe { repository, revisions, with_proof, is_led, started, context } => {
                 let (opened, events) = (self.registry.open(&repository), self.events.clone());
                 let span = tracing::info_span!("observe repository", %repository);
                 let _ = span.set_parent(context);
                 let context = span.context();
                 let call = async move {
-                    let answer = opened.observe(revisions, with_proof).await;
+                    let answer = match lookup::refusal(&repository, is_led).await {
+                        None => opened.observe(revisions, with_proof).await,
+                        Some(refusal) => Err(refusal),
+                    };
                     let _ = events.send(Event::Observed { repository, started, context, answer });
                 };
                 tokio::spawn(call.instrument(span));

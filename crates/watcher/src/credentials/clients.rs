@@ -11,9 +11,11 @@ use std::time::Duration;
 use ithaca_api::Sensitive;
 use ithaca_api::repository::ClientCertificate;
 use reqwest::{Client, ClientBuilder, Identity, NoProxy, Proxy, redirect};
+use url::Url;
 
 use super::Access;
 use super::guard::Guard;
+use crate::repository::is_internal;
 
 /// Some hosts answer Git's protocol only to what calls itself git.
 const USER_AGENT: &str = concat!("git/2.0 (ithaca/", env!("CARGO_PKG_VERSION"), ")");
@@ -94,15 +96,23 @@ fn policy(guard: Option<Guard>) -> redirect::Policy {
     })
 }
 
-/// Nobody leads from a connection that is secured to one that is not.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-    if was_secure && attempt.url().scheme() != "https" {
-        attempt.error("the server redirects to a connection without TLS")
-    } else if attempt.previous().len() > REDIRECTS {
-        attempt.error("the server redirects too often")
+    let refused = attempt.previous().last().and_then(|from| refused(from, attempt.url()));
+    match refused {
+        Some(reason) => attempt.error(reason),
+        None if attempt.previous().len() > REDIRECTS => attempt.error("the server redirects too often"),
+        None => attempt.follow(),
+    }
+}
+
+/// Nobody leads from a connection that is secured to one that is not, or from outside to a host that is not seen there.
+fn refused(from: &Url, to: &Url) -> Option<&'static str> {
+    if from.scheme() == "https" && to.scheme() != "https" {
+        Some("the server redirects to a connection without TLS")
+    } else if !is_internal(from.as_str()) && is_internal(to.as_str()) {
+        Some("the server redirects to an internal host")
     } else {
-        attempt.follow()
+        None
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Effect {
         revisions: BTreeSet<String>,
         /// Whether it has to show more than files.
         with_proof: bool,
+        /// Whether content alone names it, and no Secret: then it may not be an internal host by any name.
+        is_led: bool,
         /// When the call was decided on.
         started: Instant,
         /// The trace that the call belongs to.

@@ -146,11 +146,15 @@ impl Observer {
                 }
             }
             (remote.asked, remote.with_proof) = (revisions.clone(), with_proof);
+            let mut tracks = self.applications.values().flat_map(|observed| observed.tracks());
+            let is_named = self.settings.credentials.names(repository.url(), repository.scope())
+                || tracks.any(|(_, track)| track.names(repository));
             let context = remote.reason.as_ref().map(|(_, context)| context.clone()).unwrap_or_default();
             self.effects.push(Effect::Observe {
                 repository: repository.clone(),
                 revisions,
                 with_proof,
+                is_led: !is_named,
                 started: now,
                 context,
             });

@@ -151,6 +151,15 @@ impl Track {
         })
     }
 
+    /// Whether a repository is one that its application names, or that a chart of it depends on. Files at URLs are
+    /// guarded by whoever connects.
+    pub(super) fn names(&self, repository: &RepositoryKey) -> bool {
+        let is_it = |known: &Result<RepositoryKey, RepositoryError>| known.as_ref() == Ok(repository);
+        let mut attachments = self.attachments.iter();
+        self.repositories.iter().any(is_it)
+            || attachments.any(|(want, known)| !matches!(want.what, What::Base | What::Chart) && is_it(known))
+    }
+
     /// The sources with their repositories; empty where the request is none.
     pub(super) fn sources(
         &self,

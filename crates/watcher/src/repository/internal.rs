@@ -65,7 +65,8 @@ fn is_below(name: &str, domain: &str) -> bool {
     name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-fn host(url: &str) -> Option<Host<String>> {
+/// The host of a repository's URL, in any of its spellings.
+pub fn host(url: &str) -> Option<Host<String>> {
     if let Some((_, rest)) = url.split_once("://") {
         // Addresses are read as browsers do only in the URLs of the web: `0x7f.1` is one.
         return Url::parse(&format!("http://{rest}")).ok()?.host().map(|host| host.to_owned());

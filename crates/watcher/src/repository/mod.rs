@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use error::RepositoryError;
-pub use internal::{is_internal, is_internal_address};
+pub use internal::{host, is_internal, is_internal_address};
 pub use key::{Protocol, RepositoryKey, match_key};
 pub use proof::{Artifact, Attached, ChartArchive, Proof};
 pub use wanted::Wanted;

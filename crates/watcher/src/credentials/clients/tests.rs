@@ -146,3 +146,17 @@ async fn a_proxy_leads_where_it_is_not_left_out() {
     let near = get(&access("localhost"), &format!("http://localhost:{server}/app")).await;
     assert_eq!(near.as_deref(), Ok("GET /app HTTP/1.1"));
 }
+
+#[test]
+fn nobody_is_led_inside_or_to_where_there_is_no_tls() {
+    let refused = |from: &str, to: &str| {
+        let url = |text: &str| Url::parse(text).expect("a URL");
+        refused(&url(from), &url(to)).is_some()
+    };
+    assert!(refused("https://example.org/a", "http://example.org/a"));
+    assert!(refused("https://example.org/a", "https://127.0.0.1/a"));
+    assert!(refused("http://example.org/a", "http://169.254.169.254/latest"));
+    assert!(refused("http://example.org/a", "http://kubernetes.default.svc/a"));
+    assert!(!refused("http://example.org/a", "https://elsewhere.example.org/a"));
+    assert!(!refused("http://gitea.git.svc/a", "http://gitea.git.svc/a.git"));
+}

@@ -141,3 +141,17 @@ fn a_base_that_moves_is_said() {
     world.revisions.insert("v1", "b2");
     assert_eq!(reads(&world.wait(130 * SECOND))[0].object_id, "tree of b2");
 }
+
+#[test]
+fn who_leads_to_a_repository_is_told_with_the_call() {
+    let mut world = World::new();
+    world.revisions.insert("v1", "b1");
+    world.wants = vec![
+        want(What::Base, "https://other.example.org/base"),
+        want(What::Base, URL),
+        Want { chart: "db".to_owned(), ..want(What::Dependency, "https://charts.example.org") },
+    ];
+    world = world.with(&["a"]);
+    world.settle();
+    assert_eq!(world.led, ["https://other.example.org/base".to_owned()].into());
+}

@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) calls_for_proof: usize,
     /// Commits that show a signature where they are asked for proof.
     pub(super) shown: BTreeSet<&'static str>,
+    /// Whom content alone led to.
+    pub(super) led: BTreeSet<String>,
     /// What every application wants from other repositories.
     pub(super) wants: Vec<Want>,
 }
@@ -72,6 +74,7 @@ impl World {
             calls: 0,
             calls_for_proof: 0,
             shown: BTreeSet::new(),
+            led: BTreeSet::new(),
             wants: Vec::new(),
         }
     }
@@ -112,8 +115,9 @@ impl World {
             }
             for effect in effects {
                 match effect {
-                    Effect::Observe { repository, revisions, with_proof, started, context } => {
+                    Effect::Observe { repository, revisions, with_proof, is_led, started, context } => {
                         self.calls += 1;
+                        self.led.extend(is_led.then(|| repository.to_string()));
                         self.calls_for_proof += usize::from(with_proof);
                         let mut answer = self.answer(&repository, &revisions);
                         if let Ok(found) = &mut answer {
