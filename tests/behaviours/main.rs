@@ -9,6 +9,7 @@ mod actions;
 mod app_of_apps;
 mod bad_cluster;
 mod bad_input;
+mod bad_sources;
 mod build_options;
 mod command_line;
 mod create;

@@ -67,6 +67,12 @@ impl ApplicationSource {
         if self.target_revision.is_empty() { "HEAD" } else { &self.target_revision }
     }
 
+    /// The same as a status may show it: without credentials in its URL.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self { repo_url: without_credentials(&self.repo_url), ..self.clone() }
+    }
+
     /// True for a source that only lends its files to others and renders nothing.
     pub fn is_reference_only(&self) -> bool {
         !self.reference.is_empty() && self.path.is_empty() && self.chart.is_empty()
@@ -375,5 +381,12 @@ mod tests {
         assert_eq!(without_credentials("https://u:p@example.org/a.git"), "https://example.org/a.git");
         assert_eq!(without_credentials("https://example.org/a@b"), "https://example.org/a@b");
         assert_eq!(without_credentials("git@example.org:a.git"), "git@example.org:a.git");
+        let source = ApplicationSource {
+            repo_url: "https://u:p@example.org/a".to_owned(),
+            path: "x".to_owned(),
+            ..ApplicationSource::default()
+        };
+        let shown = source.shown();
+        assert_eq!((shown.repo_url.as_str(), shown.path.as_str()), ("https://example.org/a", "x"));
     }
 }

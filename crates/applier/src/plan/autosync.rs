@@ -120,10 +120,10 @@ fn heal_delay(attempts: i64) -> Duration {
 /// Whether the last operation was for this revision of these sources.
 fn attempted(last: &OperationState, bundle: &Bundle) -> bool {
     let Some(result) = &last.sync_result else { return false };
-    let sources = bundle.sources.iter().map(|source| &source.source);
+    let sources = bundle.sources.iter().map(|source| source.source.shown());
     last.phase.is_completed()
         && one_or_several(&result.revision, &result.revisions) == bundle.revisions()
-        && sources_of(result).into_iter().eq(sources)
+        && sources_of(result).into_iter().map(ApplicationSource::shown).eq(sources)
 }
 
 fn sources_of(result: &SyncOperationResult) -> Vec<&ApplicationSource> {

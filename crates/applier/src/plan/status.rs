@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use ithaca_api::{
-    Application, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
+    Application, ApplicationSource, ApplicationStatus, ConditionType, OperationPhase, SyncStatusCode, Time,
     status::{ComparedTo, HealthStatus, OperationState, RevisionHistory, Summary, SyncStatus},
 };
 use jiff::Timestamp;
@@ -292,8 +292,12 @@ fn sync_status(application: &Application, bundle: &Bundle, code: SyncStatusCode)
         revision: if several { String::new() } else { revisions.pop().unwrap_or_default() },
         revisions: if several { revisions } else { Vec::new() },
         compared_to: Some(ComparedTo {
-            source: if several { None } else { spec.sources().first().cloned() },
-            sources: if several { spec.sources().to_vec() } else { Vec::new() },
+            source: if several { None } else { spec.sources().first().map(ApplicationSource::shown) },
+            sources: if several {
+                spec.sources().iter().map(ApplicationSource::shown).collect()
+            } else {
+                Vec::new()
+            },
             destination: spec.destination.clone(),
             ignore_differences: spec.ignore_differences.clone(),
         }),

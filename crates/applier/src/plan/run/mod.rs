@@ -254,7 +254,7 @@ impl Run {
     /// What was done, for the status.
     pub fn result(&self) -> SyncOperationResult {
         let mut revisions = self.bundle.revisions();
-        let mut sources: Vec<_> = self.bundle.sources.iter().map(|source| source.source.clone()).collect();
+        let mut sources: Vec<_> = self.bundle.sources.iter().map(|source| source.source.shown()).collect();
         let several =
             self.operation.sync.as_ref().is_some_and(|sync| !sync.revisions.is_empty()) || sources.len() > 1;
         let resources = Arc::new(self.tasks.iter().filter_map(resource_result).collect());
