@@ -31,15 +31,19 @@ async fn log_in(base: &Repository) -> anyhow::Result<()> {
 async fn a_base_of_another_repository_is_followed_with_its_own_credentials() -> anyhow::Result<()> {
     let scene = Scene::new("remote-base").await?;
     let base = private_base(&scene, "remote-base-base").await?;
-    let overlay = format!("resources: ['{}//web?ref=main', own.yaml]\nnameSuffix: -x\n", base.url);
-    scene.repository.write("app/kustomization.yaml", &overlay)?;
+    let overlay = |base: &str| format!("resources: ['{base}//web?ref=main', own.yaml]\nnameSuffix: -x\n");
+    // A server inside that no Secret names, of this test or of another.
+    let inside = "http://localhost:1/remote-base-base.git";
+    scene.repository.write("app/kustomization.yaml", &overlay(inside))?;
     scene.repository.write("app/own.yaml", &manifest("own", "1"))?;
-    let commit = scene.repository.publish("Add an overlay").await?;
+    scene.repository.publish("Add an overlay").await?;
     scene.create("remote-base", "app", automated()).await?;
     let path = application("remote-base");
     let app = scene.wait(&path, "says where it may not go", says("its host is an internal one")).await?;
-    ensure!(app["status"]["conditions"].to_string().contains(&base.url), "{}", app["status"]["conditions"]);
+    ensure!(app["status"]["conditions"].to_string().contains(inside), "{}", app["status"]["conditions"]);
 
+    scene.repository.write("app/kustomization.yaml", &overlay(&base.url))?;
+    let commit = scene.repository.publish("Name another base").await?;
     let data = json!({"url": base.url, "username": "ada", "password": PASSWORD});
     scene.post(SECRETS, &secret("remote-base", "repository", &data)).await?;
     let app = scene.synced("remote-base", &commit).await?;

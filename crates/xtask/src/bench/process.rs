@@ -25,6 +25,8 @@ pub struct Usage {
     pub memory_mib: f64,
     /// Resident at most, MiB.
     pub peak_mib: f64,
+    /// Of what is resident, what is not pages of files, MiB: the program itself is in memory once for all five.
+    pub own_mib: f64,
 }
 
 /// What all processes of the stack have used, Ithaca's first.
@@ -68,6 +70,7 @@ fn of(pid: u32) -> anyhow::Result<Usage> {
         cpu_seconds: cpu_seconds(&stat).context("/proc/PID/stat is not as proc(5) says")?,
         memory_mib: mebibytes(&status, "VmRSS:").context("no VmRSS")?,
         peak_mib: mebibytes(&status, "VmHWM:").context("no VmHWM")?,
+        own_mib: mebibytes(&status, "RssAnon:").context("no RssAnon")?,
     })
 }
 

@@ -70,7 +70,10 @@ impl Display for Report {
         let each = |seconds: f64| format!("{:.1} ms", seconds * 1000.0 / self.applications as f64);
         let times = |cpu: f64| format!("{:.2} times", cpu / self.floor.cpu_seconds);
         let memory = |[watcher, renderer]: &[Usage; 2]| {
-            let text = |usage: &Usage| format!("{:.1} MiB (peak {:.1})", usage.memory_mib, usage.peak_mib);
+            let text = |usage: &Usage| {
+                let Usage { memory_mib, peak_mib, own_mib, .. } = usage;
+                format!("{memory_mib:.1} MiB (peak {peak_mib:.1}, without pages of files {own_mib:.1})")
+            };
             format!("watcher {}, renderer {}", text(watcher), text(renderer))
         };
         let latency = &self.changing.latency;
