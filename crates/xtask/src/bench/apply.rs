@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use futures::{StreamExt, TryStreamExt, pin_mut, stream};
-use ithaca_tests::{Options, Progress, Repository, Stack, Tools};
+use ithaca_tests::{Progress, Repository, Stack};
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -15,33 +15,15 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::report::{Idle, Latency, Report};
+use super::stage::on_stack;
 use super::{ApplyArgs, api_server, floor, latency, process, quiet, workload};
-use crate::prerequisites;
 
 const SYNC_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Runs the scenario.
 pub async fn run(args: &ApplyArgs) -> anyhow::Result<Report> {
-    prerequisites::to_build()?;
     ensure!(args.many.apps > 0, "at least one application is needed");
-    let progress = Progress::shown();
-    let tools = Tools::build(&progress)?;
-    let binary = args.many.shared.binary(&progress)?;
-    ithaca_tests::empty(&args.many.shared.dir)?;
-    let options = Options {
-        dir: args.many.shared.dir.clone(),
-        nodes: 3,
-        kubeconfig: None,
-        binary: Some(binary),
-        appliers: 1,
-        for_tests: false,
-    };
-    let stack = Stack::start(options, tools, &progress).await?;
-    stack.record().write(&stack.dir)?;
-    let report = measure(args, &stack, &progress).await;
-    progress.finish();
-    stack.stop().await?;
-    report
+    on_stack(&args.many.shared, 3, async |stack, progress| measure(args, stack, progress).await).await
 }
 
 async fn measure(args: &ApplyArgs, stack: &Stack, progress: &Progress) -> anyhow::Result<Report> {

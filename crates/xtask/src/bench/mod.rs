@@ -12,6 +12,7 @@ mod quiet;
 mod recover;
 mod render;
 mod report;
+mod stage;
 mod sync;
 mod workload;
 

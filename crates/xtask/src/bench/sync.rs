@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
-use ithaca_tests::{Options, Progress, Stack, Tools, wait_until};
+use ithaca_tests::{Progress, Stack, wait_until};
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -16,8 +16,7 @@ use kube::{Client, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{SyncArgs, floor, process, quiet};
-use crate::prerequisites;
+use super::{SyncArgs, floor, process, quiet, stage::on_stack};
 
 const NAMESPACE: &str = "bench";
 const FLOOR: &str = "floor";
@@ -46,25 +45,8 @@ pub struct Report {
 
 /// Runs the scenario.
 pub async fn run(args: &SyncArgs) -> anyhow::Result<Report> {
-    prerequisites::to_build()?;
     ensure!(args.waves > 0 && args.objects >= args.waves, "each wave needs an object");
-    let progress = Progress::shown();
-    let tools = Tools::build(&progress)?;
-    let binary = args.shared.binary(&progress)?;
-    ithaca_tests::empty(&args.shared.dir)?;
-    let options = Options {
-        dir: args.shared.dir.clone(),
-        nodes: 3,
-        kubeconfig: None,
-        binary: Some(binary),
-        appliers: 1,
-        for_tests: false,
-    };
-    let stack = Stack::start(options, tools, &progress).await?;
-    let report = measure(args, &stack, &progress).await;
-    progress.finish();
-    stack.stop().await?;
-    report
+    on_stack(&args.shared, 3, async |stack, progress| measure(args, stack, progress).await).await
 }
 
 async fn measure(args: &SyncArgs, stack: &Stack, progress: &Progress) -> anyhow::Result<Report> {

@@ -11,16 +11,16 @@ mod report;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use ithaca_tests::{Options, Progress, Repository, Stack, Tools};
+use ithaca_tests::{Progress, Repository, Stack};
 use serde_json::{Value, json};
 
 use self::bundles::Bundles;
 use self::report::{Cold, Large, Pushes, Report};
 use super::process::{self, Usage};
 use super::report::Latency;
+use super::stage::on_stack;
 use super::workload::{self, Kind};
 use super::{RenderArgs, apply};
-use crate::prerequisites;
 
 /// After so long without a bundle a push has had all its effects.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -33,25 +33,8 @@ const FOLDER: usize = 10;
 
 /// Runs the scenario.
 pub async fn run(args: &RenderArgs) -> anyhow::Result<Report> {
-    prerequisites::to_build()?;
     ensure!(args.apps > 0, "at least one application is needed");
-    let progress = Progress::shown();
-    let tools = Tools::build(&progress)?;
-    let binary = args.shared.binary(&progress)?;
-    ithaca_tests::empty(&args.shared.dir)?;
-    let options = Options {
-        dir: args.shared.dir.clone(),
-        nodes: 0,
-        kubeconfig: None,
-        binary: Some(binary),
-        appliers: 1,
-        for_tests: false,
-    };
-    let stack = Stack::start(options, tools, &progress).await?;
-    let report = measure(args, &stack, &progress).await;
-    progress.finish();
-    stack.stop().await?;
-    report
+    on_stack(&args.shared, 0, async |stack, progress| measure(args, stack, progress).await).await
 }
 
 async fn measure(args: &RenderArgs, stack: &Stack, progress: &Progress) -> anyhow::Result<Report> {
