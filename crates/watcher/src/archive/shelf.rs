@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{ArchiveError, ArchiveLimits, Layout, Packing, unpack};
 use crate::cache::{Cache, Handle, Kept, carry, count, keep, kept};
-use crate::repository::{RepositoryError, RepositoryKey};
+use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::web::Downloaded;
 
 /// With more revisions than this a cache is begun anew with those that are in use.
@@ -73,6 +73,19 @@ impl Shelf {
         let revision = revision.to_owned();
         self.blocking(move |shelf| kept(&*shelf.handle()?, &revision).map_err(|error| shelf.failed(&error)))
             .await
+    }
+
+    /// Makes sure that a revision is here, by observing it where it is not.
+    pub async fn ensure(
+        &self,
+        revision: String,
+        observe: impl AsyncFnOnce(BTreeSet<String>) -> Result<Observation, RepositoryError>,
+    ) -> Result<(), RepositoryError> {
+        if self.find(&revision).await?.is_some() {
+            return Ok(());
+        }
+        let mut observed = observe(BTreeSet::from([revision])).await?;
+        observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
     }
 
     /// Unpacks an archive as a revision.

@@ -82,12 +82,7 @@ impl HelmRepository {
 
     /// Makes sure that the files of a version are here.
     pub async fn ensure(&self, version: String) -> Result<(), RepositoryError> {
-        if self.inner.shelf.find(&version).await?.is_some() {
-            return Ok(());
-        }
-        let revisions = BTreeSet::from([version]);
-        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions, false)).await?;
-        observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
+        self.inner.shelf.ensure(version, async |revisions| self.observe(revisions, false).await).await
     }
 
     /// A view on all that is here. Blocks, as do all uses of it.

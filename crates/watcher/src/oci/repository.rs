@@ -65,12 +65,7 @@ impl OciRepository {
 
     /// Makes sure that the files of a version or digest are here.
     pub async fn ensure(&self, revision: String) -> Result<(), RepositoryError> {
-        if self.inner.shelf.find(&revision).await?.is_some() {
-            return Ok(());
-        }
-        let revisions = BTreeSet::from([revision]);
-        let mut observed = self.inner.way.within_limit(self.inner.observe(&revisions, false)).await?;
-        observed.pop_first().map_or(Ok(()), |(_, found)| found.map(drop))
+        self.inner.shelf.ensure(revision, async |revisions| self.observe(revisions, false).await).await
     }
 
     /// Has the files of a tag as a revision, and leaves alone whatever else is here.
