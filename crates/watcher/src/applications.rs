@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use backon::ExponentialBuilder;
 use futures::{StreamExt, TryStreamExt};
 use ithaca_chassis::ReadyFlag;
-use kube::runtime::watcher::ExponentialBackoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
 use crate::application::{Watched, WatchedObject};
 use crate::event::{Event, Events};
+use crate::watch::patience;
 
 /// How many objects are asked for at once: whole objects are large, and only small parts are kept.
 const PAGE: u32 = 100;
@@ -58,11 +56,4 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
             return;
         }
     }
-}
-
-/// How long a watch that failed waits. All have to see soon that an API server is back, however long it was away.
-pub fn patience() -> ExponentialBackoff {
-    let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(4));
-    let builder = ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest);
-    builder.without_max_times().with_jitter().into()
 }

@@ -12,8 +12,8 @@ use kube::core::discovery::v2::APIGroupDiscoveryList;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
-use crate::applications::patience;
 use crate::event::{Event, Events};
+use crate::watch::patience;
 
 /// Definitions often come many at once; the API server also takes a moment to serve them.
 const SETTLE: Duration = Duration::from_secs(2);

@@ -16,6 +16,7 @@ mod lookup;
 mod publish;
 mod run;
 mod settings;
+mod watch;
 mod webhook;
 
 pub mod application;

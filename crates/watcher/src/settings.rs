@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use ithaca_api::annotation::SETTINGS_CONFIG_MAP;
 use ithaca_api::duration::parse_duration;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::runtime::{WatchStreamExt, watcher::watch_object};
-use kube::{Api, Client};
-use tokio::sync::watch;
+use kube::Client;
+use tokio::sync::watch::Sender;
 
-use crate::applications::patience;
 use crate::build_options::BuildOptions;
 use crate::event::{Event, Events};
 use crate::schedule::Policy;
 use crate::tools::Tools;
+use crate::watch;
 
 const INTERVAL: &str = "timeout.reconciliation";
 const JITTER: &str = "timeout.reconciliation.jitter";
@@ -27,20 +26,10 @@ pub const DEFAULT_POLICY: Policy =
 
 /// Watches the ConfigMap until nobody listens any more. The largest webhook is told in bytes; it is what was told
 /// before where the ConfigMap has none.
-pub async fn watch_config_map(
-    client: Client,
-    namespace: &str,
-    events: Events,
-    webhook_limit: watch::Sender<usize>,
-) {
+pub async fn watch_config_map(client: Client, namespace: &str, events: Events, webhook_limit: Sender<usize>) {
     let default_limit = *webhook_limit.borrow();
-    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let mut stream = watch_object(api, SETTINGS_CONFIG_MAP)
-        .inspect_err(|error| tracing::warn!(%error, "failed to watch ConfigMap {SETTINGS_CONFIG_MAP}"))
-        .backoff(patience())
-        .boxed();
-    while let Some(event) = stream.next().await {
-        let Ok(config_map) = event else { continue };
+    let mut stream = watch::named::<ConfigMap>(client, namespace, SETTINGS_CONFIG_MAP);
+    while let Some(config_map) = stream.next().await {
         let data = config_map.and_then(|config_map| config_map.data).unwrap_or_default();
         webhook_limit.send_replace(limit(&data).unwrap_or(default_limit));
         let told = [

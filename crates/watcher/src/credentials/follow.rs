@@ -12,12 +12,12 @@ use ithaca_api::annotation::SECRET_TYPE_LABEL;
 use ithaca_chassis::ReadyFlag;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
 use super::Index;
-use crate::applications::patience;
+use crate::watch::{self as watched, patience};
 
 const KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
 const KNOWN_HOSTS_KEY: &str = "ssh_known_hosts";
@@ -51,17 +51,14 @@ pub async fn follow(
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let config =
         watcher::Config::default().labels(&format!("{SECRET_TYPE_LABEL} in (repository, repo-creds)"));
-    let secrets = watcher(secrets, config).inspect_err(warn).backoff(patience()).map_ok(Told::Secret).boxed();
-    let object = |name: &'static str| {
-        let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        watch_object(api, name).inspect_err(warn).backoff(patience())
-    };
-    let known_hosts = object(KNOWN_HOSTS).map_ok(Told::KnownHosts).boxed();
-    let authorities = object(AUTHORITIES).map_ok(Told::Authorities).boxed();
+    let secrets = watcher(secrets, config).inspect_err(warn).backoff(patience());
+    let secrets = secrets.filter_map(async |event| event.ok()).map(Told::Secret).boxed();
+    let object = |name: &'static str| watched::named::<ConfigMap>(client.clone(), namespace, name);
+    let known_hosts = object(KNOWN_HOSTS).map(Told::KnownHosts).boxed();
+    let authorities = object(AUTHORITIES).map(Told::Authorities).boxed();
     let mut told = futures::stream::select_all([secrets, known_hosts, authorities]);
     let mut known = Known::default();
     while let Some(told) = told.next().await {
-        let Ok(told) = told else { continue };
         known.take(told);
         if !known.is_complete() {
             continue;

@@ -9,12 +9,12 @@ use ithaca_api::project::{AppProjectSpec, Integrity, SourceRepos};
 use ithaca_chassis::ReadyFlag;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::runtime::{WatchStreamExt, watcher, watcher::watch_object};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
 use super::{AllowedSigners, CosignKeys, Keyring, OpenPgpKeys, Rules, cosign, openpgp, ssh};
-use crate::applications::patience;
 use crate::event::{Event, Events};
+use crate::watch::{self, patience};
 
 /// What is known so far. Nothing is told before all is.
 #[derive(Default)]
@@ -136,10 +136,7 @@ fn entries(
     namespace: &str,
     name: &'static str,
 ) -> impl Stream<Item = BTreeMap<String, String>> + use<> {
-    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let stream = watch_object(api, name)
-        .inspect_err(move |error| tracing::warn!(%error, "failed to watch ConfigMap {name}"));
-    let stream = stream.backoff(patience()).filter_map(async |object| object.ok());
+    let stream = watch::named::<ConfigMap>(client, namespace, name);
     stream.map(|object| object.and_then(|object| object.data).unwrap_or_default())
 }
 

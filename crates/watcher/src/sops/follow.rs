@@ -1,28 +1,22 @@
 //! The Secret that holds age keys, as it changes.
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::{WatchStreamExt, watcher::watch_object};
-use kube::{Api, Client};
-use tokio::sync::watch;
+use kube::Client;
+use tokio::sync::watch::Sender;
 
 use super::Keys;
-use crate::applications::patience;
 use crate::event::{Event, Events};
+use crate::watch;
 
 /// Where age keys are: every entry is a file as `age-keygen` writes it.
 pub const SECRET: &str = "sops-age";
 
 /// Watches the Secret until nobody listens any more. Whenever there are other keys than before, everything is said
 /// again, for what did not decrypt may do so now.
-pub async fn watch_keys(client: Client, namespace: &str, keys: watch::Sender<Keys>, events: Events) {
-    let api: Api<Secret> = Api::namespaced(client, namespace);
-    let mut stream = watch_object(api, SECRET)
-        .inspect_err(|error| tracing::warn!(%error, "failed to watch Secret {SECRET}"))
-        .backoff(patience())
-        .boxed();
-    while let Some(event) = stream.next().await {
-        let Ok(secret) = event else { continue };
+pub async fn watch_keys(client: Client, namespace: &str, keys: Sender<Keys>, events: Events) {
+    let mut stream = watch::named::<Secret>(client, namespace, SECRET);
+    while let Some(secret) = stream.next().await {
         let data = secret.and_then(|secret| secret.data).unwrap_or_default();
         let files =
             data.iter().map(|(name, bytes)| (name.as_str(), std::str::from_utf8(&bytes.0).unwrap_or("?")));

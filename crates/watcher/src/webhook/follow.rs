@@ -9,12 +9,12 @@ use ithaca_api::annotation::{PART_OF_LABEL, SETTINGS_SECRET};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
 use super::Secrets;
-use crate::applications::patience;
+use crate::watch::{self as watched, patience};
 
 /// What Argo CD asks of the Secrets that its settings may refer to, as the value of the label.
 const PART_OF: &str = "argocd";
@@ -37,15 +37,14 @@ struct Known {
 
 /// Follows them until nobody listens any more.
 pub async fn follow(client: Client, namespace: &str, secrets: watch::Sender<Option<Secrets>>) {
+    let own = watched::named::<Secret>(client.clone(), namespace, SETTINGS_SECRET);
     let api: Api<Secret> = Api::namespaced(client, namespace);
-    let own = watch_object(api.clone(), SETTINGS_SECRET).inspect_err(warn).backoff(patience());
     let labels = watcher::Config::default().labels(&format!("{PART_OF_LABEL}={PART_OF}"));
     let others = watcher(api, labels).inspect_err(warn).backoff(patience());
-    let own = own.map_ok(Told::Own).boxed();
-    let mut told = futures::stream::select_all([own, others.map_ok(Told::Other).boxed()]);
+    let others = others.filter_map(async |event| event.ok()).map(Told::Other);
+    let mut told = futures::stream::select_all([own.map(Told::Own).boxed(), others.boxed()]);
     let mut known = Known::default();
     while let Some(told) = told.next().await {
-        let Ok(told) = told else { continue };
         known.take(told);
         if let Some(found) = known.secrets() {
             secrets.send_if_modified(|told| {
