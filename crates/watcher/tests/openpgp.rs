@@ -1,9 +1,10 @@
 //! Certificates and signatures that are put together by somebody who means harm: what their owners did not say of their
 //! keys does not count. What the real `gpg` makes of good will is in `signatures`.
 
-use std::process::Command;
+mod gpg;
 
 use anyhow::{Context, ensure};
+use gpg::Home;
 use ithaca_api::project::{Depth, GitDemand};
 use ithaca_watcher::signature::{Keyring, OpenPgpKeys, SignatureError, Signed, verify};
 use pgp::composed::{
@@ -17,48 +18,32 @@ const PAYLOAD: &[u8] = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n";
 
 /// The key of somebody: a primary key that vouches for a subkey, which signs.
 struct Owner {
-    home: tempfile::TempDir,
+    home: Home,
     id: String,
 }
 
 impl Owner {
     fn new() -> anyhow::Result<Self> {
-        let mut owner = Self { home: tempfile::tempdir()?, id: String::new() };
-        let make =
-            ["--status-fd", "1", "--quick-generate-key", "Ada <ada@example.com>", "rsa2048", "cert", "never"];
-        let told = owner.gpg(&make)?;
-        let id =
-            told.lines().find_map(|line| line.split_once("KEY_CREATED P ")).context("no key was made")?.1;
-        id.trim().clone_into(&mut owner.id);
-        owner.gpg(&["--quick-add-key", &owner.id, "rsa2048", "sign", "never"])?;
-        Ok(owner)
-    }
-
-    fn gpg(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new("gpg")
-            .args(["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""])
-            .args(arguments)
-            .env("GNUPGHOME", self.home.path())
-            .current_dir(self.home.path())
-            .output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?)
+        let home = Home::new()?;
+        let id = home.key(["rsa2048", "cert", "never"])?;
+        home.gpg(&["--quick-add-key", &id, "rsa2048", "sign", "never"])?;
+        Ok(Self { home, id })
     }
 
     fn public(&self) -> anyhow::Result<SignedPublicKey> {
-        let text = self.gpg(&["--armor", "--export"])?;
+        let text = self.home.exported()?;
         Ok(SignedPublicKey::from_armor_single(text.as_bytes())?.0)
     }
 
     fn secret(&self) -> anyhow::Result<SignedSecretKey> {
-        let text = self.gpg(&["--armor", "--export-secret-keys"])?;
+        let text = self.home.gpg(&["--armor", "--export-secret-keys"])?;
         Ok(SignedSecretKey::from_armor_single(text.as_bytes())?.0)
     }
 
     fn sign(&self, arguments: &[&str]) -> anyhow::Result<Signed> {
         std::fs::write(self.home.path().join("payload"), PAYLOAD)?;
         let sign = ["--yes", "--armor", "--output", "signature", "--detach-sign", "payload"];
-        self.gpg(&[arguments, &sign[..]].concat())?;
+        self.home.gpg(&[arguments, &sign[..]].concat())?;
         let signature = Some(std::fs::read_to_string(self.home.path().join("signature"))?);
         Ok(Signed { payload: PAYLOAD.to_vec(), signature, made: 0 })
     }

@@ -1,10 +1,12 @@
 //! What the real `gpg` signed of a chart counts for its archive, name and version, and for nothing else. The real
 //! `helm package --sign` is in the behaviours.
 
-use std::process::Command;
+mod gpg;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
+use gpg::Home;
 use ithaca_api::project::HelmDemand;
 use ithaca_watcher::repository::ChartArchive;
 use ithaca_watcher::signature::{Keyring, OpenPgpKeys, SignatureError, verify_chart};
@@ -13,41 +15,25 @@ const DIGEST: &str = "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
 
 /// Somebody with a key that lasts for a day.
 struct Maker {
-    home: tempfile::TempDir,
+    home: Home,
     id: String,
 }
 
 impl Maker {
     fn new() -> anyhow::Result<Self> {
-        let mut maker = Self { home: tempfile::tempdir()?, id: String::new() };
-        let make =
-            ["--status-fd", "1", "--quick-generate-key", "Ada <ada@example.com>", "ed25519", "sign", "1d"];
-        let told = maker.gpg(&make)?;
-        let id =
-            told.lines().find_map(|line| line.split_once("KEY_CREATED P ")).context("no key was made")?.1;
-        id.trim().clone_into(&mut maker.id);
-        Ok(maker)
-    }
-
-    fn gpg(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new("gpg")
-            .args(["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""])
-            .args(arguments)
-            .env("GNUPGHOME", self.home.path())
-            .current_dir(self.home.path())
-            .output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?)
+        let home = Home::new()?;
+        let id = home.key(["ed25519", "sign", "1d"])?;
+        Ok(Self { home, id })
     }
 
     fn sign(&self, text: &str) -> anyhow::Result<Vec<u8>> {
         std::fs::write(self.home.path().join("text"), text)?;
-        self.gpg(&["--yes", "--clear-sign", "text"])?;
+        self.home.gpg(&["--yes", "--clear-sign", "text"])?;
         Ok(std::fs::read(self.home.path().join("text.asc"))?)
     }
 
     fn keyring(&self) -> anyhow::Result<Keyring> {
-        let exported = self.gpg(&["--armor", "--export"])?;
+        let exported = self.home.exported()?;
         let (openpgp, unreadable) = OpenPgpKeys::read([("key", exported.as_str())]);
         ensure!(unreadable.is_empty(), "{unreadable:?}");
         Ok(Keyring { openpgp, ..Keyring::default() })

@@ -1,28 +1,31 @@
 //! What Git signed with the real `gpg` and `ssh-keygen` counts, and nothing else does.
 
+mod gpg;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
+use gpg::Home;
 use ithaca_api::project::{Depth, GitDemand};
 use ithaca_watcher::signature::{AllowedSigners, Keyring, OpenPgpKeys, SignatureError, Signed, verify};
 
 /// A repository, and a home in which keys are.
 struct Author {
-    folder: tempfile::TempDir,
+    home: Home,
 }
 
 impl Author {
     fn new() -> anyhow::Result<Self> {
-        let author = Self { folder: tempfile::tempdir()? };
+        let author = Self { home: Home::new()? };
         author.git(&["init", "--quiet", "--initial-branch=main"])?;
         std::fs::write(author.path().join("empty"), "")?;
         Ok(author)
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.home.path()
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
@@ -42,27 +45,6 @@ impl Author {
 
     fn git(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.run("git", arguments)
-    }
-
-    fn gpg(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut all =
-            vec!["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""];
-        all.extend(arguments);
-        self.run("gpg", &all)
-    }
-
-    /// A new OpenPGP key; its fingerprint.
-    fn key(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut all = vec!["--status-fd", "1"];
-        all.extend(arguments);
-        let told = self.gpg(&all)?;
-        let created =
-            told.lines().find_map(|line| line.split_once("KEY_CREATED P ").map(|(_, id)| id.trim()));
-        Ok(created.context("no key was made")?.to_owned())
-    }
-
-    fn exported(&self) -> anyhow::Result<String> {
-        self.gpg(&["--armor", "--export"])
     }
 
     /// An SSH key of a kind; its line.
@@ -132,15 +114,14 @@ fn refused(result: Result<(), SignatureError>, word: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-const FULL: [&str; 5] = ["--quick-generate-key", "Ada <ada@example.com>", "ed25519", "sign", "never"];
+const FULL: [&str; 3] = ["ed25519", "sign", "never"];
 
 #[test]
 fn commits_signed_with_gpg_count_by_their_key() -> anyhow::Result<()> {
     for algorithm in ["ed25519", "rsa3072", "nistp256"] {
         let author = Author::new()?;
-        let id =
-            author.key(&["--quick-generate-key", "Ada <ada@example.com>", algorithm, "sign", "never"])?;
-        let keyring = pgp(&[&author.exported()?])?;
+        let id = author.home.key([algorithm, "sign", "never"])?;
+        let keyring = pgp(&[&author.home.exported()?])?;
         let signed = author.commit(&[&format!("user.signingkey={id}"), "-S"])?;
         verify(&signed, &keys(&[&id]), &keyring, Some(now()))?;
         verify(&signed, &keys(&["0000000000000000", &id[24..]]), &keyring, Some(now()))?;
@@ -162,17 +143,17 @@ fn commits_signed_with_gpg_count_by_their_key() -> anyhow::Result<()> {
 #[test]
 fn a_subkey_counts_as_its_primary_key_while_that_is_good() -> anyhow::Result<()> {
     let author = Author::new()?;
-    let id = author.key(&["--quick-generate-key", "Ada <ada@example.com>", "ed25519", "cert", "never"])?;
-    author.gpg(&["--quick-add-key", &id, "ed25519", "sign", "never"])?;
-    let before = author.exported()?;
+    let id = author.home.key(["ed25519", "cert", "never"])?;
+    author.home.gpg(&["--quick-add-key", &id, "ed25519", "sign", "never"])?;
+    let before = author.home.exported()?;
     let signed = author.commit(&[&format!("user.signingkey={id}"), "-S"])?;
     let keyring = pgp(&[&before])?;
     verify(&signed, &keys(&[&id]), &keyring, Some(now()))?;
 
     let revocation = std::fs::read_to_string(author.path().join(format!("openpgp-revocs.d/{id}.rev")))?;
     std::fs::write(author.path().join("revocation"), revocation.replace(":-----BEGIN", "-----BEGIN"))?;
-    author.gpg(&["--import", "revocation"])?;
-    let after = author.exported()?;
+    author.home.gpg(&["--import", "revocation"])?;
+    let after = author.home.exported()?;
     refused(verify(&signed, &keys(&[&id]), &pgp(&[&after])?, Some(now())), "is revoked")?;
     refused(verify(&signed, &keys(&[&id]), &pgp(&[&before, &after])?, Some(now())), "is revoked")
 }
@@ -180,8 +161,8 @@ fn a_subkey_counts_as_its_primary_key_while_that_is_good() -> anyhow::Result<()>
 #[test]
 fn a_key_that_expired_counts_no_more_unless_for_what_is_older() -> anyhow::Result<()> {
     let author = Author::new()?;
-    let id = author.key(&["--quick-generate-key", "Ada <ada@example.com>", "ed25519", "sign", "1d"])?;
-    let keyring = pgp(&[&author.exported()?])?;
+    let id = author.home.key(["ed25519", "sign", "1d"])?;
+    let keyring = pgp(&[&author.home.exported()?])?;
     let signed = author.commit(&[&format!("user.signingkey={id}"), "-S"])?;
     let (demand, day) = (keys(&[&id]), 24 * 60 * 60);
     verify(&signed, &demand, &keyring, Some(now()))?;
@@ -189,18 +170,18 @@ fn a_key_that_expired_counts_no_more_unless_for_what_is_older() -> anyhow::Resul
     refused(verify(&signed, &demand, &keyring, Some(now() + day)), "was valid until")?;
 
     // Who makes it last longer gives it again, alone or beside the old one.
-    author.gpg(&["--quick-set-expire", &id, "1y"])?;
-    let later = author.exported()?;
+    author.home.gpg(&["--quick-set-expire", &id, "1y"])?;
+    let later = author.home.exported()?;
     verify(&signed, &demand, &pgp(&[&later])?, Some(now() + day))?;
-    verify(&signed, &demand, &pgp(&[&author.exported()?, &later])?, Some(now() + day))?;
+    verify(&signed, &demand, &pgp(&[&author.home.exported()?, &later])?, Some(now() + day))?;
     Ok(())
 }
 
 #[test]
 fn annotated_tags_have_signatures_of_their_own() -> anyhow::Result<()> {
     let author = Author::new()?;
-    let id = author.key(&FULL)?;
-    let keyring = pgp(&[&author.exported()?])?;
+    let id = author.home.key(FULL)?;
+    let keyring = pgp(&[&author.home.exported()?])?;
     author.commit(&[])?;
     author.git(&["-c", &format!("user.signingkey={id}"), "tag", "-s", "-m", "One", "v1"])?;
     author.git(&["tag", "-a", "-m", "Two", "v2"])?;
