@@ -5,7 +5,7 @@ use anyhow::ensure;
 use ithaca_tests::Stack;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{PROJECTS, Scene, application, automated, config_map, manifest, project};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/acting";
 
@@ -20,19 +20,8 @@ async fn a_sync_and_a_deletion_act_as_the_account_of_their_project() -> anyhow::
         "metadata": {"name": "argocd-cm", "labels": {"app.kubernetes.io/part-of": "argocd"}},
     });
     scene.post("/api/v1/namespaces/argocd/configmaps", &settings).await?;
-    let spec = json!({
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "*", "namespace": "*"}],
-        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        "destinationServiceAccounts": [
-            {"server": "*", "namespace": "acting", "defaultServiceAccount": "deployer"},
-        ],
-    });
-    let project = json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "spec": spec,
-        "metadata": {"name": "acting", "namespace": "argocd"},
-    });
-    scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects", &project).await?;
+    let accounts = json!([{"server": "*", "namespace": "acting", "defaultServiceAccount": "deployer"}]);
+    scene.post(PROJECTS, &project("acting", &json!({"destinationServiceAccounts": accounts}))).await?;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acting"}});
     scene.post("/api/v1/namespaces", &namespace).await?;
     let rule = json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]});

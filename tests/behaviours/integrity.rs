@@ -1,4 +1,4 @@
-//! What tests of signatures share: projects that ask for them, keys, and what Applications tell.
+//! What tests of signatures share: keys, and what Applications tell.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -7,39 +7,12 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map};
+use crate::scene::{Scene, application, config_map};
 
-/// Where AppProjects are.
-pub const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
 /// Where OpenPGP keys are.
 pub const KEYS: &str = "argocd-gpg-keys-cm";
 /// Where allowed signers are.
 pub const SIGNERS: &str = "ithaca-allowed-signers";
-
-/// A project that allows everything that is signed as it asks.
-pub fn project(name: &str, asks: &Value) -> Value {
-    let mut project = json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": {
-            "sourceRepos": ["*"],
-            "destinations": [{"server": "*", "namespace": "*"}],
-            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        },
-    });
-    for (field, value) in asks.as_object().into_iter().flatten() {
-        project["spec"][field] = value.clone();
-    }
-    project
-}
-
-/// A `spec` with automated sync, of a project.
-pub fn of_project(name: &str) -> Value {
-    let mut spec = automated();
-    spec["project"] = json!(name);
-    spec
-}
 
 /// What a program says that succeeds.
 pub fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {

@@ -4,9 +4,8 @@
 use ithaca_tests::{ChartRepository, Cosign, OciRegistry, SignatureForm};
 use serde_json::{Value, json};
 
-use crate::integrity::{PROJECTS, of_project, project};
 use crate::oci_sources::{packed, reach};
-use crate::scene::{Scene, config_map};
+use crate::scene::{PROJECTS, Scene, config_map, of_project, project};
 
 const COSIGN_KEYS: &str = "ithaca-cosign-keys";
 

@@ -3,29 +3,17 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
-
-const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+use crate::scene::{PROJECTS, Scene, application, config_map, manifest, of_project, project};
 
 #[tokio::test]
 async fn objects_that_nobody_manages_are_counted_where_the_project_asks() -> anyhow::Result<()> {
     let scene = Scene::new("orphans").await?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
     let commit = scene.repository.publish("Add settings").await?;
-    let spec = json!({
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "*", "namespace": "*"}],
-        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        "orphanedResources": {"warn": true, "ignore": [{"kind": "ConfigMap", "name": "known-*"}]},
-    });
-    let project = json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "spec": spec,
-        "metadata": {"name": "orphans", "namespace": "argocd"},
-    });
-    scene.post(PROJECTS, &project).await?;
-    let mut spec = automated();
-    spec["project"] = json!("orphans");
-    scene.create("orphans", "app", spec).await?;
+    let told_of =
+        json!({"orphanedResources": {"warn": true, "ignore": [{"kind": "ConfigMap", "name": "known-*"}]}});
+    scene.post(PROJECTS, &project("orphans", &told_of)).await?;
+    scene.create("orphans", "app", of_project("orphans")).await?;
     scene.synced("orphans", &commit).await?;
     for name in ["stray", "known-stray"] {
         scene.post("/api/v1/namespaces/orphans/configmaps", &json!({"metadata": {"name": name}})).await?;

@@ -3,9 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
-
-const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+use crate::scene::{PROJECTS, Scene, application, config_map, manifest, of_project, project};
 
 #[tokio::test]
 async fn an_application_of_a_project_that_is_not_there_waits_for_it() -> anyhow::Result<()> {
@@ -13,7 +11,7 @@ async fn an_application_of_a_project_that_is_not_there_waits_for_it() -> anyhow:
     let commit = settings(&scene).await?;
     scene.create("no-project", "app", of_project("no-project")).await?;
     refused(&scene, "no-project", "Application referencing project no-project which does not exist").await?;
-    project(&scene, "no-project", permissive()).await?;
+    scene.post(PROJECTS, &project("no-project", &json!({}))).await?;
     let app = scene.synced("no-project", &commit).await?;
     ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
     Ok(())
@@ -23,9 +21,8 @@ async fn an_application_of_a_project_that_is_not_there_waits_for_it() -> anyhow:
 async fn a_repository_that_is_not_permitted_is_not_applied() -> anyhow::Result<()> {
     let scene = Scene::new("no-source").await?;
     let commit = settings(&scene).await?;
-    let mut spec = permissive();
-    spec["sourceRepos"] = json!(["https://git.example.org/*"]);
-    project(&scene, "no-source", spec).await?;
+    let fields = json!({"sourceRepos": ["https://git.example.org/*"]});
+    scene.post(PROJECTS, &project("no-source", &fields)).await?;
     scene.create("no-source", "app", of_project("no-source")).await?;
     let told = format!("application repo {} is not permitted in project 'no-source'", scene.repository.url);
     refused(&scene, "no-source", &told).await?;
@@ -39,12 +36,11 @@ async fn a_repository_that_is_not_permitted_is_not_applied() -> anyhow::Result<(
 async fn a_destination_that_is_not_permitted_is_not_applied_to() -> anyhow::Result<()> {
     let scene = Scene::new("no-destination").await?;
     settings(&scene).await?;
-    let mut spec = permissive();
-    spec["destinations"] = json!([
+    let fields = json!({"destinations": [
         {"server": "*", "namespace": "*"},
         {"server": "*", "namespace": "!no-dest*"},
-    ]);
-    project(&scene, "no-destination", spec).await?;
+    ]});
+    scene.post(PROJECTS, &project("no-destination", &fields)).await?;
     scene.create("no-destination", "app", of_project("no-destination")).await?;
     let told = "application destination server 'https://kubernetes.default.svc' and namespace 'no-destination' do not match any of the allowed destinations in project 'no-destination'";
     refused(&scene, "no-destination", told).await?;
@@ -59,9 +55,8 @@ async fn an_operation_with_a_kind_that_is_not_permitted_applies_nothing() -> any
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: key\n";
     scene.repository.write("app/secret.yaml", secret)?;
     scene.repository.publish("Add a Secret").await?;
-    let mut spec = permissive();
-    spec["namespaceResourceBlacklist"] = json!([{"group": "", "kind": "Secret"}]);
-    project(&scene, "no-kind", spec).await?;
+    let fields = json!({"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]});
+    scene.post(PROJECTS, &project("no-kind", &fields)).await?;
     let mut spec = of_project("no-kind");
     spec["syncPolicy"]["retry"] = json!({"limit": 0});
     scene.create("no-kind", "app", spec).await?;
@@ -83,9 +78,8 @@ async fn an_operation_with_a_kind_that_is_not_permitted_applies_nothing() -> any
 async fn a_cluster_scoped_kind_has_to_be_named() -> anyhow::Result<()> {
     let scene = Scene::new("no-namespace").await?;
     settings(&scene).await?;
-    let mut spec = permissive();
-    spec["clusterResourceWhitelist"] = Value::Null;
-    project(&scene, "no-namespace", spec).await?;
+    let fields = json!({"clusterResourceWhitelist": null});
+    scene.post(PROJECTS, &project("no-namespace", &fields)).await?;
     let mut spec = of_project("no-namespace");
     spec["syncPolicy"]["retry"] = json!({"limit": 0});
     scene.create("no-namespace", "app", spec).await?;
@@ -104,7 +98,7 @@ async fn what_a_project_no_longer_permits_is_neither_pruned_nor_deleted() -> any
     scene.repository.write("app/pruned.yaml", &manifest("pruned", "1"))?;
     scene.repository.write("app/deleted.yaml", &manifest("deleted", "1"))?;
     let first = scene.repository.publish("Add three").await?;
-    project(&scene, "hidden", permissive()).await?;
+    scene.post(PROJECTS, &project("hidden", &json!({}))).await?;
     scene.create("hidden", "app", of_project("hidden")).await?;
     scene.synced("hidden", &first).await?;
     let denied = json!({"spec": {"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]}});
@@ -134,7 +128,7 @@ async fn what_a_project_no_longer_permits_is_neither_pruned_nor_deleted() -> any
 async fn a_project_with_its_finalizer_stays_until_nobody_is_of_it() -> anyhow::Result<()> {
     let scene = Scene::new("leaving").await?;
     let commit = settings(&scene).await?;
-    project(&scene, "leaving", permissive()).await?;
+    scene.post(PROJECTS, &project("leaving", &json!({}))).await?;
     let path = format!("{PROJECTS}/leaving");
     let finalizers = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
     scene.patch(&path, finalizers.clone()).await?;
@@ -157,7 +151,7 @@ async fn a_project_with_its_finalizer_stays_until_nobody_is_of_it() -> anyhow::R
 async fn an_application_that_goes_with_its_project_takes_its_objects_along() -> anyhow::Result<()> {
     let scene = Scene::new("together").await?;
     let commit = settings(&scene).await?;
-    project(&scene, "together", permissive()).await?;
+    scene.post(PROJECTS, &project("together", &json!({}))).await?;
     scene.create("together", "app", of_project("together")).await?;
     let finalizers = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
     scene.patch(&application("together"), finalizers).await?;
@@ -167,31 +161,6 @@ async fn an_application_that_goes_with_its_project_takes_its_objects_along() -> 
     scene.delete(&application("together")).await?;
     scene.gone(&application("together")).await?;
     scene.gone(&config_map("together", "settings")).await
-}
-
-/// A spec that permits everything.
-fn permissive() -> Value {
-    json!({
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "*", "namespace": "*"}],
-        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-    })
-}
-
-async fn project(scene: &Scene<'_>, name: &str, spec: Value) -> anyhow::Result<()> {
-    let project = json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": spec,
-    });
-    scene.post(PROJECTS, &project).await
-}
-
-fn of_project(name: &str) -> Value {
-    let mut spec = automated();
-    spec["project"] = json!(name);
-    spec
 }
 
 async fn settings(scene: &Scene<'_>) -> anyhow::Result<String> {

@@ -4,9 +4,9 @@
 use ithaca_tests::{ChartRepository, OciRegistry};
 use serde_json::{Value, json};
 
-use crate::integrity::{KEYS, PROJECTS, of_project, openpgp_key, project};
+use crate::integrity::{KEYS, openpgp_key};
 use crate::oci_sources::reach;
-use crate::scene::Scene;
+use crate::scene::{PROJECTS, Scene, of_project, project};
 
 const TEMPLATE: &str = "\
 apiVersion: v1

@@ -3,10 +3,10 @@
 
 use anyhow::{Context, ensure};
 use ithaca_tests::{ChartRepository, Repository, Stack};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::private_repository::{SECRETS, says, secret};
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{PROJECTS, Scene, application, automated, config_map, manifest, of_project, project};
 
 const PASSWORD: &str = "b4se-passw0rd";
 
@@ -75,29 +75,15 @@ async fn a_base_that_the_project_does_not_permit_is_refused() -> anyhow::Result<
     let base = private_base(&scene, "remote-forbidden-base").await?;
     let data = json!({"url": base.url, "username": "ada", "password": PASSWORD});
     scene.post(SECRETS, &secret("remote-forbidden", "repository", &data)).await?;
-    let project = |repositories: Value| {
-        json!({
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "AppProject",
-            "metadata": {"name": "remote-forbidden"},
-            "spec": {
-                "sourceRepos": repositories,
-                "destinations": [{"server": "*", "namespace": "*"}],
-                "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-            },
-        })
-    };
-    let projects = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
-    scene.post(projects, &project(json!([scene.repository.url]))).await?;
+    let permits = json!({"sourceRepos": [scene.repository.url]});
+    scene.post(PROJECTS, &project("remote-forbidden", &permits)).await?;
     scene.repository.write("app/kustomization.yaml", &format!("resources: ['{}//web']\n", base.url))?;
     let commit = scene.repository.publish("Add an overlay").await?;
-    let mut spec = automated();
-    spec["project"] = json!("remote-forbidden");
-    scene.create("remote-forbidden", "app", spec).await?;
+    scene.create("remote-forbidden", "app", of_project("remote-forbidden")).await?;
     let told = format!("repo {} is not permitted in project 'remote-forbidden'", base.url);
     scene.wait(&application("remote-forbidden"), "says what is not permitted", says(&told)).await?;
     let permits = json!({"spec": {"sourceRepos": [scene.repository.url, base.url]}});
-    scene.patch(&format!("{projects}/remote-forbidden"), permits).await?;
+    scene.patch(&format!("{PROJECTS}/remote-forbidden"), permits).await?;
     scene.synced("remote-forbidden", &commit).await.map(drop)
 }
 

@@ -7,7 +7,7 @@ use ithaca_tests::{Cluster, ControlPlane, Stack, wait_until};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
+use crate::scene::{DEADLINE, PROJECTS, Scene, application, automated, config_map, manifest, project};
 
 const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
 
@@ -161,17 +161,8 @@ async fn a_program_may_give_the_credentials_and_a_project_may_own_the_cluster() 
     scene.synced("exec", &commit).await?;
     remote.holds(&config_map("exec", "settings"), "1").await?;
 
-    let spec = json!({
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "*", "namespace": "*"}],
-        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        "permitOnlyProjectScopedClusters": true,
-    });
-    let project = json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "spec": spec,
-        "metadata": {"name": "exec", "namespace": "argocd"},
-    });
-    scene.post("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects", &project).await?;
+    let scoped = json!({"permitOnlyProjectScopedClusters": true});
+    scene.post(PROJECTS, &project("exec", &scoped)).await?;
     let mut spec = by_name("exec");
     spec["project"] = json!("exec");
     scene.create("exec-scoped", "app", spec).await?;

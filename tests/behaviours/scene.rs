@@ -261,6 +261,34 @@ pub fn job_path(namespace: &str, name: &str) -> String {
     format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
 }
 
+/// Where AppProjects are.
+pub const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+
+/// A project that permits everything, but for what fields of its `spec` say otherwise.
+pub fn project(name: &str, fields: &Value) -> Value {
+    let mut project = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": name, "namespace": "argocd"},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"server": "*", "namespace": "*"}],
+            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        },
+    });
+    for (field, value) in fields.as_object().into_iter().flatten() {
+        project["spec"][field] = value.clone();
+    }
+    project
+}
+
+/// As `automated`, of a project.
+pub fn of_project(name: &str) -> Value {
+    let mut spec = automated();
+    spec["project"] = json!(name);
+    spec
+}
+
 /// How far an Application's operation is.
 pub fn state(app: &Value) -> &Value {
     &app["status"]["operationState"]

@@ -5,8 +5,8 @@ use anyhow::ensure;
 use ithaca_tests::wait_until;
 use serde_json::json;
 
-use crate::integrity::{KEYS, PROJECTS, SIGNERS, of_project, openpgp_key, project, run};
-use crate::scene::{DEADLINE, Scene, application, manifest};
+use crate::integrity::{KEYS, SIGNERS, openpgp_key, run};
+use crate::scene::{DEADLINE, PROJECTS, Scene, application, manifest, of_project, project};
 
 impl Scene<'_> {
     async fn set(&self, settings: &[(&str, &str)]) -> anyhow::Result<()> {

@@ -4,15 +4,15 @@ use anyhow::ensure;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, deployment, hook, job, manifest};
-
-const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+use crate::scene::{
+    PROJECTS, Scene, application, automated, config_map, deployment, hook, job, manifest, project,
+};
 
 #[tokio::test]
 async fn automation_holds_back_and_goes_on_when_the_window_opens() -> anyhow::Result<()> {
     let scene = Scene::new("window-auto").await?;
     let commit = settings(&scene).await?;
-    project(&scene, "window-auto", &json!([always("deny")])).await?;
+    with_windows(&scene, "window-auto", &json!([always("deny")])).await?;
     scene.create("window-auto", "app", of_project("window-auto", automated())).await?;
     let app = scene.wait(&application("window-auto"), "is held back", is_held).await?;
     let status = &app["status"];
@@ -31,7 +31,7 @@ async fn automation_holds_back_and_goes_on_when_the_window_opens() -> anyhow::Re
 async fn a_manual_operation_waits_for_the_window() -> anyhow::Result<()> {
     let scene = Scene::new("window-manual").await?;
     let commit = settings(&scene).await?;
-    project(&scene, "window-manual", &json!([always("deny")])).await?;
+    with_windows(&scene, "window-manual", &json!([always("deny")])).await?;
     scene.create("window-manual", "app", of_project("window-manual", json!({}))).await?;
     operate(&scene, "window-manual").await?;
     let app = scene.wait(&application("window-manual"), "waits for its window", is_blocked).await?;
@@ -64,7 +64,7 @@ async fn automation_begins_the_moment_the_window_closes() -> anyhow::Result<()> 
     let mut window = always("deny");
     window["schedule"] = json!(now.strftime("%M %H * * *").to_string());
     window["duration"] = json!(format!("{seconds}s"));
-    project(&scene, "window-clock", &json!([window])).await?;
+    with_windows(&scene, "window-clock", &json!([window])).await?;
     scene.create("window-clock", "app", of_project("window-clock", automated())).await?;
     let opens = Timestamp::from_second(now.as_second() + 20)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let app = scene.wait(&application("window-clock"), "is held back", is_held).await?;
@@ -82,7 +82,7 @@ async fn people_may_pass_where_the_window_says_so() -> anyhow::Result<()> {
     let commit = settings(&scene).await?;
     let mut window = always("deny");
     window["manualSync"] = json!(true);
-    project(&scene, "window-people", &json!([window])).await?;
+    with_windows(&scene, "window-people", &json!([window])).await?;
     scene.create("window-people", "app", of_project("window-people", automated())).await?;
     scene.wait(&application("window-people"), "is held back", is_held).await?;
     operate(&scene, "window-people").await?;
@@ -96,7 +96,7 @@ async fn an_allow_window_that_is_open_lets_automation_pass() -> anyhow::Result<(
     let commit = settings(&scene).await?;
     let mut other = always("deny");
     other["applications"] = json!(["another"]);
-    project(&scene, "window-open", &json!([always("allow"), other])).await?;
+    with_windows(&scene, "window-open", &json!([always("allow"), other])).await?;
     scene.create("window-open", "app", of_project("window-open", automated())).await?;
     scene.synced("window-open", &commit).await?;
     Ok(())
@@ -108,7 +108,7 @@ async fn a_window_that_cannot_be_read_is_told_and_holds_back() -> anyhow::Result
     settings(&scene).await?;
     let mut window = always("allow");
     window["timeZone"] = json!("Europe/Atlantis");
-    project(&scene, "window-broken", &json!([window])).await?;
+    with_windows(&scene, "window-broken", &json!([window])).await?;
     scene.create("window-broken", "app", of_project("window-broken", automated())).await?;
     let app = scene.wait(&application("window-broken"), "is held back", is_held).await?;
     let message = app["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
@@ -120,7 +120,7 @@ async fn a_window_that_cannot_be_read_is_told_and_holds_back() -> anyhow::Result
 async fn an_operation_that_waits_can_be_stopped() -> anyhow::Result<()> {
     let scene = Scene::new("window-stopped").await?;
     settings(&scene).await?;
-    project(&scene, "window-stopped", &json!([always("deny")])).await?;
+    with_windows(&scene, "window-stopped", &json!([always("deny")])).await?;
     scene.create("window-stopped", "app", of_project("window-stopped", json!({}))).await?;
     operate(&scene, "window-stopped").await?;
     let path = application("window-stopped");
@@ -181,7 +181,7 @@ async fn midway(scene: &Scene<'_>, name: &str) -> anyhow::Result<(String, Value)
     scene.repository.write("app/first.yaml", &deployment("first", Some("hangs")))?;
     scene.repository.write("app/late.yaml", &late)?;
     let commit = scene.repository.publish("Add a hook and two waves").await?;
-    project(scene, name, &json!([always("allow")])).await?;
+    with_windows(scene, name, &json!([always("allow")])).await?;
     scene.create(name, "app", of_project(name, automated())).await?;
     let waits = |app: &Value| {
         let state = &app["status"]["operationState"];
@@ -207,19 +207,8 @@ fn always(kind: &str) -> Value {
     json!({"kind": kind, "schedule": "* * * * *", "duration": "1h", "applications": ["*"]})
 }
 
-async fn project(scene: &Scene<'_>, name: &str, windows: &Value) -> anyhow::Result<()> {
-    let project = json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": {
-            "sourceRepos": ["*"],
-            "destinations": [{"server": "*", "namespace": "*"}],
-            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-            "syncWindows": windows,
-        },
-    });
-    scene.post(PROJECTS, &project).await
+async fn with_windows(scene: &Scene<'_>, name: &str, windows: &Value) -> anyhow::Result<()> {
+    scene.post(PROJECTS, &project(name, &json!({"syncWindows": windows}))).await
 }
 
 /// Opens the gate: the same window allows from now on.

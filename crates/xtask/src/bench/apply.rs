@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use futures::{StreamExt, TryStreamExt, pin_mut, stream};
 use ithaca_tests::{Progress, Repository, Stack};
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
@@ -98,6 +98,12 @@ pub async fn create_all(client: &Client, all: impl Iterator<Item = Value>) -> an
     let (applications, params) = (applications(client), PostParams::default());
     let requests = objects.iter().map(|object| applications.create(&params, object));
     stream::iter(requests).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    Ok(())
+}
+
+/// Deletes all Applications. They have no finalizers, so they are gone then.
+pub async fn delete_all(client: &Client) -> anyhow::Result<()> {
+    applications(client).delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
     Ok(())
 }
 

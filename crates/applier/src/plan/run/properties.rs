@@ -63,15 +63,19 @@ struct Trial<'a> {
     started: BTreeMap<String, usize>,
 }
 
-impl Trial<'_> {
-    fn piece(&self, key: &ObjectKey) -> &Piece {
-        let number: usize = key.name.trim_start_matches("piece-").parse().expect("a number");
-        &self.pieces[number]
-    }
+/// A run in a world, step by step.
+trait Watched {
+    fn world(&mut self) -> &mut World;
 
-    /// Does a step, and checks that nothing begins too early.
+    /// Checks that a task may begin, and begins it.
+    fn begin(&mut self, run: &mut Run, place: usize) -> Result<(), TestCaseError>;
+
+    /// What is recorded before hooks are let go of.
+    fn record(&mut self, _run: &Run) {}
+
+    /// Does what comes next; what is to be done from outside is given back.
     fn step(&mut self, run: &mut Run) -> Result<Option<Next>, TestCaseError> {
-        match run.next(&self.world.records, None) {
+        match run.next(&self.world().records, None) {
             Next::Rehearse(_) => run.rehearsed(Vec::new()),
             Next::Perform(places) => {
                 for place in places {
@@ -81,11 +85,25 @@ impl Trial<'_> {
             Next::Conclude(outcomes) => {
                 outcomes.into_iter().for_each(|(place, outcome)| run.tasks[place].outcome = Some(outcome));
             }
-            Next::LetGo(keys) => keys.iter().for_each(|key| self.world.let_go(key)),
-            Next::Discard(keys) => keys.iter().for_each(|key| self.world.delete(key)),
+            Next::LetGo(keys) => {
+                self.record(run);
+                keys.iter().for_each(|key| self.world().let_go(key));
+            }
+            Next::Discard(keys) => keys.iter().for_each(|key| self.world().delete(key)),
             next => return Ok(Some(next)),
         }
         Ok(None)
+    }
+}
+
+/// Which of the pieces an object is.
+fn number(key: &ObjectKey) -> usize {
+    key.name.trim_start_matches("piece-").parse().expect("a number")
+}
+
+impl Watched for Trial<'_> {
+    fn world(&mut self) -> &mut World {
+        &mut self.world
     }
 
     fn begin(&mut self, run: &mut Run, place: usize) -> Result<(), TestCaseError> {
@@ -106,6 +124,12 @@ impl Trial<'_> {
         }
         self.world.perform(run, place);
         Ok(())
+    }
+}
+
+impl Trial<'_> {
+    fn piece(&self, key: &ObjectKey) -> &Piece {
+        &self.pieces[number(key)]
     }
 
     /// Lets one of what runs end. Returns whether there was anything.

@@ -153,9 +153,9 @@ async fn large(
     for name in ["watcher", "renderer"] {
         stack.process(name)?.stop().await?;
     }
-    let all = ["delete", "applications.argoproj.io", "--all", "--namespace=argocd"];
-    stack.cluster.kubectl(&all).await?;
-    apply::create_all(&stack.cluster.client().await?, applications.into_iter()).await?;
+    let client = stack.cluster.client().await?;
+    apply::delete_all(&client).await?;
+    apply::create_all(&client, applications.into_iter()).await?;
     progress.step("reading large repositories");
     start(stack)?;
     bundles.wait_for("large-", count, |done| progress.detail(&format!("{done} of {count}"))).await?;

@@ -66,31 +66,13 @@ struct Trial<'a> {
     by_hand: BTreeSet<ObjectKey>,
 }
 
-impl Trial<'_> {
-    fn change(&self, key: &ObjectKey) -> &Change {
-        let number: usize = key.name.trim_start_matches("piece-").parse().expect("a number");
-        &self.changes[number]
+impl Watched for Trial<'_> {
+    fn world(&mut self) -> &mut World {
+        &mut self.world
     }
 
-    fn step(&mut self, run: &mut Run) -> Result<Option<Next>, TestCaseError> {
-        match run.next(&self.world.records, None) {
-            Next::Rehearse(_) => run.rehearsed(Vec::new()),
-            Next::Perform(places) => {
-                for place in places {
-                    self.begin(run, place)?;
-                }
-            }
-            Next::Conclude(outcomes) => {
-                outcomes.into_iter().for_each(|(place, outcome)| run.tasks[place].outcome = Some(outcome));
-            }
-            Next::LetGo(keys) => {
-                self.recorded = Some(run.result());
-                keys.iter().for_each(|key| self.world.let_go(key));
-            }
-            Next::Discard(keys) => keys.iter().for_each(|key| self.world.delete(key)),
-            next => return Ok(Some(next)),
-        }
-        Ok(None)
+    fn record(&mut self, run: &Run) {
+        self.recorded = Some(run.result());
     }
 
     fn begin(&mut self, run: &mut Run, place: usize) -> Result<(), TestCaseError> {
@@ -131,6 +113,12 @@ impl Trial<'_> {
         }
         self.world.perform(run, place);
         Ok(())
+    }
+}
+
+impl Trial<'_> {
+    fn change(&self, key: &ObjectKey) -> &Change {
+        &self.changes[number(key)]
     }
 
     /// Lets one of what is under way end. Returns whether there was anything.
