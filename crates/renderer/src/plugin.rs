@@ -22,7 +22,7 @@ pub use error::PluginError;
 
 use crate::environment::Environment;
 use crate::manifest;
-use crate::request::SourceRequest;
+use crate::request::{Request, SourceRequest};
 use crate::sandbox::Limits;
 use crate::source::Source;
 
@@ -73,6 +73,12 @@ impl<'a> Wanted<'a> {
             _ => Self::Nothing,
         }
     }
+}
+
+/// Whether plugins have to do with a request.
+pub fn are_concerned(request: &Request) -> bool {
+    let sources = request.sources.as_deref().unwrap_or_default();
+    sources.iter().any(|source| Wanted::by(source) != Wanted::Nothing)
 }
 
 /// The plugins beside this renderer.

@@ -8,7 +8,6 @@ use ithaca_proto::v1::{
 };
 
 use crate::failure;
-use crate::plugin::Wanted;
 
 /// One source at its revision.
 #[derive(Clone, Debug, Default)]
@@ -110,12 +109,6 @@ impl Request {
             tools: EnabledTools::without(message.disabled_tools.iter().map(String::as_str)),
             capabilities: message.capabilities.unwrap_or_default(),
         })
-    }
-
-    /// Whether plugins have to do with it.
-    pub fn concerns_plugins(&self) -> bool {
-        let sources = self.sources.as_deref().unwrap_or_default();
-        sources.iter().any(|source| Wanted::by(source) != Wanted::Nothing)
     }
 }
 

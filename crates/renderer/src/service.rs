@@ -18,6 +18,7 @@ use crate::args::{Args, tool_versions};
 use crate::cache::Cache;
 use crate::content::Watcher;
 use crate::metrics::Metrics;
+use crate::plugin;
 use crate::request::Request;
 use crate::worker::{Done, WorkError, Worker};
 
@@ -85,7 +86,7 @@ async fn consume(
             Some(_) = waiting.join_next() => {}
             Some(delivery) = revisions.next(), if tasks.len() < held => {
                 let Some(request) = read(&delivery).await else { continue };
-                let concerns_plugins = request.concerns_plugins();
+                let concerns_plugins = plugin::are_concerned(&request);
                 if concerns_plugins && waiting.len() >= WAITING {
                     delivery.retry(NO_ROOM).await;
                     continue;
