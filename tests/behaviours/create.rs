@@ -25,35 +25,6 @@ async fn a_folder_of_manifests_is_applied_with_its_namespace() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn an_application_elsewhere_is_somebody_elses() -> anyhow::Result<()> {
-    let scene = Scene::new("create-elsewhere").await?;
-    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
-    let commit = scene.repository.publish("Add settings").await?;
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "create-elsewhere"}});
-    scene.post("/api/v1/namespaces", &namespace).await?;
-    let applications = "/apis/argoproj.io/v1alpha1/namespaces/create-elsewhere/applications";
-    let mut other = scene.application("create-elsewhere", "app", &automated());
-    other["metadata"] = json!({
-        "name": "create-elsewhere",
-        "namespace": "create-elsewhere",
-        "finalizers": ["resources-finalizer.argocd.argoproj.io"],
-    });
-    // What makes an Application of one's own fail at once.
-    other["spec"]["destination"] = json!({"server": "https://elsewhere.example.com"});
-    scene.post(applications, &other).await?;
-    let path = format!("{applications}/create-elsewhere");
-    scene.delete(&path).await?;
-    // What comes after is the proof that nothing was still to come.
-    scene.create("create-elsewhere-own", "app", automated()).await?;
-    scene.synced("create-elsewhere-own", &commit).await?;
-    let other = scene.expect(&path).await?;
-    ensure!(other["status"].is_null(), "{}", other["status"]);
-    ensure!(other["metadata"]["finalizers"][0].is_string(), "its finalizer was taken away");
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_chart_is_rendered_with_its_value_files_and_parameters() -> anyhow::Result<()> {
     let scene = Scene::new("create-chart").await?;
     let repository = &scene.repository;

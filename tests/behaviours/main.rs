@@ -18,6 +18,7 @@ mod deletion_guard;
 mod dependencies;
 mod differences_shown;
 mod drift;
+mod elsewhere;
 mod enabled_tools;
 mod encrypted_sources;
 mod excluded_kinds;

@@ -64,11 +64,7 @@ impl<'a> Scene<'a> {
 
     /// Creates such an Application.
     pub async fn create(&self, name: &str, path: &str, spec: Value) -> anyhow::Result<()> {
-        self.post(
-            "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications",
-            &self.application(name, path, &spec),
-        )
-        .await
+        self.post(&applications("argocd"), &self.application(name, path, &spec)).await
     }
 
     /// Creates an object in a collection.
@@ -197,8 +193,8 @@ impl<'a> Scene<'a> {
 
     /// Waits for a Kubernetes Event on an Application whose message holds `word`.
     pub async fn event(&self, application: &str, reason: &str, word: &str) -> anyhow::Result<Value> {
-        let path =
-            format!("/api/v1/namespaces/argocd/events?fieldSelector=involvedObject.name={application}");
+        let (namespace, name) = application.split_once('/').unwrap_or(("argocd", application));
+        let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name={name}");
         wait_until(&format!("there is an Event {reason}"), DEADLINE, async || {
             let events = self.expect(&path).await?;
             let all = || events["items"].as_array().into_iter().flatten();
@@ -235,9 +231,15 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Where an Application is.
+/// Where an Application is: of the control plane's namespace, or `namespace/name`.
 pub fn application(name: &str) -> String {
-    format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{name}")
+    let (namespace, name) = name.split_once('/').unwrap_or(("argocd", name));
+    format!("{}/{name}", applications(namespace))
+}
+
+/// Where the Applications of a namespace are.
+pub fn applications(namespace: &str) -> String {
+    format!("/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications")
 }
 
 /// Where a ConfigMap is.

@@ -133,6 +133,23 @@ fn the_path_of_the_page_has_as_many_spellings_as_users_have() -> anyhow::Result<
 }
 
 #[test]
+fn applications_elsewhere_are_read_only_where_the_installation_names_a_namespace() -> anyhow::Result<()> {
+    let roles = |objects: &[Value]| {
+        let roles = objects.iter().filter(|object| object["kind"] == "ClusterRole");
+        let texts = roles.map(|role| role["rules"].to_string());
+        texts.filter(|rules| rules.contains("applications") || rules.contains("events")).count()
+    };
+    ensure!(roles(&objects("{}")?) == 0, "rights everywhere without need");
+    let objects = objects("configs: {params: {application.namespaces: 'shop-*,team'}}")?;
+    ensure!(roles(&objects) == 4, "the watcher, the applier, the console and the notifier need rights");
+    for service in ["watcher", "applier", "console"] {
+        let found = environment(&objects, &format!("ithaca-{service}"), "ITHACA_APPLICATION_NAMESPACES")?;
+        ensure!(found == "shop-*,team", "{service} has {found:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_only_the_argo_cd_chart_knows_is_named_and_no_error() -> anyhow::Result<()> {
     let notes = helm(
         &["install", "ithaca", &chart(), "--dry-run=client", "--namespace=argocd", "--values=-"],

@@ -9,6 +9,9 @@ use crate::{Process, Program, Ready, Tools, port};
 /// In the order in which facts pass them.
 pub const SERVICES: [&str; 5] = ["watcher", "renderer", "applier", "notifier", "console"];
 
+/// Where Applications may live beside the control plane's namespace, if their projects let them.
+const APPLICATION_NAMESPACES: &str = "--application-namespaces=apps-*";
+
 /// What bundles are sealed with; the tests look into the bus and find nothing.
 const BUNDLE_KEY: &str = "dGhpcnR5LXR3byBieXRlcyBvZiBhIHRlc3QncyBrZXk=";
 
@@ -105,6 +108,7 @@ impl Surroundings<'_> {
         let tool = |name: &str| self.tools.path(name).display().to_string();
         Ok(match service {
             "watcher" => vec![
+                APPLICATION_NAMESPACES.to_owned(),
                 format!("--grpc-listen=127.0.0.1:{}", ports.grpc),
                 format!("--webhook-listen=127.0.0.1:{}", ports.webhook),
                 format!("--cache-dir={}", folder("watcher")),
@@ -120,12 +124,16 @@ impl Surroundings<'_> {
                 format!("--bundle-key={BUNDLE_KEY}"),
             ],
             "applier" => vec![
+                APPLICATION_NAMESPACES.to_owned(),
                 format!("--live-listen=127.0.0.1:{}", port::free()?),
                 "--live-host=127.0.0.1".to_owned(),
                 format!("--name={name}"),
                 format!("--bundle-key={BUNDLE_KEY}"),
             ],
-            "console" => vec![format!("--console-listen=127.0.0.1:{}", ports.console)],
+            "console" => vec![
+                APPLICATION_NAMESPACES.to_owned(),
+                format!("--console-listen=127.0.0.1:{}", ports.console),
+            ],
             _ => Vec::new(),
         })
     }

@@ -9,6 +9,7 @@
 //! | `resource.exclusions` and `resource.inclusions`: [`crate::Exclusions`] | nothing | is refused, with the reason |
 //! | `sourceRepos` of a project | `/`, unless the pattern is `*` | allows nothing, denies everything |
 //! | repositories in `sourceIntegrity` of a project | nothing | refuses every source |
+//! | `application.namespaces`: [`crate::NamespacePatterns`] | nothing | is refused, with the reason |
 //! | all else in a project: destinations, kinds, namespaces, windows, orphans, accounts | nothing | allows nothing, denies everything |
 //!
 //! Files in repositories have other rules; whoever walks them has them.
@@ -18,7 +19,7 @@ use std::fmt::Write;
 use regex::{Regex, RegexBuilder};
 
 /// Bytes that one pattern may take compiled: patterns are a user's input.
-const SIZE_LIMIT: usize = 1 << 20;
+pub(crate) const SIZE_LIMIT: usize = 1 << 20;
 /// How deep alternatives may be nested.
 const DEEPEST: usize = 8;
 

@@ -8,6 +8,7 @@
 mod access;
 pub mod annotation;
 pub mod application;
+mod application_namespaces;
 pub mod build_environment;
 pub mod cluster;
 pub mod crd;
@@ -39,6 +40,7 @@ mod sensitive;
 
 pub use access::unreadable;
 pub use application::{Application, ApplicationSpec};
+pub use application_namespaces::{ApplicationNamespaces, NamespacePatterns};
 pub use cluster::ClusterSpec;
 pub use crd::crds;
 pub use customizations::Customizations;

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
-use ithaca_api::{Application, ClusterSpec};
+use ithaca_api::{Application, ApplicationNamespaces, ClusterSpec};
 use ithaca_chassis::ReadyFlag;
 use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -52,8 +52,8 @@ pub async fn bundles(shared: Arc<Shared>) {
 }
 
 /// Follows the Applications.
-pub async fn applications(shared: Arc<Shared>, ready: ReadyFlag) {
-    let watch = || Box::pin(cluster::watch_applications(shared.home.client(), &shared.namespace));
+pub async fn applications(shared: Arc<Shared>, namespaces: ApplicationNamespaces, ready: ReadyFlag) {
+    let watch = || cluster::watch_applications(shared.home.client(), namespaces.clone());
     let mut gains = shared.gains.subscribe();
     let (mut number, mut events) = (*gains.borrow_and_update(), watch());
     let mut listed = HashSet::new();
@@ -103,7 +103,7 @@ fn put_application(shared: &Shared, told: Told, number: u64) -> Option<Uid> {
             if uid.as_ref().is_some_and(is_new) {
                 shared.metrics.meet(&application);
             }
-            let changed = state.put_application(application, &shared.namespace);
+            let changed = state.put_application(*application, &shared.namespace);
             if let Some(app) = uid.as_ref().and_then(|uid| state.apps.get_mut(uid)) {
                 app.listed = number;
             }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use ithaca_api::{ApplicationNamespaces, NamespacePatterns};
 use ithaca_bus::{Bus, Interest, Membership};
 use ithaca_chassis::{CountRequests, Process};
 use ithaca_proto::subject;
@@ -56,6 +57,10 @@ pub struct Args {
     /// Secret in the own namespace that holds the key of bundles as `key`; it is made where there is none
     #[arg(long, env = "ITHACA_BUNDLE_KEY_SECRET", conflicts_with = "bundle_key", help_heading = "Bus")]
     pub bundle_key_secret: Option<String>,
+    /// Namespaces beside the control plane's whose Applications are worked on, where their projects let them
+    /// (spec.sourceNamespaces): names, globs, or regular expressions between slashes, with commas between them
+    #[arg(long, env = "ITHACA_APPLICATION_NAMESPACES", default_value = "")]
+    pub application_namespaces: NamespacePatterns,
     /// Applications that are worked on at the same time, not counting those that wait long for an answer
     #[arg(long, env = "ITHACA_APPLIER_WORKERS", default_value_t = 8)]
     pub workers: usize,
@@ -99,7 +104,7 @@ pub struct Shared {
     pub metrics: Metrics,
     /// The installation's settings.
     pub settings: SettingsCell,
-    /// Namespace of the control plane and, for now, of all Applications.
+    /// Namespace of the control plane: projects, settings, and the Secrets of clusters are there.
     pub namespace: String,
     /// Writes of one application at the same time.
     pub writes: usize,
@@ -253,9 +258,10 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
         () = membership.joined() => {}
         ended = &mut part => anyhow::bail!("the applier could not take its part: {ended:?}"),
     }
+    let namespaces = ApplicationNamespaces::new(&process.namespace, args.application_namespaces);
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, follow::bundles(shared.clone()));
-    spawn(&mut tasks, follow::applications(shared.clone(), ready_list));
+    spawn(&mut tasks, follow::applications(shared.clone(), namespaces, ready_list));
     spawn(&mut tasks, clusters::follow(shared.clone(), ready_clusters));
     spawn(&mut tasks, settings::follow(shared.clone()));
     spawn(&mut tasks, answer::serve(shared.clone(), live));

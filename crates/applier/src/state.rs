@@ -424,7 +424,8 @@ impl Others for State {
         let app = self.apps.get(self.names.get(name)?)?;
         let own = app.tracked.bundle.as_ref().map(|bundle| &*bundle.sources);
         let tracked = own.or(app.elsewhere.as_ref().map(|(_, sources)| &**sources));
-        Some(Other { application: &app.application, tracked })
+        let project = self.projects.of(&app.application).map(|project| &**project);
+        Some(Other { application: &app.application, tracked, project })
     }
 
     fn dependents(&self, name: &Name) -> Vec<Name> {

@@ -21,6 +21,7 @@ mod watch;
 use std::sync::Arc;
 
 use anyhow::Context;
+use ithaca_api::ApplicationNamespaces;
 use ithaca_chassis::{CountRequests, Process};
 use tokio::net::TcpListener;
 
@@ -32,7 +33,7 @@ use site::Site;
 
 /// Serves until the process shall end. Pages are served without the bus too, only without events.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
-    let Args { chassis: _, bus, console_listen, base_path } = args;
+    let Args { chassis: _, bus, application_namespaces, console_listen, base_path } = args;
     let listener = TcpListener::bind(console_listen)
         .await
         .with_context(|| format!("failed to listen on {console_listen}; choose another --console-listen"))?;
@@ -43,7 +44,8 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let board = Arc::new(Board::default());
     let events = Arc::new(Events::default());
     let watched = process.health.part("applications");
-    let watching = watch::follow(client.clone(), process.namespace.clone(), board.clone(), watched);
+    let namespaces = ApplicationNamespaces::new(&process.namespace, application_namespaces);
+    let watching = watch::follow(client.clone(), namespaces, board.clone(), watched);
     let listening = events::follow(bus, process.name, events.clone());
     let site = Site {
         board,

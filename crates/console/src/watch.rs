@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
 use backon::ExponentialBuilder;
-use futures::StreamExt;
-use ithaca_api::Application;
+use futures::{StreamExt, TryStreamExt, future::ready};
+use ithaca_api::{Application, ApplicationNamespaces};
 use ithaca_chassis::ReadyFlag;
 use kube::{
-    Api, Client,
+    Api, Client, Resource,
     core::error_boundary::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -24,10 +24,25 @@ use crate::{
 const PAGE: u32 = 50;
 
 /// Keeps the board as the API has the Applications, for ever. Failures are waited out.
-pub async fn follow(client: Client, namespace: String, board: Arc<Board>, ready: ReadyFlag) {
-    let api = Api::<DeserializeGuard<Application>>::namespaced(client, &namespace);
+pub async fn follow(
+    client: Client,
+    namespaces: ApplicationNamespaces,
+    board: Arc<Board>,
+    is_ready: ReadyFlag,
+) {
+    let api = match namespaces.only() {
+        Some(namespace) => Api::<DeserializeGuard<Application>>::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let concerns = |event: &Event<DeserializeGuard<Application>>| match event {
+        Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) => {
+            namespaces.includes(object.meta())
+        }
+        Event::Init | Event::InitDone => true,
+    };
     let config = watcher::Config::default().page_size(PAGE);
-    let mut events = pin!(watcher::watcher(api, config).backoff(patience()));
+    let events = watcher::watcher(api, config).backoff(patience());
+    let mut events = pin!(events.try_filter(|event| ready(concerns(event))));
     let mut seen = BTreeSet::new();
     let mut is_told = false;
     while let Some(event) = events.next().await {
@@ -40,11 +55,11 @@ pub async fn follow(client: Client, namespace: String, board: Arc<Board>, ready:
             }
             Ok(Event::InitDone) => {
                 board.retain(&std::mem::take(&mut seen));
-                ready.set(true);
+                is_ready.set(true);
                 is_told = false;
             }
             Ok(Event::Apply(object)) => board.put(Summary::of(&object)),
-            Ok(Event::Delete(object)) => board.remove(Key::of(kube::Resource::meta(&object))),
+            Ok(Event::Delete(object)) => board.remove(Key::of(object.meta())),
             Err(error) if is_told => tracing::debug!(%error, "failed to watch the Applications"),
             Err(error) => {
                 is_told = true;

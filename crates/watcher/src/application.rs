@@ -6,7 +6,8 @@ use std::time::Duration;
 use ithaca_api::annotation::{self, Refresh};
 use ithaca_api::tracking::instance_name;
 use ithaca_api::{
-    Application, ApplicationSource, ApplicationSpec, GeneratePaths, Operation, operation_request_key,
+    Application, ApplicationNamespaces, ApplicationSource, ApplicationSpec, GeneratePaths, Operation,
+    operation_request_key,
 };
 use kube::Resource;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
@@ -59,6 +60,8 @@ pub struct Watched {
 pub struct Request {
     /// The project's name.
     pub project: String,
+    /// The Application's namespace, where it is not the control plane's.
+    pub outside: Option<String>,
     /// spec.destination.namespace.
     pub destination_namespace: String,
     /// The sources, or why they are none.
@@ -75,16 +78,22 @@ pub struct SourceRequest {
 }
 
 impl Watched {
-    /// From the object as it is read; None where it has no uid, which no stored object lacks. `control_plane` is the
-    /// namespace that Ithaca lives in.
-    pub fn new(object: &WatchedObject, control_plane: &str) -> Option<Self> {
+    /// From the object as it is read; None where it is not the installation's, or has no uid, which no stored object
+    /// lacks.
+    pub fn new(object: &WatchedObject, namespaces: &ApplicationNamespaces) -> Option<Self> {
         let metadata = &object.metadata;
+        if !namespaces.includes(metadata) {
+            return None;
+        }
         let name = metadata.name.clone().unwrap_or_default();
         let namespace = metadata.namespace.clone().unwrap_or_default();
         let annotation = |name: &str| metadata.annotations.as_ref()?.get(name).map(String::as_str);
+        let outside = Some(namespace.as_str()).filter(|namespace| *namespace != namespaces.control_plane());
         Some(Self {
+            tracked: tracked(&object.spec, outside),
+            operation: operation(&object.spec, outside, &object.operation),
             uid: metadata.uid.as_deref()?.into(),
-            instance: instance_name(&name, &namespace, control_plane),
+            instance: instance_name(&name, &namespace, namespaces.control_plane()),
             namespace,
             name,
             generation: metadata.generation.unwrap_or_default(),
@@ -95,8 +104,6 @@ impl Watched {
             generate_paths: annotation(annotation::MANIFEST_GENERATE_PATHS)
                 .and_then(|value| GeneratePaths::parse(value).ok().flatten())
                 .map(Arc::new),
-            tracked: tracked(&object.spec),
-            operation: operation(&object.spec, &object.operation),
         })
     }
 
@@ -106,7 +113,7 @@ impl Watched {
     }
 }
 
-fn tracked(spec: &Read<ApplicationSpec>) -> Request {
+fn tracked(spec: &Read<ApplicationSpec>, outside: Option<&str>) -> Request {
     let spec = match spec {
         Ok(spec) => spec,
         Err(error) => return refused(format!("failed to read spec: {error}")),
@@ -117,6 +124,7 @@ fn tracked(spec: &Read<ApplicationSpec>) -> Request {
     };
     Request {
         project: spec.project().to_owned(),
+        outside: outside.map(str::to_owned),
         destination_namespace: spec.destination.namespace.clone(),
         sources: check(spec.sources().iter().map(with_revision).collect()),
     }
@@ -124,7 +132,11 @@ fn tracked(spec: &Read<ApplicationSpec>) -> Request {
 
 /// The request of an operation that names a revision or a source: its sources, else the spec's, each at
 /// the operation's revision where it names one.
-fn operation(spec: &Read<ApplicationSpec>, operation: &Option<Read<Operation>>) -> Option<(String, Request)> {
+fn operation(
+    spec: &Read<ApplicationSpec>,
+    outside: Option<&str>,
+    operation: &Option<Read<Operation>>,
+) -> Option<(String, Request)> {
     let (Ok(spec), Some(Ok(operation))) = (spec, operation) else { return None };
     let key = operation_request_key(operation)?;
     let sync = operation.sync.as_ref()?;
@@ -148,6 +160,7 @@ fn operation(spec: &Read<ApplicationSpec>, operation: &Option<Read<Operation>>) 
         .collect();
     let request = Request {
         project: spec.project().to_owned(),
+        outside: outside.map(str::to_owned),
         destination_namespace: spec.destination.namespace.clone(),
         sources: check(requests),
     };
@@ -194,7 +207,12 @@ fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
 }
 
 fn refused(reason: String) -> Request {
-    Request { project: String::new(), destination_namespace: String::new(), sources: Err(reason) }
+    Request {
+        project: String::new(),
+        outside: None,
+        destination_namespace: String::new(),
+        sources: Err(reason),
+    }
 }
 
 /// A part of an object that may not be what it should: one bad object must not hide the others.
@@ -289,7 +307,8 @@ mod tests {
 
     fn watched(object: Value) -> Watched {
         let object: WatchedObject = serde_json::from_value(object).expect("an object");
-        Watched::new(&object, "argocd").expect("a uid")
+        let namespaces = ApplicationNamespaces::new("argocd", "team-*".parse().expect("patterns"));
+        Watched::new(&object, &namespaces).expect("a uid")
     }
 
     fn object(spec: Value, operation: Value) -> Value {

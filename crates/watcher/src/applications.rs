@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
+use ithaca_api::ApplicationNamespaces;
 use ithaca_chassis::ReadyFlag;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -16,8 +17,11 @@ use crate::watch::patience;
 const PAGE: u32 = 100;
 
 /// Watches until nobody listens any more.
-pub async fn watch(client: Client, namespace: &str, events: Events, ready: ReadyFlag) {
-    let api: Api<WatchedObject> = Api::namespaced(client, namespace);
+pub async fn watch(client: Client, namespaces: &ApplicationNamespaces, events: Events, ready: ReadyFlag) {
+    let api: Api<WatchedObject> = match namespaces.only() {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
     let config = watcher::Config::default().page_size(PAGE);
     let mut stream = watcher(api, config)
         .inspect_err(|error| {
@@ -35,7 +39,7 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
                 continue;
             }
             watcher::Event::InitApply(object) => {
-                let Some(watched) = Watched::new(&object, namespace) else { continue };
+                let Some(watched) = Watched::new(&object, namespaces) else { continue };
                 listed.insert(watched.uid.clone());
                 Event::Application(Box::new(watched))
             }
@@ -43,11 +47,11 @@ pub async fn watch(client: Client, namespace: &str, events: Events, ready: Ready
                 ready.set(true);
                 Event::Only(std::mem::take(&mut listed))
             }
-            watcher::Event::Apply(object) => match Watched::new(&object, namespace) {
+            watcher::Event::Apply(object) => match Watched::new(&object, namespaces) {
                 Some(watched) => Event::Application(Box::new(watched)),
                 None => continue,
             },
-            watcher::Event::Delete(object) => match Watched::new(&object, namespace) {
+            watcher::Event::Delete(object) => match Watched::new(&object, namespaces) {
                 Some(watched) => Event::Removed(watched.uid),
                 None => continue,
             },

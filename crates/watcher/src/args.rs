@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ithaca_api::NamespacePatterns;
 use ithaca_api::duration::{DurationError, parse_duration};
 
 /// Arguments of the watcher.
@@ -16,6 +17,10 @@ pub struct Args {
     /// The bus.
     #[command(flatten)]
     pub bus: ithaca_bus::Args,
+    /// Namespaces beside the control plane's whose Applications are observed, where their projects let them
+    /// (spec.sourceNamespaces): names, globs, or regular expressions between slashes, with commas between them
+    #[arg(long, env = "ITHACA_APPLICATION_NAMESPACES", default_value = "", help_heading = "Watcher")]
+    pub application_namespaces: NamespacePatterns,
     /// Address that serves the content of sources to renderers (gRPC)
     #[arg(long, env = "ITHACA_GRPC_LISTEN", default_value = "0.0.0.0:8081", help_heading = "Watcher")]
     pub grpc_listen: SocketAddr,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use ithaca_api::ApplicationNamespaces;
 use ithaca_bus::Bus;
 use ithaca_chassis::{CountRequests, Process};
 use ithaca_proto::v1::source_service_server::SourceServiceServer;
@@ -90,11 +91,12 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     };
 
     let namespace = process.namespace.as_str();
+    let namespaces = ApplicationNamespaces::new(namespace, args.application_namespaces);
     let mut publisher = tokio::spawn(publish(bus.clone(), orders_rx, metrics));
     let ended = tokio::select! {
         () = process.shutdown.cancelled() => Ok(()),
         () = observe(settings, rim, credentials, events_rx) => Err("observing ended"),
-        () = applications::watch(client.clone(), namespace, events_tx.clone(), ready) => Err("the watch ended"),
+        () = applications::watch(client.clone(), &namespaces, events_tx.clone(), ready) => Err("the watch ended"),
         () = credentials::follow(client.clone(), namespace, index_tx, credentials_ready) => Err("the watch ended"),
         () = settings::watch_config_map(client.clone(), namespace, events_tx.clone(), limit_tx) => Err("the watch ended"),
         () = webhook::follow(client.clone(), namespace, secrets_tx) => Err("the watch ended"),

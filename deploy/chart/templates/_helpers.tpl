@@ -76,6 +76,11 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- with trimAll "/" (toString (default "" $path)) }}/{{ . }}{{ end }}
 {{- end }}
 
+{{/* Namespaces beside this one in which Applications may live; empty where there are none. */}}
+{{- define "ithaca.application-namespaces" -}}
+{{- default "" (index .Values.configs.params "application.namespaces") }}
+{{- end }}
+
 {{- define "ithaca.pod-security" -}}
 runAsNonRoot: true
 runAsUser: 65532

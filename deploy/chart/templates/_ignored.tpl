@@ -13,7 +13,7 @@
 {{- range $key, $_ := omit .Values.configs "cm" "params" "rbac" "secret" "ssh" "tls" "repositories" "credentialTemplates" "clusterCredentials" }}
 {{- $ignored = append $ignored (printf "configs.%s" $key) }}
 {{- end }}
-{{- range $key, $_ := omit .Values.configs.params "create" "annotations" "server.rootpath" "server.basehref" "server.insecure" "reposerver.parallelism.limit" "otlp.address" }}
+{{- range $key, $_ := omit .Values.configs.params "create" "annotations" "server.rootpath" "server.basehref" "server.insecure" "reposerver.parallelism.limit" "otlp.address" "application.namespaces" }}
 {{- $ignored = append $ignored (printf "configs.params.%s" $key) }}
 {{- end }}
 {{- range $key, $_ := omit .Values.global "domain" "nodeSelector" "affinity" "tolerations" "imagePullSecrets" "podAnnotations" "podLabels" }}

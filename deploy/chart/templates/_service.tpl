@@ -97,6 +97,10 @@ spec:
 - name: ITHACA_NATS_TOKEN
   valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
 {{- end }}
+{{- $namespaces := include "ithaca.application-namespaces" $root }}
+{{- if and $namespaces (has .name (list "watcher" "applier" "console")) }}
+- {name: ITHACA_APPLICATION_NAMESPACES, value: {{ $namespaces | quote }}}
+{{- end }}
 - {name: ITHACA_LOG_FORMAT, value: {{ $root.Values.logFormat }}}
 - {name: ITHACA_LOG, value: {{ $root.Values.log | quote }}}
 {{- with default (index $root.Values.configs.params "otlp.address") $root.Values.otlpEndpoint }}
@@ -173,7 +177,10 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* A ServiceAccount, a Role in this namespace and its binding; the rules are the "rules" of the dict. */}}
+{{/*
+A ServiceAccount with a Role in this namespace, by the "rules" of the dict, and a ClusterRole, by its "clusterRules".
+"elsewhere" is what is needed besides where Applications may live in other namespaces.
+*/}}
 {{- define "ithaca.rights" -}}
 {{- $root := .root }}
 {{- $name := printf "%s-%s" (include "ithaca.fullname" $root) .name }}
@@ -212,7 +219,8 @@ roleRef:
 subjects:
 - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ $root.Release.Namespace }}}
 {{- end }}
-{{- with .clusterRules }}
+{{- $elsewhere := ternary .elsewhere list (ne (include "ithaca.application-namespaces" $root) "") }}
+{{- with concat (default list .clusterRules) (default list $elsewhere) }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

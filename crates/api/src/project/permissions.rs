@@ -3,8 +3,8 @@
 //! In: an AppProject's spec. Out: yes or no. What cannot be read permits nothing and denies everything, so a slip of
 //! the pen never opens a door.
 
+use crate::NamespacePatterns;
 use crate::glob::{Glob, Separator};
-use regex::Regex;
 
 use super::account::Accounts;
 use super::{AppProject, AppProjectSpec, ClusterResource, GroupKind};
@@ -50,7 +50,7 @@ pub struct Permissions {
     cluster_denied: Vec<KindRule>,
     namespaced_allowed: Option<Vec<KindRule>>,
     namespaced_denied: Vec<KindRule>,
-    source_namespaces: Vec<Namespaces>,
+    source_namespaces: NamespacePatterns,
     own_clusters_only: bool,
     accounts: Accounts,
 }
@@ -73,7 +73,7 @@ impl Permissions {
                 spec.namespace_resource_blacklist.as_deref().unwrap_or_default(),
                 &Glob::Any,
             ),
-            source_namespaces: spec.source_namespaces.iter().map(|text| Namespaces::of(text)).collect(),
+            source_namespaces: NamespacePatterns::of(&spec.source_namespaces),
             accounts: Accounts::of(&spec.destination_service_accounts),
             own_clusters_only: spec.permit_only_project_scoped_clusters,
         }
@@ -125,9 +125,7 @@ impl Permissions {
 
     /// Whether the project's Applications may live in a namespace; in the control plane's they always may.
     pub fn permits_application_in(&self, namespace: &str, control_plane: &str) -> bool {
-        namespace.is_empty()
-            || namespace == control_plane
-            || self.source_namespaces.iter().any(|namespaces| namespaces.matches(namespace))
+        namespace.is_empty() || namespace == control_plane || self.source_namespaces.matches(namespace)
     }
 }
 
@@ -248,31 +246,6 @@ fn cluster_rules(kinds: Option<&[ClusterResource]>, unreadable: &Glob) -> Vec<Ki
 
 fn namespaced_rules(kinds: &[GroupKind], unreadable: &Glob) -> Vec<KindRule> {
     kinds.iter().map(|rule| kind_rule(&rule.group, &rule.kind, "", unreadable)).collect()
-}
-
-/// Where Applications of a project may live: a glob, or a regular expression between slashes.
-#[derive(Clone, Debug)]
-enum Namespaces {
-    Glob(Glob),
-    Expression(Regex),
-}
-
-impl Namespaces {
-    fn of(text: &str) -> Self {
-        let expression = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-        match expression.map(Regex::new) {
-            Some(Ok(expression)) => Self::Expression(expression),
-            Some(Err(_)) => Self::Glob(Glob::Nothing),
-            None => Self::Glob(Glob::parse(text, Separator::None).unwrap_or(Glob::Nothing)),
-        }
-    }
-
-    fn matches(&self, namespace: &str) -> bool {
-        match self {
-            Self::Glob(glob) => glob.matches(namespace),
-            Self::Expression(expression) => expression.is_match(namespace),
-        }
-    }
 }
 
 /// A repository's URL in the form in which two that mean the same are equal.

@@ -1,19 +1,19 @@
 //! Watching the Applications themselves.
 //!
-//! What comes in: a client and a namespace. What goes out: each Application as it is read, or why it cannot be. One that
+//! What comes in: a client, and where Applications may live. What goes out: each Application as it is read, or why it cannot be. One that
 //! cannot be read is no reason not to see the others. They are read straight from their text, for as plain JSON an
 //! application of thousands of objects takes many times its own memory.
 
 use std::borrow::Cow;
 
-use futures::{Stream, StreamExt};
-use ithaca_api::Application;
+use futures::{Stream, StreamExt, TryStreamExt, future::ready};
+use ithaca_api::{Application, ApplicationNamespaces};
 use kube::{
     Api, Client, Resource,
     core::{NamespaceResourceScope, ObjectMeta},
     runtime::{
         WatchStreamExt,
-        watcher::{self, watcher},
+        watcher::{self, Event, watcher},
     },
 };
 use serde::{Deserialize, Deserializer, de::Error};
@@ -25,17 +25,27 @@ use super::watch::{PAGE, patience};
 #[derive(Clone, Debug)]
 pub struct Told {
     meta: ObjectMeta,
-    /// The Application, without managedFields; or why it cannot be read.
-    pub application: Result<Application, String>,
+    /// The Application, without managedFields; or why it cannot be read. It is large, and each adaptor of a stream has
+    /// room for an item on the stack.
+    pub application: Result<Box<Application>, String>,
 }
 
-/// Every Application of a namespace, and then each change, for ever. Errors are passed on; the watch goes on after them.
+/// Every Application of the installation, and then each change, for ever. Errors are passed on; the watch goes on after
+/// them.
 pub fn watch_applications(
     client: Client,
-    namespace: &str,
-) -> impl Stream<Item = watcher::Result<watcher::Event<Told>>> + Send + use<> {
-    let api: Api<Told> = Api::namespaced(client, namespace);
-    watcher(api, watcher::Config::default().page_size(PAGE)).backoff(patience()).boxed()
+    namespaces: ApplicationNamespaces,
+) -> impl Stream<Item = watcher::Result<Event<Told>>> + Send + use<> {
+    let api: Api<Told> = match namespaces.only() {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let concerns = move |event: &Event<Told>| match event {
+        Event::InitApply(told) | Event::Apply(told) | Event::Delete(told) => namespaces.includes(&told.meta),
+        Event::Init | Event::InitDone => true,
+    };
+    let events = watcher(api, watcher::Config::default().page_size(PAGE)).backoff(patience());
+    events.try_filter(move |event| ready(concerns(event))).boxed()
 }
 
 /// What is read of any object.
@@ -47,7 +57,7 @@ struct Named {
 impl<'de> Deserialize<'de> for Told {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let application = match serde_json::from_str::<Application>(text.get()) {
+        let application = match serde_json::from_str::<Box<Application>>(text.get()) {
             Ok(mut application) => {
                 application.metadata.managed_fields = None;
                 Ok(application)

@@ -12,6 +12,7 @@ use super::decide::View;
 use crate::{
     bundle::{Bundle, Source},
     object::ObjectKey,
+    projects::Project,
 };
 
 /// An Application's namespace and name.
@@ -30,6 +31,14 @@ impl Name {
         let metadata = &application.metadata;
         Self { namespace: text(&metadata.namespace), name: text(&metadata.name) }
     }
+
+    /// As its neighbours in a namespace call it.
+    fn seen_from(&self, namespace: &str) -> String {
+        match self.namespace == namespace {
+            true => self.name.clone(),
+            false => format!("{}/{}", self.namespace, self.name),
+        }
+    }
 }
 
 /// What is known of another Application.
@@ -39,6 +48,8 @@ pub struct Other<'a> {
     pub application: &'a Application,
     /// What its targetRevision says, as far as it is known.
     pub tracked: Option<&'a [Source]>,
+    /// The project that it names.
+    pub project: Option<&'a Project>,
 }
 
 /// All Applications, by name.
@@ -78,30 +89,46 @@ pub(super) fn blocked(view: View<'_>, bundle: &Bundle) -> Option<String> {
     if names.is_empty() {
         return None;
     }
+    let here = Name::of(view.application).namespace;
     if let Some(cycle) = cycle(view.application, view.others) {
-        let cycle: Vec<_> = cycle.iter().map(|name| name.name.as_str()).collect();
+        let cycle: Vec<_> = cycle.iter().map(|name| name.seen_from(&here)).collect();
         return Some(format!(
             "{} makes a circle in which each Application waits for the next: {}. Take it off one of them",
             annotation::DEPENDS_ON,
             cycle.join(" → ")
         ));
     }
-    let reasons: Vec<_> = names.iter().filter_map(|name| not_ready(name, bundle, view.others)).collect();
+    let reasons: Vec<_> =
+        names.iter().filter_map(|name| not_ready(name, &here, bundle, view.others)).collect();
     (!reasons.is_empty()).then(|| format!("waiting for other Applications: {}", reasons.join("; ")))
 }
 
-/// Why an Application that is being deleted waits: others that depend on it are being deleted too.
+/// Why an Application that is being deleted waits: others that depend on it are being deleted too. Who may write
+/// Applications somewhere holds up nobody elsewhere unless a project lets them in.
 pub(super) fn held_by_dependents(view: View<'_>) -> Option<String> {
     if cycle(view.application, view.others).is_some() {
         return None;
     }
-    let dependents = view.others.dependents(&Name::of(view.application)).into_iter().filter(|name| {
-        let other = view.others.find(name);
-        other.is_some_and(|other| other.application.metadata.deletion_timestamp.is_some())
-    });
-    let names: Vec<_> = dependents.map(|name| name.name).collect();
+    let names = going_before(view.application, view.control_plane, view.others);
     (!names.is_empty())
         .then(|| format!("waiting for Applications that depend on it to go first: {}", names.join(", ")))
+}
+
+/// The dependents of an Application that are being deleted, as it calls them.
+fn going_before(application: &Application, control_plane: &str, others: &dyn Others) -> Vec<String> {
+    let own = Name::of(application);
+    let is_admitted = |name: &Name, other: Other<'_>| {
+        let permits =
+            |project: &Project| project.permissions.permits_application_in(&name.namespace, control_plane);
+        name.namespace == own.namespace
+            || name.namespace == control_plane
+            || other.project.is_some_and(permits)
+    };
+    let dependents = others.dependents(&own).into_iter().filter(|name| {
+        let is_going = |other: &Other<'_>| other.application.metadata.deletion_timestamp.is_some();
+        others.find(name).filter(is_going).is_some_and(|other| is_admitted(name, other))
+    });
+    dependents.map(|name| name.seen_from(&own.namespace)).collect()
 }
 
 /// The way from an Application back to itself.
@@ -126,10 +153,10 @@ fn cycle(application: &Application, others: &dyn Others) -> Option<Vec<Name>> {
 }
 
 /// Why a dependency is not ready for a bundle of its dependent.
-fn not_ready(name: &Name, bundle: &Bundle, others: &dyn Others) -> Option<String> {
-    let shown = &name.name;
+fn not_ready(name: &Name, here: &str, bundle: &Bundle, others: &dyn Others) -> Option<String> {
+    let shown = name.seen_from(here);
     let Some(other) = others.find(name) else {
-        return Some(format!("there is no Application {shown} in namespace {}", name.namespace));
+        return Some(format!("there is no Application {} in namespace {}", name.name, name.namespace));
     };
     let status = other.application.status.as_ref();
     let sync = status.and_then(|status| status.sync.as_ref()).map(|sync| sync.status).unwrap_or_default();
@@ -186,18 +213,19 @@ impl Others for Nobody {
 mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
     use super::*;
 
     /// Applications and their bundles.
     #[derive(Default)]
-    struct House(BTreeMap<Name, (Application, Bundle)>);
+    struct House(BTreeMap<Name, (Application, Bundle)>, Option<Project>);
 
     impl Others for House {
         fn find(&self, name: &Name) -> Option<Other<'_>> {
             let (application, bundle) = self.0.get(name)?;
-            Some(Other { application, tracked: Some(&bundle.sources) })
+            Some(Other { application, tracked: Some(&bundle.sources), project: self.1.as_ref() })
         }
 
         fn dependents(&self, name: &Name) -> Vec<Name> {
@@ -232,16 +260,19 @@ mod tests {
     fn a_dependency_is_ready_when_it_is_well_at_a_revision_that_is_not_older() {
         let mut house = House::default();
         let (well, ill) = (add(&mut house, "well", "", "Healthy"), add(&mut house, "ill", "", "Degraded"));
-        assert_eq!(not_ready(&well, &bundle("a", 1), &house), None);
+        assert_eq!(not_ready(&well, "argocd", &bundle("a", 1), &house), None);
         assert_eq!(
-            not_ready(&well, &bundle("b", 2), &house).as_deref(),
+            not_ready(&well, "argocd", &bundle("b", 2), &house).as_deref(),
             Some("well is at an older revision")
         );
-        assert_eq!(not_ready(&well, &bundle("z", 0), &house), None);
-        assert_eq!(not_ready(&ill, &bundle("a", 1), &house).as_deref(), Some("ill is Synced and Degraded"));
+        assert_eq!(not_ready(&well, "argocd", &bundle("z", 0), &house), None);
+        assert_eq!(
+            not_ready(&ill, "argocd", &bundle("a", 1), &house).as_deref(),
+            Some("ill is Synced and Degraded")
+        );
         let nobody = Name { namespace: "argocd".to_owned(), name: "nobody".to_owned() };
         assert!(
-            not_ready(&nobody, &bundle("a", 1), &house)
+            not_ready(&nobody, "argocd", &bundle("a", 1), &house)
                 .is_some_and(|told| told.contains("no Application nobody"))
         );
     }
@@ -252,8 +283,32 @@ mod tests {
         let mut house = House::default();
         let base = add(&mut house, "base", "", "Healthy");
         house.0.get_mut(&base).expect("the base").1 = bundle("b", 2);
-        let told = not_ready(&base, &bundle("b", 2), &house);
+        let told = not_ready(&base, "argocd", &bundle("b", 2), &house);
         assert_eq!(told.as_deref(), Some("base has a newer revision to come"));
+    }
+
+    #[test]
+    fn those_that_depend_on_one_go_first_wherever_their_project_lets_them_live() {
+        let mut house = House::default();
+        let base = add(&mut house, "base", "", "Healthy");
+        for (namespace, name) in [("argocd", "beside"), ("apps", "web")] {
+            let key = add(&mut house, name, "argocd/base", "Healthy");
+            let (mut application, bundle) = house.0.remove(&key).expect("just put");
+            application.metadata.namespace = Some(namespace.to_owned());
+            application.metadata.deletion_timestamp = Some(Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH));
+            house.0.insert(Name::of(&application), (application, bundle));
+        }
+        let first = |house: &House| going_before(&house.0[&base].0, "argocd", house);
+        assert_eq!(first(&house), ["beside"]);
+        let project = |namespaces| {
+            let spec = json!({"sourceNamespaces": namespaces});
+            let project = json!({"metadata": {"name": "default"}, "spec": spec});
+            Project::of(serde_json::from_value(project).expect("a project"))
+        };
+        house.1 = Some(project(["other"]));
+        assert_eq!(first(&house), ["beside"]);
+        house.1 = Some(project(["apps"]));
+        assert_eq!(first(&house), ["apps/web", "beside"]);
     }
 
     #[test]

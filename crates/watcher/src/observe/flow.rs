@@ -333,6 +333,7 @@ fn failed(error: &RepositoryError) -> Outcome {
         RepositoryError::Forbidden { .. } => {
             Outcome::failed(Reason::InvalidSpec, format!("application {error}"), false)
         }
+        RepositoryError::NotAdmitted { .. } => Outcome::failed(Reason::InvalidSpec, error.to_string(), false),
         _ => Outcome::failed(Reason::Source, error.to_string(), error.may_heal()),
     }
 }

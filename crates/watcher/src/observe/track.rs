@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ithaca_api::ApplicationSource;
+
 use super::calm::Wait;
 use super::fact::{News, Outcome, Said};
 use super::observer::Settings;
@@ -169,14 +171,16 @@ impl Track {
 }
 
 fn repositories(request: &Request, settings: &Settings) -> Vec<Result<RepositoryKey, RepositoryError>> {
-    let repository = |request: &SourceRequest, project: &str| {
-        let key = RepositoryKey::of(&request.source, settings.allow_files)?;
-        permitted(&key, &request.source.repo_url, project, settings)?;
+    let project = &request.project;
+    let repository = |source: &ApplicationSource| {
+        admitted(request, settings)?;
+        let key = RepositoryKey::of(source, settings.allow_files)?;
+        permitted(&key, &source.repo_url, project, settings)?;
         let scope = settings.credentials.scope(key.url(), project);
         Ok(key.within(scope))
     };
     let sources = request.sources.iter().flat_map(|sources| sources.iter());
-    sources.map(|source| repository(source, &request.project)).collect()
+    sources.map(|wanted| repository(&wanted.source)).collect()
 }
 
 /// In which repositories files are had from Git LFS. A Secret that cannot be read is an error of its own.
@@ -213,6 +217,19 @@ fn attached(want: &Want, project: &str, settings: &Settings) -> Result<Repositor
         return Err(RepositoryError::Internal { repository: key.to_string() });
     }
     Ok(key)
+}
+
+/// Who may write Applications somewhere may use no project, and so nobody's credentials, that does not let them.
+fn admitted(request: &Request, settings: &Settings) -> Result<(), RepositoryError> {
+    let Request { project, outside, .. } = request;
+    let admits =
+        |namespace: &str| settings.rules.as_ref().is_some_and(|rules| rules.admits(project, namespace));
+    match outside {
+        Some(namespace) if !admits(namespace) => {
+            Err(RepositoryError::NotAdmitted { namespace: namespace.clone(), project: project.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Nobody is asked, and nobody's credentials are shown, for what a project does not permit.

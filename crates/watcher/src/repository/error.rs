@@ -25,6 +25,17 @@ pub enum RepositoryError {
         /// The project's name.
         project: String,
     },
+    /// A project lets nobody use it who writes Applications where this one is.
+    #[error(
+        "an application in namespace '{namespace}' is not allowed to use project '{project}': its \
+         spec.sourceNamespaces has to name the namespace"
+    )]
+    NotAdmitted {
+        /// The Application's namespace.
+        namespace: String,
+        /// The project's name.
+        project: String,
+    },
     /// It is where nobody may be led by what a repository says.
     #[error(
         "failed to use repository {repository}: its host is an internal one, which content may name only where a \

@@ -5,14 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use ithaca_api::project::{AppProjectSpec, Integrity, SourceRepos};
+use ithaca_api::project::{AppProjectSpec, Integrity};
 use ithaca_chassis::ReadyFlag;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
-use super::{AllowedSigners, CosignKeys, Keyring, OpenPgpKeys, Rules, cosign, openpgp, ssh};
+use super::{AllowedSigners, CosignKeys, Keyring, OpenPgpKeys, Origins, Rules, cosign, openpgp, ssh};
 use crate::event::{Event, Events};
 use crate::watch::{self, patience};
 
@@ -21,7 +21,7 @@ use crate::watch::{self, patience};
 struct Known {
     listed: bool,
     projects: BTreeMap<String, Arc<Integrity>>,
-    sources: BTreeMap<String, Arc<SourceRepos>>,
+    origins: BTreeMap<String, Arc<Origins>>,
     openpgp: Option<OpenPgpKeys>,
     ssh: Option<AllowedSigners>,
     cosign: Option<CosignKeys>,
@@ -66,8 +66,8 @@ impl Known {
     fn rules(&self) -> Option<Rules> {
         let (openpgp, ssh, cosign) = (self.openpgp.clone()?, self.ssh.clone()?, self.cosign.clone()?);
         let keyring = Arc::new(Keyring { openpgp, ssh, cosign });
-        let (projects, sources) = (self.projects.clone(), self.sources.clone());
-        self.listed.then_some(Rules { projects, sources, keyring })
+        let (projects, origins) = (self.projects.clone(), self.origins.clone());
+        self.listed.then_some(Rules { projects, origins, keyring })
     }
 
     /// Returns whether there is anything new in it.
@@ -88,7 +88,7 @@ impl Known {
             watcher::Event::InitDone => {
                 let before = self.projects.len();
                 self.projects.retain(|name, _| seen.contains(name));
-                self.sources.retain(|name, _| seen.contains(name));
+                self.origins.retain(|name, _| seen.contains(name));
                 let was_listed = std::mem::replace(&mut self.listed, true);
                 !was_listed || before != self.projects.len()
             }
@@ -99,11 +99,11 @@ impl Known {
         let name = object.metadata.name.unwrap_or_default();
         match serde_json::from_value::<AppProjectSpec>(object.data["spec"].clone()) {
             Ok(spec) => {
-                let (integrity, sources) = (Integrity::of(&spec), SourceRepos::of(&spec.source_repos));
+                let (integrity, origins) = (Integrity::of(&spec), Origins::of(&spec));
                 let is_news = self.projects.get(&name).is_none_or(|known| **known != integrity)
-                    || self.sources.get(&name).is_none_or(|known| **known != sources);
+                    || self.origins.get(&name).is_none_or(|known| **known != origins);
                 self.projects.insert(name.clone(), Arc::new(integrity));
-                self.sources.insert(name, Arc::new(sources));
+                self.origins.insert(name, Arc::new(origins));
                 is_news
             }
             Err(error) => {
@@ -114,7 +114,7 @@ impl Known {
     }
 
     fn remove(&mut self, name: &str) -> bool {
-        self.sources.remove(name);
+        self.origins.remove(name);
         self.projects.remove(name).is_some()
     }
 }

@@ -21,6 +21,6 @@ pub use cosign::CosignKeys;
 pub use error::SignatureError;
 pub use follow::follow;
 pub use openpgp::OpenPgpKeys;
-pub use rules::{Demands, Rule, Rules};
+pub use rules::{Demands, Origins, Rule, Rules};
 pub use ssh::AllowedSigners;
 pub use verify::{Keyring, Signed, verify, verify_artifact, verify_chart, vouches};

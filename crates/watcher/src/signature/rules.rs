@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ithaca_api::annotation::DEFAULT_PROJECT;
-use ithaca_api::project::{Depth, GitDemand, HelmDemand, Integrity, OciDemand, SourceRepos};
-use ithaca_api::without_credentials;
+use ithaca_api::project::{AppProjectSpec, Depth, GitDemand, HelmDemand, Integrity, OciDemand, SourceRepos};
+use ithaca_api::{NamespacePatterns, without_credentials};
 use url::Url;
 
 use super::Keyring;
@@ -17,10 +17,29 @@ use crate::repository::{Protocol, RepositoryKey};
 pub struct Rules {
     /// What each asks of signatures.
     pub projects: BTreeMap<String, Arc<Integrity>>,
-    /// Which repositories each permits.
-    pub sources: BTreeMap<String, Arc<SourceRepos>>,
+    /// Where what each permits may come from.
+    pub origins: BTreeMap<String, Arc<Origins>>,
     /// The keys.
     pub keyring: Arc<Keyring>,
+}
+
+/// Where what a project permits may come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origins {
+    /// Repositories of manifests.
+    pub repositories: SourceRepos,
+    /// Namespaces of Applications beside the control plane's.
+    pub namespaces: NamespacePatterns,
+}
+
+impl Origins {
+    /// Reads a project's spec.
+    pub fn of(spec: &AppProjectSpec) -> Self {
+        Self {
+            repositories: SourceRepos::of(&spec.source_repos),
+            namespaces: NamespacePatterns::of(&spec.source_namespaces),
+        }
+    }
 }
 
 /// What holds for the applications of one project.
@@ -65,10 +84,15 @@ impl Rules {
 
     /// Whether a project permits a repository. One that is not known permits nothing.
     pub fn permits(&self, project: &str, url: &str) -> bool {
-        match self.sources.get(project) {
-            Some(sources) => sources.permits(url),
+        match self.origins.get(project) {
+            Some(origins) => origins.repositories.permits(url),
             None => project == DEFAULT_PROJECT && !self.projects.contains_key(project),
         }
+    }
+
+    /// Whether a project may be used from a namespace beside the control plane's.
+    pub fn admits(&self, project: &str, namespace: &str) -> bool {
+        self.origins.get(project).is_some_and(|origins| origins.namespaces.matches(namespace))
     }
 }
 

@@ -1,11 +1,10 @@
 //! What a project does not permit is not asked for, whoever names it.
 
-use ithaca_api::project::SourceRepos;
 use serde_json::Value;
 
 use super::*;
 use crate::reads::{Want, What};
-use crate::signature::Rules;
+use crate::signature::{Origins, Rules};
 
 fn want(what: What, repository: &str) -> Want {
     let revision = "v1".to_owned();
@@ -21,9 +20,15 @@ fn want(what: What, repository: &str) -> Want {
 
 /// Rules of the project `shop`, which permits these repositories.
 fn permitting(repositories: &[&str]) -> Rules {
-    let repositories: Vec<String> = repositories.iter().map(|it| (*it).to_owned()).collect();
+    admitting(repositories, &[])
+}
+
+/// The same where it may be used from these namespaces.
+fn admitting(repositories: &[&str], namespaces: &[&str]) -> Rules {
+    let spec = json!({"sourceRepos": repositories, "sourceNamespaces": namespaces});
+    let spec = serde_json::from_value(spec).expect("a project's spec");
     let mut rules = rules(&[("shop", false)]);
-    rules.sources.insert("shop".to_owned(), Arc::new(SourceRepos::of(&repositories)));
+    rules.origins.insert("shop".to_owned(), Arc::new(Origins::of(&spec)));
     rules
 }
 
@@ -55,6 +60,27 @@ fn a_repository_that_its_project_does_not_permit_is_never_asked() {
     assert!(texts(&world.settle())[0].contains("is not permitted"));
     world.wait(600 * SECOND);
     assert_eq!((world.calls, world.observer.sizes()), (1, (1, 0)));
+}
+
+#[test]
+fn a_project_that_does_not_name_the_namespace_of_an_application_asks_nobody_for_it() {
+    let mut world = World::before_projects();
+    world.files.insert("apps/a".to_owned(), "1".to_owned());
+    world.observer.rules(world.now, admitting(&["*"], &["team-b"]));
+    let mut elsewhere = in_shop("a");
+    elsewhere["metadata"]["namespace"] = json!("team-a");
+    world.apply(elsewhere);
+    let said = world.settle();
+    let refused = "a: an application in namespace 'team-a' is not allowed to use project 'shop': its \
+                   spec.sourceNamespaces has to name the namespace";
+    assert_eq!(texts(&said), [refused]);
+    assert_eq!(said[0].fact.failure.as_ref().map(|failure| failure.reason()), Some(Reason::InvalidSpec));
+    assert!(world.wait(600 * SECOND).is_empty() && world.push() == 0);
+    assert_eq!(world.calls, 0);
+    world.observer.rules(world.now, admitting(&["*"], &["team-*"]));
+    assert_eq!(texts(&world.settle()), ["a c1"]);
+    world.observer.rules(world.now, permitting(&["*"]));
+    assert!(texts(&world.settle())[0].contains("is not allowed to use project"));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ithaca_api::project::{Integrity, SourceRepos};
+use ithaca_api::ApplicationNamespaces;
+use ithaca_api::project::{AppProjectSpec, Integrity};
 use ithaca_proto::v1::failure::Reason;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ use crate::application::{Watched, WatchedObject};
 use crate::reads::{Reads, Want};
 use crate::repository::{Artifact, Attached, Observation, Proof, RepositoryError, RepositoryKey, Resolved};
 use crate::schedule::Policy;
-use crate::signature::Rules;
+use crate::signature::{Origins, Rules};
 use crate::tools::Tools;
 
 pub(super) const URL: &str = "https://example.org/repo";
@@ -90,7 +91,8 @@ impl World {
 
     pub(super) fn apply(&mut self, object: Value) {
         let object: WatchedObject = serde_json::from_value(object).expect("an object");
-        self.observer.application(self.now, Watched::new(&object, "argocd").expect("a uid"));
+        let namespaces = ApplicationNamespaces::new("argocd", "team-*".parse().expect("patterns"));
+        self.observer.application(self.now, Watched::new(&object, &namespaces).expect("a uid"));
     }
 
     pub(super) fn commit(&mut self, id: &'static str, changed: &[&str]) {
@@ -251,9 +253,9 @@ pub(super) fn rules(projects: &[(&str, bool)]) -> Rules {
     };
     let projects = projects.iter().map(|(name, asks)| ((*name).to_owned(), Arc::new(integrity(*asks))));
     let projects: BTreeMap<_, _> = projects.collect();
-    let all = Arc::new(SourceRepos::of(&["*".to_owned()]));
-    let sources = projects.keys().map(|name| (name.clone(), all.clone())).collect();
-    Rules { projects, sources, ..Rules::default() }
+    let all = Arc::new(all_repositories());
+    let origins = projects.keys().map(|name| (name.clone(), all.clone())).collect();
+    Rules { projects, origins, ..Rules::default() }
 }
 
 /// Rules of the default project, which asks for cosign's signatures of all that is in registries.
@@ -261,8 +263,12 @@ pub(super) fn asks_for_cosign() -> Rules {
     let policies = json!([{"repos": ["*"], "cosign": {"keys": ["team"]}}]);
     let spec = json!({"sourceIntegrity": {"oci": {"policies": policies}}});
     let integrity = Integrity::of(&serde_json::from_value(spec).expect("a spec"));
-    let sources = [("default".to_owned(), Arc::new(SourceRepos::of(&["*".to_owned()])))].into();
-    Rules { projects: [("default".to_owned(), Arc::new(integrity))].into(), sources, ..Rules::default() }
+    let origins = [("default".to_owned(), Arc::new(all_repositories()))].into();
+    Rules { projects: [("default".to_owned(), Arc::new(integrity))].into(), origins, ..Rules::default() }
+}
+
+fn all_repositories() -> Origins {
+    Origins::of(&AppProjectSpec { source_repos: vec!["*".to_owned()], ..AppProjectSpec::default() })
 }
 
 /// What was said, as text: `name revision`, or `name: failure`.
