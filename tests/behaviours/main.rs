@@ -15,6 +15,7 @@ mod command_line;
 mod create;
 mod delete;
 mod deletion_guard;
+mod deletion_guard_of_sets;
 mod dependencies;
 mod differences_shown;
 mod drift;

@@ -14,6 +14,7 @@ use ithaca_api::{
 };
 use ithaca_bus::BundleFact;
 use ithaca_proto::v1::{BundleRendered, Purpose};
+use jiff::Timestamp;
 use opentelemetry::Context;
 
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     live::Records,
     object::{Kind, ObjectKey},
     ownership::Ownership,
-    plan::{self, Guard, Name, Other, Others, Run, View},
+    plan::{self, Answers, ApplicationSet, Guard, Name, Other, Others, Presence, Run, View},
     projects::Projects,
     rules::Rules,
 };
@@ -201,6 +202,8 @@ pub struct State {
     pub listed: bool,
     /// What is known of each cluster.
     pub clusters: Clusters,
+    /// Which ApplicationSets are there, where that was asked for.
+    pub sets: Answers,
     /// By what their tracking ids say.
     instances: HashMap<String, Uid>,
     everywhere: Everywhere,
@@ -217,7 +220,7 @@ impl State {
         uid: &str,
         control_plane: &'a str,
         guard: Guard,
-        now: jiff::Timestamp,
+        now: Timestamp,
     ) -> Option<View<'a>> {
         let listed = self.projects.is_listed() && self.clusters.is_listed();
         let app = self.apps.get(uid).filter(|_| listed)?;
@@ -440,6 +443,15 @@ impl Others for State {
                 Some((key.clone(), self.apps.get(other)?.owner.instance.as_str().into()))
             })
             .collect()
+    }
+
+    fn generated_from(&self, set: &ApplicationSet) -> Option<Vec<&Application>> {
+        let all = self.apps.values().map(|app| &app.application);
+        self.listed.then(|| all.filter(|application| set.has(application)).collect())
+    }
+
+    fn presence(&self, set: &ApplicationSet, now: Timestamp) -> Option<(&Presence, Timestamp)> {
+        self.sets.of(set, now)
     }
 
     fn wants(&self, instance: &str, key: &ObjectKey) -> bool {

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod account;
+mod application_set;
 mod apply;
 mod hooks;
 mod objects;
@@ -123,6 +124,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                 }
                 return deleted;
             }
+            Action::Ask(set) => application_set::ask(shared, &set).await,
             Action::Release(finalizers) => {
                 shared.state().take_along(uid, 0);
                 Box::pin(status::set_finalizers(shared, uid, &finalizers)).await?;

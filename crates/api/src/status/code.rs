@@ -157,6 +157,8 @@ words! {
         DependencyWarning,
         /// A sync would delete more than goes without a word. Ithaca's own.
         PruneHeldWarning,
+        /// An ApplicationSet would lose more Applications than go without a word. Ithaca's own.
+        DeletionHeldWarning,
         /// The cluster's schema does not know a field of an object and drops it. Ithaca's own; Argo CD has no such word.
         UnknownFieldWarning,
         /// A sync window holds back a sync that nobody asked for. Argo CD has no such word.

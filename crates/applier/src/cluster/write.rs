@@ -163,6 +163,23 @@ impl Cluster {
         }
     }
 
+    /// Whether an ApplicationSet of this uid is there and is not being deleted, or not with its Applications. Where nothing
+    /// serves the kind there is none.
+    pub async fn keeps_application_set(&self, key: &ObjectKey, uid: &str) -> Result<bool, Error> {
+        let path = format!("/apis/{}/v1alpha1/namespaces/{}/applicationsets", key.group, key.namespace);
+        let request = Request::new(path).get_metadata(&key.name, &Default::default());
+        match self.send(key, request).await {
+            Ok(live) => {
+                let metadata = &live["metadata"];
+                let mut finalizers = metadata["finalizers"].as_array().into_iter().flatten();
+                let leaves_them = finalizers.any(|name| name == "orphan");
+                Ok(metadata["uid"] == uid && (metadata["deletionTimestamp"].is_null() || leaves_them))
+            }
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes an object; one that is gone already is no error.
     pub async fn delete(
         &self,

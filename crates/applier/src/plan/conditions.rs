@@ -11,7 +11,7 @@ use ithaca_api::{
     sync_options::{self, Place},
 };
 
-use super::{comparison::Comparison, decide::View, run::Run, told};
+use super::{application_set, comparison::Comparison, decide::View, run::Run, told};
 use crate::{bundle::Bundle, live::Verdict, orphans::Orphaned};
 
 /// Objects that are named where a guard holds a deletion back: who confirms has to know them.
@@ -53,6 +53,12 @@ pub(super) fn conditions(
     conditions.extend(orphaned(view));
     conditions.extend(run.and_then(|run| held_prunes(run, comparison)));
     bounded(conditions)
+}
+
+/// One, and beside it that a guard holds the Application, where it does: that must not be forgotten.
+pub(super) fn only(view: View<'_>, type_: ConditionType, message: &str) -> Vec<Condition> {
+    let held = application_set::held(view.application).filter(|held| held.type_ != type_);
+    bounded([condition(type_, message.to_owned())].into_iter().chain(held.cloned()).collect())
 }
 
 /// What is said where nothing was ever rendered.

@@ -14,6 +14,7 @@ use ithaca_api::{
 use jiff::{Timestamp, ToSpan};
 
 use super::{
+    application_set::ApplicationSet,
     autosync::{AutoSync, auto_sync},
     comparison::{Comparison, compare},
     deletion,
@@ -127,6 +128,8 @@ pub enum Action {
     Again(Box<Run>),
     /// The Application is written.
     Write(Box<Change>),
+    /// The API server has to say whether it has this ApplicationSet still.
+    Ask(ApplicationSet),
     /// These objects are deleted with their application.
     Delete(Vec<ObjectKey>, Propagation),
     /// The Application's finalizers become these.

@@ -10,6 +10,7 @@ use ithaca_api::{
 use jiff::Timestamp;
 
 use super::{
+    application_set,
     decide::{Action, View, approves, watch_kinds, write_or},
     dependencies, permission,
     run::{Next, Run},
@@ -67,8 +68,11 @@ pub(super) fn abandon(view: View<'_>) -> Action {
     }
 }
 
-/// Decides for an Application that is being deleted: hooks before, its objects, hooks after.
+/// Decides for an Application that is being deleted, once its ApplicationSet's guard lets it go: hooks before, its objects, hooks after.
 pub(super) fn decide(view: View<'_>) -> Action {
+    if let Some(action) = application_set::hold(view) {
+        return action;
+    }
     if let Some(reason) =
         dependencies::held_by_dependents(view).filter(|_| !finalizers(view.application).is_empty())
     {
@@ -129,7 +133,13 @@ fn without(application: &Application, names: &[&str]) -> Vec<String> {
     all.filter(|name| !names.contains(&name.as_str())).cloned().collect()
 }
 
-fn deleted_at(application: &Application) -> Timestamp {
+/// Whether its objects go with an Application.
+pub(super) fn cascades(application: &Application) -> bool {
+    finalizers(application).iter().any(|name| ALL_RESOURCES_FINALIZERS.contains(&name.as_str()))
+}
+
+/// When an Application was deleted, to the second.
+pub(super) fn deleted_at(application: &Application) -> Timestamp {
     let time = application.metadata.deletion_timestamp.as_ref();
     time.and_then(|time| Timestamp::from_second(time.0.as_second()).ok()).unwrap_or_default()
 }

@@ -8,7 +8,12 @@ use ithaca_api::{
     Application, ApplicationSource, HealthStatusCode, SyncStatusCode, annotation, status::one_or_several,
 };
 
-use super::decide::View;
+use jiff::Timestamp;
+
+use super::{
+    application_set::{ApplicationSet, Presence},
+    decide::View,
+};
 use crate::{
     bundle::{Bundle, Source},
     object::ObjectKey,
@@ -61,6 +66,14 @@ pub trait Others {
     /// The objects of one that others want as well, and who, as their tracking ids name them.
     fn rivals(&self, _application: &Application) -> Vec<(ObjectKey, Box<str>)> {
         Vec::new()
+    }
+    /// All that were generated from an ApplicationSet; None while not all Applications are known.
+    fn generated_from(&self, _set: &ApplicationSet) -> Option<Vec<&Application>> {
+        None
+    }
+    /// Whether an ApplicationSet is there, as far as the API server was asked.
+    fn presence(&self, _set: &ApplicationSet, _now: Timestamp) -> Option<(&Presence, Timestamp)> {
+        None
     }
     /// Whether the one that tracking ids name so wants an object.
     fn wants(&self, _instance: &str, _key: &ObjectKey) -> bool {

@@ -3,6 +3,7 @@
 //! What comes in: an Application, its bundles, the records of its cluster, the operation under way and the time.
 //! What goes out: the next thing to do. The rim does it, tells the outcome, and asks again.
 
+mod application_set;
 mod autosync;
 mod comparison;
 mod conditions;
@@ -19,6 +20,7 @@ mod size;
 mod status;
 mod told;
 
+pub use application_set::{Answers, ApplicationSet, Presence};
 #[cfg(test)]
 pub use comparison::Comparison;
 pub use decide::{Action, View, decide};

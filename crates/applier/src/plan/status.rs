@@ -147,14 +147,21 @@ pub fn failed(view: View<'_>, bundle: &Bundle) -> Change {
 /// The status with nothing new but one condition.
 pub fn told(view: View<'_>, type_: ConditionType, reason: &str) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
-    status.conditions = vec![conditions::condition(type_, reason.to_owned())];
+    status.conditions = conditions::only(view, type_, reason);
+    finish(view, status, false, Progress::Rest)
+}
+
+/// The status without the conditions of a type.
+pub fn without(view: View<'_>, type_: ConditionType) -> Change {
+    let mut status = view.application.status.clone().unwrap_or_default();
+    status.conditions.retain(|condition| condition.type_ != type_);
     finish(view, status, false, Progress::Rest)
 }
 
 /// The status where the application cannot be compared with its cluster at all.
 pub fn stuck(view: View<'_>, type_: ConditionType, reason: &str) -> Change {
     let mut status = view.application.status.clone().unwrap_or_default();
-    status.conditions = vec![conditions::condition(type_, reason.to_owned())];
+    status.conditions = conditions::only(view, type_, reason);
     status.sync = Some(SyncStatus { status: SyncStatusCode::Unknown, ..status.sync.unwrap_or_default() });
     if type_ == ConditionType::InvalidSpecError {
         let unknown = Some(ithaca_api::HealthStatusCode::Unknown);

@@ -1,8 +1,8 @@
 //! How much of many things people are told: the first, and how many more there are.
 //!
-//! What comes in: reasons, or keys of objects. What goes out: one line, so that a status stays within its limits.
+//! What comes in: reasons, or names of objects. What goes out: one line, so that a status stays within its limits.
 
-use crate::object::ObjectKey;
+use std::fmt::Display;
 
 /// Objects and reasons that are told of: people read the first few.
 pub(super) const MOST: usize = 20;
@@ -23,9 +23,9 @@ pub(super) fn listed(reasons: impl IntoIterator<Item = String>) -> Option<String
 }
 
 /// The first `most` of many objects.
-pub(super) fn named(keys: &[&ObjectKey], most: usize) -> String {
-    let mut names: Vec<String> = keys.iter().take(most).map(ToString::to_string).collect();
-    let more = keys.len().saturating_sub(most);
+pub(super) fn named(objects: &[impl Display], most: usize) -> String {
+    let mut names: Vec<String> = objects.iter().take(most).map(ToString::to_string).collect();
+    let more = objects.len().saturating_sub(most);
     names.extend((more > 0).then(|| format!("{more} more")));
     names.join(", ")
 }
@@ -33,6 +33,7 @@ pub(super) fn named(keys: &[&ObjectKey], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::ObjectKey;
 
     #[test]
     fn a_few_are_told_whole_and_of_many_the_first_and_their_number() {

@@ -1,0 +1,149 @@
+//! The deletion guard of an ApplicationSet: a generator that finds nothing deletes every Application, and their objects
+//! wait for somebody's word. The test does what whoever expands ApplicationSets does.
+
+use anyhow::{Context, ensure};
+use ithaca_tests::wait_until;
+use serde_json::{Value, json};
+
+use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
+
+const GROUP: &str = "/apis/argoproj.io/v1alpha1";
+const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+const COUNT: usize = 13;
+
+/// The definition that Argo CD's own manifests bring, with nothing in it that is not needed here.
+async fn define_application_sets(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "applicationsets.argoproj.io",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+        },
+        "spec": {
+            "group": "argoproj.io",
+            "names": {"kind": "ApplicationSet", "plural": "applicationsets", "singular": "applicationset"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": schema}],
+        },
+    });
+    scene.stack.cluster.apply(&definition.to_string()).await?;
+    wait_until("ApplicationSets are served", DEADLINE, async || {
+        let served = scene.get(&format!("{GROUP}/namespaces/argocd/applicationsets")).await?;
+        served.map(drop).context("they are not")
+    })
+    .await
+}
+
+/// An ApplicationSet and what it generates: Applications of one ConfigMap each, in one namespace.
+async fn expand(scene: &Scene<'_>, set: &str) -> anyhow::Result<()> {
+    define_application_sets(scene).await?;
+    let object = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "metadata": {"name": set, "namespace": "argocd"},
+    });
+    scene.post(&format!("{GROUP}/namespaces/argocd/applicationsets"), &object).await?;
+    let uid = scene.expect(&application_set(set)).await?["metadata"]["uid"].clone();
+    let owner = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": set, "uid": uid,
+        "controller": true, "blockOwnerDeletion": true,
+    });
+    for name in names(set) {
+        scene.repository.write(&format!("{name}/settings.yaml"), &manifest(&name, "1"))?;
+    }
+    let commit = scene.repository.publish("Add settings").await?;
+    let mut spec = automated();
+    spec["destination"] = json!({"namespace": set});
+    for name in names(set) {
+        let mut app = scene.application(&name, &name, &spec);
+        app["metadata"]["ownerReferences"] = json!([owner]);
+        app["metadata"]["finalizers"] = json!([FINALIZER]);
+        scene.post(&format!("{GROUP}/namespaces/argocd/applications"), &app).await?;
+    }
+    for name in names(set) {
+        scene.synced(&name, &commit).await?;
+    }
+    Ok(())
+}
+
+fn names(set: &str) -> Vec<String> {
+    (0..COUNT).map(|number| format!("{set}-{number}")).collect()
+}
+
+fn application_set(name: &str) -> String {
+    format!("{GROUP}/namespaces/argocd/applicationsets/{name}")
+}
+
+/// What an Application tells of its being held.
+fn held(app: &Value) -> Option<&str> {
+    let mut conditions = app["status"]["conditions"].as_array()?.iter();
+    conditions.find(|told| told["type"] == "DeletionHeldWarning")?["message"].as_str()
+}
+
+async fn expect_whole(scene: &Scene<'_>, set: &str, name: &str) -> anyhow::Result<()> {
+    let map = scene.expect(&config_map(set, name)).await?;
+    ensure!(map["metadata"]["deletionTimestamp"].is_null(), "{map}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_generator_that_finds_nothing_takes_no_objects_along() -> anyhow::Result<()> {
+    const SET: &str = "set-guard";
+    let scene = Scene::new(SET).await?;
+    expand(&scene, SET).await?;
+    let mut names = names(SET);
+    let selected = names.pop().context("a name")?;
+    scene.delete(&application(&selected)).await?;
+    scene.gone(&application(&selected)).await?;
+    ensure!(scene.get(&config_map(SET, &selected)).await?.is_none(), "its object outlived it");
+
+    for name in &names {
+        scene.delete(&application(name)).await?;
+    }
+    for name in &names {
+        let told = |app: &Value| {
+            held(app).is_some_and(|told| {
+                told.starts_with("12 of 12 Applications of ApplicationSet set-guard would be deleted")
+                    && told.contains("set-guard-11")
+            })
+        };
+        scene.wait(&application(name), "waits", told).await?;
+        expect_whole(&scene, SET, name).await?;
+    }
+    scene.event("set-guard-0", "DeletionHeldWarning", "12 of 12 Applications").await?;
+
+    // One is meant to go; of the others one is kept, as after a typo.
+    scene.approve("set-guard-0").await?;
+    scene.gone(&application("set-guard-0")).await?;
+    ensure!(scene.get(&config_map(SET, "set-guard-0")).await?.is_none(), "its object outlived it");
+    scene.patch(&application("set-guard-1"), json!({"metadata": {"finalizers": null}})).await?;
+    scene.gone(&application("set-guard-1")).await?;
+    for name in &names[1..] {
+        expect_whole(&scene, SET, name).await?;
+    }
+
+    // Now few enough are left to go, but these were held; and then all is meant to go.
+    for name in &names[2..] {
+        let app = scene.expect(&application(name)).await?;
+        ensure!(held(&app).is_some_and(|told| told.starts_with("12 of 12")), "{}", app["status"]);
+    }
+    scene.delete(&application_set(SET)).await?;
+    for name in &names[2..] {
+        scene.gone(&application(name)).await?;
+        ensure!(scene.get(&config_map(SET, name)).await?.is_none(), "the object of {name} outlived it");
+    }
+    expect_whole(&scene, SET, "set-guard-1").await
+}
+
+#[tokio::test]
+async fn an_application_set_that_is_deleted_takes_everything_along() -> anyhow::Result<()> {
+    const SET: &str = "set-deleted";
+    let scene = Scene::new(SET).await?;
+    expand(&scene, SET).await?;
+    scene.delete(&application_set(SET)).await?;
+    for name in names(SET) {
+        scene.gone(&application(&name)).await?;
+        ensure!(scene.get(&config_map(SET, &name)).await?.is_none(), "the object of {name} outlived it");
+    }
+    Ok(())
+}
