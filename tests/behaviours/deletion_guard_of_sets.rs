@@ -2,7 +2,7 @@
 //! wait for somebody's word. The test does what whoever expands ApplicationSets does.
 
 use anyhow::{Context, ensure};
-use ithaca_tests::wait_until;
+use ithaca_tests::{Stack, wait_until};
 use serde_json::{Value, json};
 
 use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest};
@@ -89,7 +89,8 @@ async fn expect_whole(scene: &Scene<'_>, set: &str, name: &str) -> anyhow::Resul
 #[tokio::test]
 async fn a_generator_that_finds_nothing_takes_no_objects_along() -> anyhow::Result<()> {
     const SET: &str = "set-guard";
-    let scene = Scene::new(SET).await?;
+    let stack = Stack::fresh().await?;
+    let scene = Scene::on(&stack, SET).await?;
     expand(&scene, SET).await?;
     let mut names = names(SET);
     let selected = names.pop().context("a name")?;
@@ -97,9 +98,8 @@ async fn a_generator_that_finds_nothing_takes_no_objects_along() -> anyhow::Resu
     scene.gone(&application(&selected)).await?;
     ensure!(scene.get(&config_map(SET, &selected)).await?.is_none(), "its object outlived it");
 
-    for name in &names {
-        scene.delete(&application(name)).await?;
-    }
+    // One after another, but with no more between two than the API server needs.
+    scene.delete(&format!("{GROUP}/namespaces/argocd/applications")).await?;
     for name in &names {
         let told = |app: &Value| {
             held(app).is_some_and(|told| {
@@ -112,27 +112,42 @@ async fn a_generator_that_finds_nothing_takes_no_objects_along() -> anyhow::Resu
     }
     scene.event("set-guard-0", "DeletionHeldWarning", "12 of 12 Applications").await?;
 
-    // One is meant to go; of the others one is kept, as after a typo.
+    // One is meant to go; another is kept, as after a typo.
     scene.approve("set-guard-0").await?;
     scene.gone(&application("set-guard-0")).await?;
     ensure!(scene.get(&config_map(SET, "set-guard-0")).await?.is_none(), "its object outlived it");
+    ensure!(deleted(&scene, SET).await? == 11, "deploy/README.md finds others");
     scene.patch(&application("set-guard-1"), json!({"metadata": {"finalizers": null}})).await?;
     scene.gone(&application("set-guard-1")).await?;
-    for name in &names[1..] {
-        expect_whole(&scene, SET, name).await?;
-    }
 
-    // Now few enough are left to go, but these were held; and then all is meant to go.
+    // Those that are left are few enough to go, but they were held; an applier that knows nothing else knows that. An
+    // Application that it syncs shows that it has looked at all.
+    stack.process("applier")?.restart().await?;
+    scene.create("set-guard-probe", "set-guard-2", automated()).await?;
+    scene.synced("set-guard-probe", &scene.repository.head().await?).await?;
     for name in &names[2..] {
         let app = scene.expect(&application(name)).await?;
         ensure!(held(&app).is_some_and(|told| told.starts_with("12 of 12")), "{}", app["status"]);
     }
+    for name in &names[1..] {
+        expect_whole(&scene, SET, name).await?;
+    }
+
+    // After all it was meant.
     scene.delete(&application_set(SET)).await?;
     for name in &names[2..] {
         scene.gone(&application(name)).await?;
         ensure!(scene.get(&config_map(SET, name)).await?.is_none(), "the object of {name} outlived it");
     }
-    expect_whole(&scene, SET, "set-guard-1").await
+    expect_whole(&scene, SET, "set-guard-1").await?;
+    stack.stop().await
+}
+
+/// How many Applications of an ApplicationSet are being deleted, found as deploy/README.md says.
+async fn deleted(scene: &Scene<'_>, set: &str) -> anyhow::Result<usize> {
+    let lines = r#"jsonpath={range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name} {.metadata.ownerReferences[0].name}{"\n"}{end}"#;
+    let found = scene.stack.cluster.kubectl(&["-n", "argocd", "get", "applications", "-o", lines]).await?;
+    Ok(found.lines().filter(|line| line.ends_with(&format!(" {set}"))).count())
 }
 
 #[tokio::test]
