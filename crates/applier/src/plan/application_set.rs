@@ -102,6 +102,7 @@ fn after(time: Timestamp, duration: SignedDuration) -> Timestamp {
 /// That the guard holds an Application, as its status tells. It does until somebody gives a word for this very one, even
 /// where few of the others are left; so the status is where that is remembered.
 pub(super) fn held(application: &Application) -> Option<&Condition> {
+    application.metadata.deletion_timestamp.as_ref()?;
     let mut conditions = application.status.iter().flat_map(|status| &status.conditions);
     conditions.find(|condition| condition.type_ == ConditionType::DeletionHeldWarning)
 }
@@ -174,6 +175,7 @@ impl<'a> Loss<'a> {
         doomed.sort_unstable();
         Self { doomed, all: all.len(), settled: newest.map_or(Timestamp::MIN, |at| after(at, SETTLE)) }
     }
+
     /// What would go.
     fn summary(&self, set: &ApplicationSet) -> String {
         let Self { doomed, all, .. } = self;

@@ -51,3 +51,19 @@ fn an_operation_that_another_applier_began_or_ended_takes_the_place_of_ones_own(
         assert!(!goes_on(&state), "somebody else began one");
     }
 }
+
+/// Few of many look like few of few.
+#[test]
+fn what_an_application_set_has_is_not_known_before_all_applications_are() {
+    let mut generated = application(1, None);
+    let owner = json!([{
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "shops", "uid": "a", "controller": true,
+    }]);
+    generated.metadata.owner_references = serde_json::from_value(owner).ok();
+    let set = ApplicationSet::of(&generated).expect("an ApplicationSet");
+    let mut state = State::default();
+    state.put_application(generated, "argocd");
+    assert!(state.generated_from(&set).is_none());
+    state.listed = true;
+    assert_eq!(state.generated_from(&set).map(|all| all.len()), Some(1));
+}
