@@ -12,6 +12,8 @@ pub struct Policy {
     pub interval: Duration,
     /// The most that is added to the interval by chance, so that not all are asked at once.
     pub jitter: Duration,
+    /// The time after which each application is rendered anew though nothing changed; zero means never.
+    pub hard: Duration,
 }
 
 impl Policy {
@@ -20,11 +22,11 @@ impl Policy {
     pub fn shortest(&self, asked: impl IntoIterator<Item = Option<Duration>>) -> Self {
         let policy = |asked: Option<Duration>| match asked {
             // A short interval is not to be made long by chance.
-            Some(interval) => Self { interval, jitter: self.jitter.min(interval / 2) },
+            Some(interval) => Self { interval, jitter: self.jitter.min(interval / 2), ..*self },
             None => *self,
         };
         let timed = asked.into_iter().map(policy).filter(|policy| !policy.interval.is_zero());
-        let none = Self { interval: Duration::ZERO, jitter: Duration::ZERO };
+        let none = Self { interval: Duration::ZERO, jitter: Duration::ZERO, ..*self };
         timed.min_by_key(|policy| policy.interval).unwrap_or(none)
     }
 }
@@ -136,7 +138,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy { interval: Duration::from_secs(120), jitter: Duration::from_secs(60) };
+    const POLICY: Policy =
+        Policy { interval: Duration::from_secs(120), jitter: Duration::from_secs(60), hard: Duration::ZERO };
 
     fn waits(outcomes: &[bool], policy: &Policy) -> Vec<u64> {
         let mut now = Instant::now();
@@ -208,7 +211,7 @@ mod tests {
     fn the_shortest_interval_of_a_repositorys_applications_counts() {
         let seconds = |asked: &[Option<u64>]| {
             let asked = asked.iter().map(|asked| asked.map(Duration::from_secs));
-            let Policy { interval, jitter } = POLICY.shortest(asked);
+            let Policy { interval, jitter, .. } = POLICY.shortest(asked);
             (interval.as_secs(), jitter.as_secs())
         };
         assert_eq!(seconds(&[None, None]), (120, 60));

@@ -18,11 +18,12 @@ use crate::watch;
 
 const INTERVAL: &str = "timeout.reconciliation";
 const JITTER: &str = "timeout.reconciliation.jitter";
+const HARD: &str = "timeout.hard.reconciliation";
 const WEBHOOK_LIMIT: &str = "webhook.maxPayloadSizeMB";
 
 /// What holds where nothing is set.
 pub const DEFAULT_POLICY: Policy =
-    Policy { interval: Duration::from_secs(120), jitter: Duration::from_secs(60) };
+    Policy { interval: Duration::from_secs(120), jitter: Duration::from_secs(60), hard: Duration::ZERO };
 
 /// Watches the ConfigMap until nobody listens any more. The largest webhook is told in bytes; it is what was told
 /// before where the ConfigMap has none.
@@ -52,7 +53,11 @@ fn policy(data: &BTreeMap<String, String>) -> Policy {
             default
         }
     };
-    Policy { interval: read(INTERVAL, DEFAULT_POLICY.interval), jitter: read(JITTER, DEFAULT_POLICY.jitter) }
+    Policy {
+        interval: read(INTERVAL, DEFAULT_POLICY.interval),
+        jitter: read(JITTER, DEFAULT_POLICY.jitter),
+        hard: read(HARD, DEFAULT_POLICY.hard),
+    }
 }
 
 /// The largest webhook, in bytes, where one is set.
@@ -88,8 +93,13 @@ mod tests {
     #[test]
     fn absent_and_unreadable_settings_have_argo_cds_defaults() {
         assert_eq!(policy(&BTreeMap::new()), DEFAULT_POLICY);
-        let data = [(INTERVAL, "5m"), (JITTER, "often")].map(|(key, text)| (key.into(), text.into()));
-        let expected = Policy { interval: Duration::from_secs(300), ..DEFAULT_POLICY };
+        let data =
+            [(INTERVAL, "5m"), (JITTER, "often"), (HARD, "24h")].map(|(key, text)| (key.into(), text.into()));
+        let expected = Policy {
+            interval: Duration::from_secs(300),
+            hard: Duration::from_secs(86_400),
+            ..DEFAULT_POLICY
+        };
         assert_eq!(policy(&BTreeMap::from(data)), expected);
     }
 }

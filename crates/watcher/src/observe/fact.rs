@@ -182,7 +182,7 @@ pub(super) fn fact(
         observed_at: 0,
         generation: application.generation,
         request_key: track.request_key.clone(),
-        refresh: refresh(application.refresh).into(),
+        refresh: refresh(application.refresh, track.is_renewed).into(),
         destination_namespace: track.request.destination_namespace.clone(),
         sources,
         capabilities: outcome.has_chart.then(|| capabilities.cloned()).flatten(),
@@ -254,8 +254,9 @@ fn digest(message: &impl Message) -> [u8; 32] {
     Sha256::digest(message.encode_to_vec()).into()
 }
 
-fn refresh(asked: Option<Refresh>) -> v1::Refresh {
+fn refresh(asked: Option<Refresh>, is_renewed: bool) -> v1::Refresh {
     match asked {
+        _ if is_renewed => v1::Refresh::Hard,
         None => v1::Refresh::Unspecified,
         Some(Refresh::Normal) => v1::Refresh::Normal,
         Some(Refresh::Hard) => v1::Refresh::Hard,

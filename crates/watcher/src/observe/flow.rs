@@ -324,6 +324,7 @@ fn say(
     let outcome = track.outcome.clone().unwrap_or_default();
     track.said = Some(Said { print, outcome, epoch: track.epoch, offer });
     track.owes_refresh = false;
+    track.is_renewed = false;
     track.is_forced = false;
     effects.push(Effect::Publish(Box::new(publication)));
 }

@@ -12,6 +12,7 @@ mod flow;
 mod history;
 mod observer;
 mod remote;
+mod renewal;
 mod signed;
 mod track;
 

@@ -12,6 +12,7 @@ use super::calm::Calm;
 use super::effect::{Effect, Job, Key};
 use super::fact::Outcome;
 use super::remote::{Answer, Remote};
+use super::renewal::Renewals;
 use super::track::Track;
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
@@ -50,6 +51,7 @@ pub struct Observer {
     /// Counts the changes of `capabilities` and `build_options`.
     pub(super) offer: u64,
     pub(super) calm: Calm,
+    renewals: Renewals,
     pub(super) effects: Vec<Effect>,
     pub(super) jobs: Vec<Job>,
     /// The newest stamp given to a fact, in microseconds since the epoch.
@@ -101,6 +103,7 @@ impl Observer {
     /// An observer of nothing.
     pub fn new(settings: Settings) -> Self {
         Self {
+            renewals: Renewals::new(settings.policy.hard),
             settings,
             applications: HashMap::new(),
             remotes: BTreeMap::new(),
@@ -125,6 +128,7 @@ impl Observer {
         for key in self.calm.due(now) {
             self.say_calmly(&key);
         }
+        self.renew(now);
         self.start_calls(now);
         if !self.jobs.is_empty() {
             self.effects.push(Effect::Evaluate(std::mem::take(&mut self.jobs)));
@@ -132,10 +136,19 @@ impl Observer {
         std::mem::take(&mut self.effects)
     }
 
+    /// Has those rendered anew whose time has come.
+    fn renew(&mut self, now: Instant) {
+        for uid in self.renewals.due(now) {
+            let Some(known) = self.applications.get_mut(&uid) else { continue };
+            known.tracked.renew(known.watched.generate_paths.is_some());
+            self.advance(now, &Key { uid, purpose: Purpose::Tracked });
+        }
+    }
+
     /// When there is something to do even if nothing happens.
     pub fn next(&self) -> Option<Instant> {
         let calls = self.remotes.values().filter_map(|remote| remote.schedule.next());
-        calls.chain(self.calm.next()).min()
+        calls.chain(self.calm.next()).chain(self.renewals.next()).min()
     }
 
     /// An Application is there, or changed.
@@ -159,6 +172,7 @@ impl Observer {
         };
         self.count_users(&observed, 1);
         self.bring_forward(now, &observed);
+        self.renewals.add(now, &uid);
         self.applications.insert(uid.clone(), observed);
         self.forget_unused();
         for purpose in [Purpose::Tracked, Purpose::Operation] {
@@ -170,6 +184,7 @@ impl Observer {
     pub fn removed(&mut self, uid: &str) {
         let Some(observed) = self.applications.remove(uid) else { return };
         self.count_users(&observed, -1);
+        self.renewals.remove(uid);
         for (purpose, track) in observed.tracks() {
             let key = Key { uid: observed.watched.uid.clone(), purpose };
             self.calm.cancel(&key, track.wait);
@@ -256,6 +271,7 @@ impl Observer {
     pub fn policy(&mut self, now: Instant, policy: Policy) {
         if self.settings.policy != policy {
             self.settings.policy = policy;
+            self.renewals.set_interval(now, policy.hard, self.applications.keys());
             let applications = std::mem::take(&mut self.applications);
             applications.values().for_each(|observed| self.bring_forward(now, observed));
             self.applications = applications;

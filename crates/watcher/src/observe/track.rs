@@ -43,6 +43,8 @@ pub(super) struct Track {
     pub(super) wait: Option<Wait>,
     /// A refresh that is not answered yet.
     pub(super) owes_refresh: bool,
+    /// It is to be rendered anew though nobody asked for a refresh.
+    pub(super) is_renewed: bool,
 }
 
 /// A revision that is wanted of a repository, which somebody calls by a URL.
@@ -70,6 +72,7 @@ impl Track {
             said: None,
             wait: None,
             owes_refresh: false,
+            is_renewed: false,
         };
         track.replace(now, request, settings);
         track
@@ -122,6 +125,14 @@ impl Track {
         self.fresh_from = now;
         self.is_forced = true;
         self.owes_refresh = true;
+    }
+
+    /// Has the next fact rendered anew, whatever is known. What was read by rules of the Application's own may be older
+    /// than what is there.
+    pub(super) fn renew(&mut self, reads_anew: bool) {
+        self.owes_refresh = true;
+        self.is_renewed = true;
+        self.outcome = self.outcome.take().filter(|_| !reads_anew);
     }
 
     /// What there is to say where the grounds tell it: the same request, the same reads, the same offer.

@@ -25,6 +25,9 @@ pub(super) const URL: &str = "https://example.org/repo";
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const QUIET: Duration = Duration::from_secs(5);
 
+pub(super) const POLICY: Policy =
+    Policy { interval: Duration::from_secs(120), jitter: Duration::ZERO, hard: Duration::ZERO };
+
 pub(super) struct World {
     pub(super) observer: Observer,
     pub(super) now: Instant,
@@ -56,7 +59,7 @@ impl World {
     /// A world in which projects are not known yet.
     pub(super) fn before_projects() -> Self {
         let settings = Settings {
-            policy: Policy { interval: 120 * SECOND, jitter: Duration::ZERO },
+            policy: POLICY,
             quiet: QUIET,
             allow_files: false,
             credentials: Arc::default(),
