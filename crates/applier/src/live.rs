@@ -3,6 +3,8 @@
 //! What comes in: live objects as they stream by, and what applications want of them.
 //! What goes out: a record of a few hundred bytes for each. The objects themselves are not kept.
 
+mod verdict;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, LazyLock},
@@ -12,39 +14,18 @@ use ithaca_api::{SyncOptions, annotation, tracking::Tracking};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
+pub use verdict::{Drift, Verdict};
+
 use crate::{
     desired::Desired,
     health::{self, Health},
     hook::Mark,
-    judge::{self, Author, Comparison},
+    judge,
     object::{self, GroupKind, ObjectKey},
     order,
     rules::Rules,
     scripts, tracked,
 };
-
-/// Whether a live object is as Git wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Not compared with what is wanted now, or the cheap comparison found something that only the API
-    /// server can judge.
-    Undecided,
-    /// As wanted.
-    Synced,
-    /// Not as wanted.
-    OutOfSync(Arc<Drift>),
-}
-
-/// How a live object differs from what is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drift {
-    /// Paths of the fields that differ.
-    pub fields: Vec<String>,
-    /// Who wrote them, as far as the object tells.
-    pub author: Option<Author>,
-    /// What the API server said against applying it.
-    pub rejected: Option<String>,
-}
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
@@ -93,7 +74,7 @@ impl Record {
         let known = before.filter(|record| record.fingerprint == fingerprint && record.judged_for == wanted);
         let verdict = match (known, desired) {
             (Some(record), _) if record.verdict != Verdict::Undecided => record.verdict.clone(),
-            (_, Some(desired)) => judge_locally(desired, live, tracking),
+            (_, Some(desired)) => verdict::judge_locally(desired, live, tracking),
             (_, None) => Verdict::Undecided,
         };
         // What the cheap comparison finds equal has all its fields in the cluster.
@@ -141,25 +122,6 @@ impl Record {
     /// The same with fields that the cluster's schema does not know.
     pub fn with_unknown(self, fields: Vec<String>) -> Self {
         Self { unknown: Some(fields).filter(|fields| !fields.is_empty()).map(Arc::from), ..self }
-    }
-}
-
-fn judge_locally(desired: &Desired, live: &Value, tracking: &Tracking) -> Verdict {
-    let Some(wanted) = desired.as_value() else { return Verdict::Undecided };
-    let wanted = tracked::as_before(&wanted, live, tracking).unwrap_or(wanted);
-    let comparison = match desired.ignored.as_deref() {
-        None => judge::compare(&wanted, live, annotation::FIELD_MANAGER),
-        Some(ignored) => {
-            let without = |object| ignored.without(&desired.key, object, live, false);
-            let (Some(wanted), Some(live)) = (without(&wanted), without(live)) else {
-                return Verdict::Undecided;
-            };
-            judge::compare(&wanted, &live, annotation::FIELD_MANAGER)
-        }
-    };
-    match comparison {
-        Comparison::Equal => Verdict::Synced,
-        Comparison::Suspect { .. } => Verdict::Undecided,
     }
 }
 
