@@ -93,6 +93,15 @@ async fn one_without_end_is_its_own_trouble(scene: &Scene<'_>) -> anyhow::Result
     for word in ["does it loop?", "ServiceAccount", "argocd-cm"] {
         ensure!(message.contains(word), "{word:?} is not in {message}");
     }
+    let conditions = app["status"]["conditions"].to_string();
+    for word in [
+        "ComparisonError",
+        "/ServiceAccount/scripts-loop/robot-",
+        "resource.customizations, ServiceAccount, health.lua",
+        "loop?",
+    ] {
+        ensure!(conditions.contains(word), "{word:?} is not in {conditions}");
+    }
     // No script is for ConfigMaps any more.
     health(scene, "scripts", "Healthy").await?;
     Ok(())
@@ -122,7 +131,9 @@ async fn an_application_is_as_well_as_those_in_it(scene: &Scene<'_>) -> anyhow::
 async fn without_scripts_all_is_as_before(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.delete(&config_map("argocd", "argocd-cm")).await?;
     for name in ["scripts", "scripts-loop", "scripts-child", "scripts-root"] {
-        health(scene, name, "Healthy").await?;
+        let app = health(scene, name, "Healthy").await?;
+        let conditions = &app["status"]["conditions"];
+        ensure!(conditions.is_null() || conditions == &json!([]), "{name} still has {conditions}");
     }
     Ok(())
 }

@@ -41,6 +41,8 @@ pub struct Customizations {
 /// A Lua script that judges an object's health.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HealthScript {
+    /// Where it stands; within the YAML document, the way to it.
+    pub key: String,
     /// Its text: gets the object as `obj`, returns a table with `status` and `message`.
     pub lua: String,
     /// Whether it may use the libraries beyond the basic ones.
@@ -174,8 +176,8 @@ impl Customizations {
         self.ignore_differences.extend(entry.ignore_differences.map(rule));
         self.ignore_resource_updates.extend(entry.ignore_resource_updates.map(rule));
         let Some(pattern) = entry.pattern else { return };
-        if let Some(lua) = entry.lua {
-            let script = HealthScript { lua, use_open_libs: entry.use_open_libs };
+        if let Some((key, lua)) = entry.lua {
+            let script = HealthScript { key, lua, use_open_libs: entry.use_open_libs };
             self.health_scripts.push((pattern.clone(), Arc::new(script)));
         }
         self.actions.extend(entry.actions.map(|actions| (pattern, actions)));
@@ -249,9 +251,17 @@ all:
     jqPathExpressions: [\".spec.b[]\"]
     managedFieldsManagers: [c]
 ";
-        assert_eq!(split, good(&[(DOCUMENT, document)]));
-        let script = Arc::new(HealthScript { lua: "return {}".to_owned(), use_open_libs: true });
-        assert_eq!(split.health("example.org", "Widget"), Some(&script));
+        let whole = good(&[(DOCUMENT, document)]);
+        let places = [
+            (&split, "resource.customizations.health.example.org_Widget"),
+            (&whole, "resource.customizations, example.org/Widget, health.lua"),
+        ];
+        for (said, key) in places {
+            let (key, lua) = (key.to_owned(), "return {}".to_owned());
+            let script = Arc::new(HealthScript { key, lua, use_open_libs: true });
+            assert_eq!(said.health("example.org", "Widget"), Some(&script));
+        }
+        assert_eq!(Customizations { health_scripts: whole.health_scripts.clone(), ..split.clone() }, whole);
         assert_eq!(split.ignore_differences, [rule("example.org", "Widget")]);
         assert_eq!(split.ignore_resource_updates, [rule("*", "*")]);
         assert_eq!(split.actions[0].1.definitions[0].name, "go");

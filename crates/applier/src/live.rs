@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use ithaca_api::{SyncOptions, annotation, tracking::Tracking};
+use ithaca_api::{HealthStatusCode, SyncOptions, annotation, tracking::Tracking};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
@@ -42,6 +42,8 @@ pub struct Record {
     pub unknown: Option<Arc<[String]>>,
     /// Its health, where its kind has one.
     pub health: Option<Health>,
+    /// How the installation's script for its kind failed on it; most kinds have no script.
+    pub script_fault: Option<Box<scripts::Fault>>,
     /// The application that it belongs to, as it tells.
     pub instance: Option<Box<str>>,
     /// It carries the label of another tracking method and not yet the id: the next sync writes that.
@@ -88,6 +90,7 @@ impl Record {
             verdict,
             unknown: unknown.and_then(|record| record.unknown.clone()),
             health: health::assess(&key.group, &key.kind, live),
+            script_fault: None,
             instance: tracked::instance(key, live, tracking),
             handed_over: desired
                 .filter(|_| text(annotation::TRACKING_ID).is_none())
@@ -112,10 +115,16 @@ impl Record {
         Self { verdict: Verdict::Synced, ..Self::of(key, live, Some(desired), None, tracking) }
     }
 
-    /// A script of the installation's, where there is one for the kind, has the last word on the health.
+    /// A script of the installation's, where there is one for the kind, has the last word on the health. Of what it
+    /// failed on, the health is Unknown.
     pub fn overrule_health(&mut self, scripted: Option<scripts::Answer>) {
-        if let Some(health) = scripted {
-            self.health = health;
+        match scripted {
+            None => {}
+            Some(Ok(health)) => self.health = health,
+            Some(Err(fault)) => {
+                self.health = Some(Health { status: HealthStatusCode::Unknown, message: fault.to_string() });
+                self.script_fault = Some(Box::new(fault));
+            }
         }
     }
 

@@ -1,25 +1,34 @@
 //! The thread in which scripts run: one for all, made when the first script is asked.
 //!
-//! What comes in: a script and an object. What goes out: the object's health by that script. A script that fails makes
-//! the health Unknown, with the reason. Whoever asks waits without holding anything; nobody else waits.
+//! What comes in: a script and an object. What goes out: the object's health by that script, or how the script failed.
+//! Whoever asks waits without holding anything; nobody else waits.
 
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock, mpsc},
 };
 
-use ithaca_api::{HealthStatusCode, annotation::SETTINGS_CONFIG_MAP, customizations::HealthScript};
+use ithaca_api::{annotation::SETTINGS_CONFIG_MAP, customizations::HealthScript};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::{
     health::{self, Health},
     lua::{Failure, Machine},
-    object::ObjectKey,
 };
 
 /// What a script says of an object: a health, or that it has none.
-pub type Answer = Option<Health>;
+pub type Answer = Result<Option<Health>, Fault>;
+
+/// A script that failed on an object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the health script failed: {reason}; mend {key} in ConfigMap {SETTINGS_CONFIG_MAP}")]
+pub struct Fault {
+    /// Where the script stands.
+    pub key: String,
+    /// What happened.
+    pub reason: String,
+}
 
 /// Runs scripts. The thread ends with it.
 #[derive(Debug, Default)]
@@ -27,35 +36,29 @@ pub struct Scripts {
     thread: OnceLock<Option<mpsc::Sender<Question>>>,
 }
 
+/// An answer, or what happened instead.
+type Said = Result<Option<Health>, String>;
+
 struct Question {
     script: Arc<HealthScript>,
     live: Value,
-    answer: oneshot::Sender<Result<Answer, String>>,
+    answer: oneshot::Sender<Said>,
 }
 
 impl Scripts {
     /// The health of an object by a script.
-    pub async fn health(&self, script: &Arc<HealthScript>, key: &ObjectKey, live: &Value) -> Answer {
-        let answer = self.ask(script.clone(), live.clone()).await;
-        answer.unwrap_or_else(|reason| Some(unknown(key, &reason)))
+    pub async fn health(&self, script: &Arc<HealthScript>, live: &Value) -> Answer {
+        let said = self.ask(script.clone(), live.clone()).await;
+        said.map_err(|reason| Fault { key: script.key.clone(), reason })
     }
 
-    async fn ask(&self, script: Arc<HealthScript>, live: Value) -> Result<Answer, String> {
+    async fn ask(&self, script: Arc<HealthScript>, live: Value) -> Said {
         let gone = || "the thread that runs scripts is gone; restart the applier".to_owned();
         let (answer, answered) = oneshot::channel();
         let thread = self.thread.get_or_init(start).as_ref().ok_or_else(gone)?;
         thread.send(Question { script, live, answer }).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
-}
-
-fn unknown(key: &ObjectKey, reason: &str) -> Health {
-    let kind =
-        if key.group.is_empty() { key.kind.to_string() } else { format!("{}_{}", key.group, key.kind) };
-    let message = format!(
-        "the health script failed: {reason}; mend the one for {kind} in ConfigMap {SETTINGS_CONFIG_MAP}"
-    );
-    Health { status: HealthStatusCode::Unknown, message }
 }
 
 fn start() -> Option<mpsc::Sender<Question>> {
@@ -82,7 +85,7 @@ struct Workshop {
     compiled: HashMap<Arc<HealthScript>, Result<mlua::Function, Failure>>,
 }
 
-fn judge(workshop: &mut Option<Workshop>, script: Arc<HealthScript>, live: &Value) -> Result<Answer, String> {
+fn judge(workshop: &mut Option<Workshop>, script: Arc<HealthScript>, live: &Value) -> Said {
     let said = judge_in(workshop, script, live);
     let is_worn = workshop.as_ref().is_some_and(|workshop| workshop.machine.is_worn());
     if is_worn || said.as_ref().is_err_and(Failure::is_exhausting) {
@@ -95,7 +98,7 @@ fn judge_in(
     workshop: &mut Option<Workshop>,
     script: Arc<HealthScript>,
     live: &Value,
-) -> Result<Result<Answer, String>, Failure> {
+) -> Result<Said, Failure> {
     let Workshop { machine, compiled } = match workshop {
         Some(workshop) => workshop,
         None => workshop.insert(Workshop { machine: Machine::new()?, compiled: HashMap::new() }),
@@ -114,18 +117,22 @@ fn judge_in(
 
 #[cfg(test)]
 mod tests {
-    use ithaca_api::HealthStatusCode::{Degraded, Healthy, Progressing, Unknown};
+    use ithaca_api::HealthStatusCode::{self, Degraded, Healthy, Progressing};
     use serde_json::json;
 
     use super::*;
 
     fn script(lua: &str) -> Arc<HealthScript> {
-        Arc::new(HealthScript { lua: lua.to_owned(), use_open_libs: true })
+        let key = "resource.customizations.health.example.org_Widget".to_owned();
+        Arc::new(HealthScript { key, lua: lua.to_owned(), use_open_libs: true })
     }
 
     async fn ask(scripts: &Scripts, lua: &str, live: &Value) -> Answer {
-        let key = ObjectKey::new("example.org", "Widget", "web", "web");
-        scripts.health(&script(lua), &key, live).await
+        scripts.health(&script(lua), live).await
+    }
+
+    fn health(status: HealthStatusCode, message: &str) -> Answer {
+        Ok(Some(Health { status, message: message.to_owned() }))
     }
 
     /// In the manner of the scripts that people have for kinds with conditions.
@@ -161,8 +168,7 @@ return hs
             (ready("False", json!("WaitingForIt")), Progressing, "so it is"),
         ];
         for (live, status, message) in cases {
-            let expected = Health { status, message: message.to_owned() };
-            assert_eq!(ask(&scripts, BY_CONDITIONS, &live).await, Some(expected), "{live}");
+            assert_eq!(ask(&scripts, BY_CONDITIONS, &live).await, health(status, message), "{live}");
         }
     }
 
@@ -170,12 +176,12 @@ return hs
     async fn a_script_may_say_that_there_is_no_health() {
         let scripts = Scripts::default();
         for lua in ["return nil", "return {}", "local hs = {}"] {
-            assert_eq!(ask(&scripts, lua, &json!({})).await, None, "{lua}");
+            assert_eq!(ask(&scripts, lua, &json!({})).await, Ok(None), "{lua}");
         }
     }
 
     #[tokio::test]
-    async fn a_script_that_fails_makes_unknown_and_says_why() {
+    async fn a_script_that_fails_says_why_and_the_next_is_none_the_worse() {
         let scripts = Scripts::default();
         let cases = [
             ("while true do end", "does it loop?"),
@@ -188,13 +194,12 @@ return hs
             ("return {message = 'so'}", "it returned no status"),
         ];
         for (lua, word) in cases {
-            let health = ask(&scripts, lua, &json!({})).await.expect("a health");
-            assert_eq!(health.status, Unknown, "{lua}");
-            for word in [word, "example.org_Widget in ConfigMap argocd-cm"] {
-                assert!(health.message.contains(word), "{word:?} is not in: {}", health.message);
+            let fault = ask(&scripts, lua, &json!({})).await.expect_err(lua).to_string();
+            for word in [word, "resource.customizations.health.example.org_Widget in ConfigMap argocd-cm"] {
+                assert!(fault.contains(word), "{word:?} is not in: {fault}");
             }
             let next = ask(&scripts, "return {status = 'Healthy'}", &json!({})).await;
-            assert_eq!(next, Some(Health { status: Healthy, message: String::new() }), "after {lua}");
+            assert_eq!(next, health(Healthy, ""), "after {lua}");
         }
     }
 
@@ -216,15 +221,13 @@ return hs
     async fn a_message_may_be_a_number() {
         for (number, text) in [("3", "3"), ("3 / 2", "1.5")] {
             let lua = format!("return {{status = 'Healthy', message = {number}}}");
-            let health = ask(&Scripts::default(), &lua, &json!({})).await.expect("a health");
-            assert_eq!(health.message, text);
+            assert_eq!(ask(&Scripts::default(), &lua, &json!({})).await, health(Healthy, text));
         }
     }
 
     #[tokio::test]
     async fn a_message_without_end_is_cut() {
         let lua = "return {status = 'Healthy', message = string.rep('ä', 100000)}";
-        let health = ask(&Scripts::default(), lua, &json!({})).await.expect("a health");
-        assert_eq!(health.message.chars().count(), 512);
+        assert_eq!(ask(&Scripts::default(), lua, &json!({})).await, health(Healthy, &"ä".repeat(512)));
     }
 }

@@ -84,9 +84,9 @@ impl SettingsCell {
                 return None;
             }
             if self.contains_itself(key, live, &settings.rules) {
-                return Some(None);
+                return Some(Ok(None));
             }
-            let answer = settings.scripts.health(script, key, live).await;
+            let answer = settings.scripts.health(script, live).await;
             // An answer of settings that are gone must not outlive the second look that every object gets now.
             if Arc::ptr_eq(&settings, &self.current()) {
                 return Some(answer);
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(cell.scripted_health(&widget, &json!({})).await, None);
         set(&cell, &["example.org_Widget"], HEALTHY);
         let healthy = Health { status: Healthy, message: String::new() };
-        assert_eq!(cell.scripted_health(&widget, &json!({})).await, Some(Some(healthy)));
+        assert_eq!(cell.scripted_health(&widget, &json!({})).await, Some(Ok(Some(healthy))));
         assert_eq!(cell.scripted_health(&gadget, &json!({})).await, None);
         let deleted = json!({"metadata": {"deletionTimestamp": "2026-11-25T01:00:00Z"}});
         assert_eq!(cell.scripted_health(&widget, &deleted).await, None, "it is pending deletion");
@@ -258,7 +258,7 @@ mod tests {
         for (namespace, id, is_itself) in cases {
             let key = ObjectKey::new("argoproj.io", "Application", namespace, "root");
             let answer = cell.scripted_health(&key, &tracked(id)).await;
-            assert_eq!(answer == Some(None), is_itself, "{id}");
+            assert_eq!(answer == Some(Ok(None)), is_itself, "{id}");
         }
     }
 

@@ -44,7 +44,8 @@ impl KindName {
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub pattern: Option<KindPattern>,
-    pub lua: Option<String>,
+    /// The health script, and where it stands.
+    pub lua: Option<(String, String)>,
     pub use_open_libs: bool,
     pub actions: Option<Actions>,
     pub ignore_differences: Option<Fields>,
@@ -74,9 +75,9 @@ impl Reader {
             Err(reason) => return self.refuse(DOCUMENT.to_owned(), reason, true),
         };
         for (name, properties) in kinds {
-            let place = format!("{DOCUMENT}, {name}");
+            let kind = format!("{DOCUMENT}, {name}");
             let Value::Object(properties) = properties else {
-                self.refuse(place, "it is no map; write what it customizes below it".to_owned(), true);
+                self.refuse(kind, "it is no map; write what it customizes below it".to_owned(), true);
                 continue;
             };
             for (property, value) in properties {
@@ -86,9 +87,10 @@ impl Reader {
                     "health.lua.useOpenLibs" => "useOpenLibs",
                     other => other,
                 };
-                let taken = self.take(KindName::parse(&name, '/'), what, &value);
+                let place = format!("{kind}, {property}");
+                let taken = self.take(&place, KindName::parse(&name, '/'), what, &value);
                 let protects = what == IGNORE_DIFFERENCES;
-                taken.unwrap_or_else(|reason| self.refuse(format!("{place}, {property}"), reason, protects));
+                taken.unwrap_or_else(|reason| self.refuse(place, reason, protects));
             }
         }
     }
@@ -97,7 +99,7 @@ impl Reader {
     pub fn key(&mut self, key: &str, rest: &str, text: &str) {
         let taken = match rest.split_once('.') {
             Some((what, name)) => {
-                self.take(KindName::parse(name, '_'), what, &Value::String(text.to_owned()))
+                self.take(key, KindName::parse(name, '_'), what, &Value::String(text.to_owned()))
             }
             None => Err(format!("it names no kind; write {DOCUMENT}.{rest}.<group_Kind>")),
         };
@@ -105,13 +107,20 @@ impl Reader {
         taken.unwrap_or_else(|reason| self.refuse(key.to_owned(), reason, protects));
     }
 
-    fn take(&mut self, name: Result<KindName, String>, what: &str, value: &Value) -> Result<(), String> {
+    /// What stands at a place, said of a kind.
+    fn take(
+        &mut self,
+        place: &str,
+        name: Result<KindName, String>,
+        what: &str,
+        value: &Value,
+    ) -> Result<(), String> {
         let name = name?;
         let pattern = KindPattern::new(&name.group, &name.kind)?;
         let entry = self.entries.entry(name).or_default();
         entry.pattern = Some(pattern);
         match what {
-            "health" => entry.lua = Some(text(value)?),
+            "health" => entry.lua = Some((place.to_owned(), text(value)?)),
             "useOpenLibs" => entry.use_open_libs = flag(value)?,
             "actions" => entry.actions = Some(part(value)?),
             IGNORE_DIFFERENCES => entry.ignore_differences = Some(part(value)?),

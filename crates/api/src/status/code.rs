@@ -137,7 +137,7 @@ words! {
         DeletionError,
         /// The spec contradicts itself, or names a project or cluster that does not serve.
         InvalidSpecError,
-        /// Failed to compare: the source could not be had or rendered.
+        /// Failed to compare: the source could not be had or rendered, or an object could not be judged.
         ComparisonError,
         /// Failed to sync without being asked.
         SyncError,

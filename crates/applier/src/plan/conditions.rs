@@ -12,7 +12,7 @@ use ithaca_api::{
 };
 
 use super::{application_set, comparison::Comparison, decide::View, run::Run, told};
-use crate::{bundle::Bundle, live::Verdict, orphans::Orphaned};
+use crate::{bundle::Bundle, live::Verdict, object::ObjectKey, orphans::Orphaned, scripts::Fault};
 
 /// Objects that are named where a guard holds a deletion back: who confirms has to know them.
 const MOST_HELD: usize = 100;
@@ -47,6 +47,7 @@ pub(super) fn conditions(
     conditions.extend(assembly.unsupported.iter().map(|reason| unsupported(reason.clone())));
     conditions.extend(of_application(view.application));
     conditions.extend(rejected(bundle, comparison, view).filter(|_| !fails));
+    conditions.extend(failing_scripts(bundle, comparison, view));
     conditions.extend(shared(comparison, view));
     conditions.extend(unknown_fields(bundle, view));
     conditions.extend(view.held.map(|(type_, reason)| condition(type_, reason.to_owned())));
@@ -155,6 +156,33 @@ fn rejected<'a>(
         let message = format!("failed to compare {} with what Git wants: {reason}", desired.key);
         Some(condition(ConditionType::ComparisonError, message))
     })
+}
+
+/// Health scripts that fail, each with one of the objects that it fails on: the one that is told of, as long as it does.
+/// Objects are judged one by one, and a list of them would be written anew with each.
+fn failing_scripts(bundle: &Bundle, comparison: &Comparison, view: View<'_>) -> Vec<Condition> {
+    let wanted = bundle.assembly.objects.iter().map(|desired| &desired.key);
+    let mut failing = BTreeMap::<&str, Vec<(&ObjectKey, &Fault)>>::new();
+    for key in wanted.chain(&comparison.extras) {
+        if let Some(fault) = view.records.get(key).and_then(|record| record.script_fault.as_ref()) {
+            failing.entry(&fault.key).or_default().push((key, fault));
+        }
+    }
+    let before = view.application.status.iter().flat_map(|status| &status.conditions);
+    let before: Vec<&str> = before.map(|told| told.message.as_str()).collect();
+    let one = |faults: Vec<(&ObjectKey, &Fault)>| {
+        let mut messages = faults.iter().map(|(key, fault)| failing_script(key, fault));
+        let told = messages.clone().find(|message| before.contains(&message.as_str()));
+        told.or_else(|| messages.next()).map(|message| condition(ConditionType::ComparisonError, message))
+    };
+    failing.into_values().filter_map(one).collect()
+}
+
+fn failing_script(key: &ObjectKey, Fault { key: script, reason }: &Fault) -> String {
+    format!(
+        "failed to assess the health of objects by {script} of ConfigMap {}, such as {key}: {reason}; mend the script",
+        annotation::SETTINGS_CONFIG_MAP,
+    )
 }
 
 /// Objects of kinds that the installation does not manage.

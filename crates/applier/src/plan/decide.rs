@@ -491,3 +491,5 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
 mod stuck;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod warned;

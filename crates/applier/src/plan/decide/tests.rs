@@ -16,7 +16,7 @@ pub(super) struct Case {
     pub(super) project: Project,
     pub(super) bundle: Arc<Bundle>,
     pub(super) owner: Owner,
-    records: Records,
+    pub(super) records: Records,
 }
 
 impl Case {
@@ -85,7 +85,7 @@ impl Case {
     }
 
     /// What is written.
-    fn told(&self, run: Option<&Run>) -> Option<Change> {
+    pub(super) fn told(&self, run: Option<&Run>) -> Option<Change> {
         match self.decide(run) {
             Action::Write(change) => Some(*change),
             _ => None,
