@@ -101,6 +101,8 @@ pub struct Mark {
     pub attempt: Box<str>,
     /// It carries the finalizer.
     pub held: bool,
+    /// When it was created.
+    pub since: Option<Timestamp>,
 }
 
 impl Mark {
@@ -111,7 +113,9 @@ impl Mark {
         let finalizers = live.pointer("/metadata/finalizers").and_then(Value::as_array);
         let held = finalizers.into_iter().flatten().any(|finalizer| finalizer == annotation::HOOK_FINALIZER);
         let attempt = object::annotation(live, annotation::HOOK_OF).unwrap_or_default();
-        Some(Self { attempt: attempt.into(), held })
+        let created = live.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+        let since = created.and_then(|created| created.parse().ok());
+        Some(Self { attempt: attempt.into(), held, since })
     }
 }
 

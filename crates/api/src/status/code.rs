@@ -159,6 +159,8 @@ words! {
         PruneHeldWarning,
         /// An ApplicationSet would lose more Applications than go without a word. Ithaca's own.
         DeletionHeldWarning,
+        /// An operation waits for a hook that has run for long. Ithaca's own.
+        HookWarning,
         /// The cluster's schema does not know a field of an object and drops it. Ithaca's own; Argo CD has no such word.
         UnknownFieldWarning,
         /// A sync window holds back a sync that nobody asked for. Argo CD has no such word.

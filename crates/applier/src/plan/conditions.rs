@@ -11,7 +11,13 @@ use ithaca_api::{
     sync_options::{self, Place},
 };
 
-use super::{application_set, comparison::Comparison, decide::View, run::Run, told};
+use super::{
+    application_set,
+    comparison::Comparison,
+    decide::View,
+    run::{Run, Unended},
+    told,
+};
 use crate::{bundle::Bundle, live::Verdict, object::ObjectKey, orphans::Orphaned, scripts::Fault};
 
 /// Objects that are named where a guard holds a deletion back: who confirms has to know them.
@@ -53,6 +59,7 @@ pub(super) fn conditions(
     conditions.extend(view.held.map(|(type_, reason)| condition(type_, reason.to_owned())));
     conditions.extend(orphaned(view));
     conditions.extend(run.and_then(|run| held_prunes(run, comparison)));
+    conditions.extend(run.into_iter().flat_map(|run| unended_hooks(run, view)));
     bounded(conditions)
 }
 
@@ -141,6 +148,18 @@ fn held_prunes(run: &Run, comparison: &Comparison) -> Option<Condition> {
         annotation::DELETION_APPROVED
     );
     Some(condition(ConditionType::PruneHeldWarning, message))
+}
+
+/// Hooks that the operation has waited for so long that somebody should look.
+fn unended_hooks<'a>(run: &'a Run, view: View<'a>) -> impl Iterator<Item = Condition> + 'a {
+    let due = run.unended_hooks(view.records).filter(move |hook| hook.told_from <= view.now);
+    due.map(|Unended { key, since, .. }| {
+        let message = format!(
+            "hook {key} has run since {since} and has not ended, and the operation waits for it: see what it does; \
+             delete it, which makes the operation fail, or terminate the operation"
+        );
+        condition(ConditionType::HookWarning, message)
+    })
 }
 
 /// Objects that the API server would not take as they are wanted.

@@ -346,7 +346,9 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
             _ => Action::LetGo(hooks),
         },
         Next::Discard(hooks) => Action::Discard(hooks),
-        Next::Wait(message) => write(Progress::Running(run, &message), None),
+        Next::Wait(message) => {
+            write(Progress::Running(run, &message), run.next_told(view.records, view.now))
+        }
         Next::RetryAt(at) if at <= view.now => {
             let newest = run.operation.initiated_by.automated || run.operation.retry.refresh;
             let bundle = if newest { tracked } else { &run.bundle };

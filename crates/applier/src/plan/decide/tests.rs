@@ -17,6 +17,7 @@ pub(super) struct Case {
     pub(super) bundle: Arc<Bundle>,
     pub(super) owner: Owner,
     pub(super) records: Records,
+    pub(super) now: Timestamp,
 }
 
 impl Case {
@@ -49,6 +50,7 @@ impl Case {
             bundle: Arc::new(Bundle { sources: vec![source], digest: "d".to_owned(), ..bundle }),
             owner,
             records,
+            now: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -72,7 +74,7 @@ impl Case {
             guard: Guard::default(),
             others: &Nobody,
             control_plane: "argocd",
-            now: Timestamp::UNIX_EPOCH,
+            now: self.now,
         })
     }
 

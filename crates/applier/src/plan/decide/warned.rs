@@ -1,17 +1,23 @@
-//! What conditions tell of health scripts that fail.
+//! What conditions tell of health scripts that fail and of hooks that do not end.
 
 use serde_json::{Value, json};
 
-use super::{tests::Case, *};
+use super::{
+    tests::{Case, running},
+    *,
+};
 use crate::{live::Record, scripts::Fault};
 
 const KEY: &str = "resource.customizations.health.ConfigMap";
 
 /// An Application with these ConfigMaps.
 fn with_config_maps(names: &[&str]) -> Case {
-    let mut case = Case::new(Value::Null, json!([]));
     let manifest = |name| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-    let manifests = names.iter().map(manifest).collect();
+    with(Value::Null, names.iter().map(manifest).collect())
+}
+
+fn with(state: Value, manifests: Vec<Value>) -> Case {
+    let mut case = Case::new(state, json!([]));
     let assembly = crate::desired::assemble(manifests, &case.owner, &|_| Some(true));
     case.bundle = Arc::new(Bundle { assembly: Arc::new(assembly), ..(*case.bundle).clone() });
     case
@@ -55,4 +61,57 @@ fn a_script_that_fails_on_many_objects_is_one_condition_that_stays() {
     }
     assert!(told[0].len() == 1 && told[0][0].message.contains("/ConfigMap/web/b"), "{told:?}");
     assert!(told.iter().all(|conditions| *conditions == told[0]), "{told:?}");
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+/// A hook that its operation started, and that has run since then.
+fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
+    let task = &mut run.tasks[place];
+    let Effect::Hook(hook) = &task.effect else { unreachable!("{task:?}") };
+    let mut live = hook.object.as_value().expect("an object");
+    live["metadata"]["creationTimestamp"] = json!(since.to_string());
+    case.records.put(task.key.clone(), Record::of(&task.key, &live, None, None, &Default::default()));
+    task.outcome = Some(Outcome::running("created"));
+}
+
+/// Was told in the operation's message alone, in the same words from the first second on.
+#[test]
+fn a_hook_that_does_not_end_is_a_condition_after_a_while() {
+    let hook = |name| {
+        let metadata = json!({"name": name, "annotations": {"argocd.argoproj.io/hook": "PreSync"}});
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
+    };
+    let mut case = with(running("b", false), vec![hook("first"), hook("second")]);
+    case.records.set_watched(GroupKind { group: "batch".to_owned(), kind: "Job".to_owned() }, true);
+    let mut run = case.taken_up().expect("an operation that is taken up");
+    run.rehearsed(Vec::new());
+    start_hook(&mut case, &mut run, 0, second(100));
+    start_hook(&mut case, &mut run, 1, second(160));
+    let conditions = |case: &mut Case, now: i64| {
+        case.now = second(now);
+        let change = case.told(Some(&run))?;
+        let conditions = change.status.conditions.clone();
+        case.application.status = Some(change.status);
+        Some(conditions)
+    };
+    assert_eq!(conditions(&mut case, 101), Some(Vec::new()));
+    let wake = |case: &Case| match case.decide(Some(&run)) {
+        Action::Idle(wake) => wake,
+        action => unreachable!("{action:?}"),
+    };
+    assert_eq!(wake(&case), Some(second(700)));
+    case.now = second(699);
+    assert_eq!(wake(&case), Some(second(700)), "nothing is written before");
+    let told = conditions(&mut case, 700).expect("a word of it");
+    assert_eq!((told.len(), told[0].type_), (1, ConditionType::HookWarning));
+    for word in ["batch/Job/web/first", "1970-01-01T00:01:40Z", "terminate"] {
+        assert!(told[0].message.contains(word), "{word} is not in {}", told[0].message);
+    }
+    assert_eq!(wake(&case), Some(second(760)), "the other has some time yet");
+    assert_eq!(conditions(&mut case, 760).map(|told| told.len()), Some(2));
+    case.now = second(100_000);
+    assert_eq!(wake(&case), None, "it is told once");
 }

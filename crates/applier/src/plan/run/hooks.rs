@@ -7,6 +7,7 @@
 //! object.
 
 use ithaca_api::{HealthStatusCode, OperationPhase, ResultCode, status::SyncOperationResult};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Next, Outcome, Run, Task};
 use crate::{
@@ -15,6 +16,20 @@ use crate::{
     object::ObjectKey,
     order::DeletePolicy,
 };
+
+/// A hook that runs for longer is told of.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// A hook that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Unended<'a> {
+    /// Its object.
+    pub key: &'a ObjectKey,
+    /// When it was started.
+    pub since: Timestamp,
+    /// From when on it is told of.
+    pub told_from: Timestamp,
+}
 
 impl Task {
     fn hook(&self) -> Option<&Instance> {
@@ -43,6 +58,20 @@ impl Run {
     pub(super) fn ended_hooks(&self, records: &Records) -> Vec<(usize, Outcome)> {
         let running = self.tasks.iter().enumerate().filter(|(_, task)| task.is_running_hook());
         running.filter_map(|(place, task)| Some((place, end(task, records)?))).collect()
+    }
+
+    /// Hooks that were started and have not ended, as far as their objects tell since when.
+    pub fn unended_hooks<'a>(&'a self, records: &'a Records) -> impl Iterator<Item = Unended<'a>> {
+        let running = self.tasks.iter().filter(|task| task.is_running_hook());
+        running.filter_map(|task| {
+            let since = task.own(records)?.hook.as_ref()?.since?;
+            Some(Unended { key: &task.key, since, told_from: since.checked_add(PATIENCE).ok()? })
+        })
+    }
+
+    /// When the next of them is told of.
+    pub fn next_told(&self, records: &Records, now: Timestamp) -> Option<Timestamp> {
+        self.unended_hooks(records).map(|hook| hook.told_from).filter(|from| *from > now).min()
     }
 
     /// Hooks whose end is known and that still carry the finalizer.

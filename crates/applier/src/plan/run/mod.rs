@@ -18,6 +18,7 @@ use ithaca_api::{
 };
 use jiff::{Timestamp, ToSpan};
 
+pub use hooks::Unended;
 use rehearsal::Rehearsal;
 
 use super::comparison::Comparison;
