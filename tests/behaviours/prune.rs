@@ -45,8 +45,9 @@ async fn without_prune_the_object_stays_and_is_told_of() -> anyhow::Result<()> {
     ensure!(status["sync"]["status"] == "OutOfSync", "{status}");
     let extra = &status["resources"][0];
     ensure!(extra["name"] == "goes" && extra["requiresPruning"] == true, "{extra}");
-    ensure!(extra["status"] == "OutOfSync", "{extra}");
+    ensure!(extra["status"] == "OutOfSync" && extra["version"] == "v1", "{extra}");
     let results = &status["operationState"]["syncResult"]["resources"];
+    ensure!(results[0]["version"] == "v1", "{results}");
     ensure!(results[0]["status"] == "PruneSkipped", "{results}");
     ensure!(results[0]["message"] == "ignored (requires pruning)", "{results}");
     scene.expect(&config_map("prune-off", "goes")).await?;

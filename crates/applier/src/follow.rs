@@ -250,6 +250,7 @@ pub fn watch_kind(site: &Site, kind: &Kind) {
         match served.map(|served| (places(&there.spec, &served), served)) {
             Some((places, served)) if !places.is_empty() => {
                 records.set_watched(group_kind.clone(), false);
+                records.set_served_version(group_kind.clone(), &served.resource.version);
                 let task = tokio::spawn(objects(site.clone(), group_kind.clone(), served, places));
                 records.set_follower(group_kind, task.abort_handle());
             }

@@ -151,6 +151,8 @@ pub struct Records {
     records: HashMap<ObjectKey, Record>,
     by_instance: HashMap<Box<str>, HashSet<ObjectKey>>,
     watched: HashMap<GroupKind, Watch>,
+    /// At which version each kind is watched.
+    versions: HashMap<GroupKind, Box<str>>,
     /// Those who watch. They end when they are dropped.
     followers: HashMap<GroupKind, Follower>,
     /// What the installation says of all objects. Kinds that it does not manage are not remembered, and need no watch.
@@ -206,6 +208,7 @@ impl Records {
         if before.tracking != self.rules.tracking {
             (self.records, self.by_instance) = (HashMap::new(), HashMap::new());
             (self.watched, self.followers) = (HashMap::new(), HashMap::new());
+            self.versions.clear();
             return;
         }
         let excluded: Vec<_> =
@@ -344,6 +347,16 @@ impl Records {
         self.watched.insert(kind, if complete { Watch::Complete } else { Watch::Listing });
     }
 
+    /// Notes at which version a kind is watched.
+    pub fn set_served_version(&mut self, kind: GroupKind, version: &str) {
+        self.versions.insert(kind, version.into());
+    }
+
+    /// At which version a kind is watched; empty where it is not.
+    pub fn served_version(&self, kind: &GroupKind) -> &str {
+        self.versions.get(kind).map(|version| &**version).unwrap_or_default()
+    }
+
     /// Notes who watches a kind.
     pub fn set_follower(&mut self, kind: GroupKind, task: AbortHandle) {
         self.followers.insert(kind, Follower(task));
@@ -363,6 +376,7 @@ impl Records {
     /// Notes a kind as not watched any more and forgets its objects.
     pub fn unwatch(&mut self, kind: &GroupKind) {
         self.watched.remove(kind);
+        self.versions.remove(kind);
         self.followers.remove(kind);
         for key in self.of_kind(kind) {
             self.remove(&key);

@@ -122,12 +122,12 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
     let skipped: HashSet<&ObjectKey> = bundle.assembly.skipped.iter().collect();
     for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
         if record.hook.is_some() || skipped.contains(key) {
-            resources.push(uncounted_status(key, record));
+            resources.push(uncounted_status(key, record, records));
             comparison.held.extend(record.is_held_hook().then(|| key.clone()));
             continue;
         }
         comparison.live += 1;
-        resources.push(extra_status(key, record, options));
+        resources.push(extra_status(key, record, options, records));
         comparison.extras.push(key.clone());
         if record.ignores_extraneous {
             continue;
@@ -189,25 +189,36 @@ fn is_confirmed(options: &SyncOptions, own: &SyncOptions) -> bool {
     [options.prune(), options.delete()].contains(&Deletion::Confirmed)
 }
 
-fn extra_status(key: &ObjectKey, record: &Record, options: &SyncOptions) -> ResourceStatus {
+fn extra_status(
+    key: &ObjectKey,
+    record: &Record,
+    options: &SyncOptions,
+    records: &Records,
+) -> ResourceStatus {
     ResourceStatus {
         status: Some(SyncStatusCode::OutOfSync),
         requires_pruning: true,
         requires_deletion_confirmation: is_confirmed(options, &record.options),
         sync_wave: record.wave,
         health: record.health.as_ref().map(health_status),
-        ..named(key)
+        ..served(key, records)
     }
 }
 
 /// Hooks and what is not to be applied: they are shown and count for nothing.
-fn uncounted_status(key: &ObjectKey, record: &Record) -> ResourceStatus {
+fn uncounted_status(key: &ObjectKey, record: &Record, records: &Records) -> ResourceStatus {
     ResourceStatus {
         hook: record.hook.is_some(),
         sync_wave: record.wave,
         health: record.health.as_ref().map(health_status),
-        ..named(key)
+        ..served(key, records)
     }
+}
+
+/// What Git does not tell the version of has the one that the cluster serves.
+fn served(key: &ObjectKey, records: &Records) -> ResourceStatus {
+    let version = records.served_version(&key.group_kind()).to_owned();
+    ResourceStatus { version, ..named(key) }
 }
 
 fn unknown_status(key: &ObjectKey) -> ResourceStatus {

@@ -142,7 +142,7 @@ pub async fn perform(site: &Site, uid: &Uid, places: &[usize]) -> Result<(), Err
 
 /// Makes the destination's namespace, where something is to be applied and the options say so.
 pub(super) async fn make_namespace(site: &Site, how: &Plan) -> Result<(), Error> {
-    let applies = how.tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune));
+    let applies = how.tasks.iter().any(|(_, task)| !matches!(task.effect, Effect::Prune(_)));
     if !applies || how.dry_run || !how.options.create_namespace() || how.namespace.is_empty() {
         return Ok(());
     }
@@ -236,7 +236,7 @@ async fn learn_kinds(site: &Site, tasks: &[(usize, Task)]) {
     let unknown = tasks.iter().any(|(_, task)| match &task.effect {
         Effect::Apply(desired) => site.cluster.served(&desired.kind()).is_none(),
         Effect::Hook(hook) => site.cluster.served(&hook.object.kind()).is_none(),
-        Effect::Prune => false,
+        Effect::Prune(_) => false,
     });
     if unknown {
         follow::rediscover(site).await;
@@ -251,13 +251,13 @@ async fn do_task(site: &Site, task: &Task, how: &Plan) -> Result<Option<Outcome>
             apply::apply(site, desired, manner, task.removed).await
         }
         Effect::Hook(hook) => hooks::start(site, hook).await.map(Some),
-        Effect::Prune
+        Effect::Prune(_)
             if !site.records(|records| records.may_be_of(&task.key, &how.instance)).unwrap_or(false) =>
         {
             let message = "ignored (no longer an object of this application)";
             Ok(Some(Outcome::done(ResultCode::PruneSkipped, message)))
         }
-        Effect::Prune => {
+        Effect::Prune(_) => {
             let propagation = how.options.prune_propagation();
             let pruning = Pruning { propagation, dry_run: how.dry_run, again: how.attempts > 0 };
             delete_once(site, &task.key, pruning).await?;

@@ -39,7 +39,7 @@ async fn fault(site: &Site, task: &Task, how: &Plan) -> Option<String> {
     let (object, refusal) = match &task.effect {
         Effect::Apply(desired) => (&**desired, apply::rehearse(site, desired, &how.options).await.err()?),
         Effect::Hook(hook) => return fault_of_new(site, &hook.object).await.map(|error| error.to_string()),
-        Effect::Prune => return None,
+        Effect::Prune(_) => return None,
     };
     // It may be just the live object that cannot become this one; it may be made anew, or be gone until then.
     let is_fault = refusal.is_fault_of_the_object() && fault_of_new(site, object).await.is_some();

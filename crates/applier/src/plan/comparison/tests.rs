@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::object::GroupKind;
 
 /// A second deletion puts the foreground finalizer back, and the object may stay for ever.
 #[test]
@@ -117,18 +118,21 @@ fn each_object_is_shown_as_it_is_and_counts_as_it_should() {
     put("Secret", "asked-for", tracked("web", "Secret", "asked-for", asked_for));
     put("Pod", "hook", tracked("web", "Pod", "hook", json!({"argocd.argoproj.io/hook": "PostSync"})));
     put("ConfigMap", "stranger", json!({}));
+    for (kind, version) in [("ConfigMap", "v1"), ("Pod", "v2")] {
+        records.set_served_version(GroupKind { group: String::new(), kind: kind.to_owned() }, version);
+    }
 
     let comparison = compare(&bundle, &owner, &SyncOptions::default(), &records);
     let shown: Vec<String> = comparison.resources.iter().map(shown_as).collect();
     assert_eq!(
         shown,
         [
-            " ConfigMap kept OutOfSync prune",
+            "v1 ConfigMap kept OutOfSync prune",
             "v1 ConfigMap missing OutOfSync Missing",
             "v1 ConfigMap shared OutOfSync",
-            " ConfigMap skipped",
-            " Pod extra OutOfSync prune Progressing",
-            " Pod hook hook Progressing",
+            "v1 ConfigMap skipped",
+            "v2 Pod extra OutOfSync prune Progressing",
+            "v2 Pod hook hook Progressing",
             " Secret asked-for OutOfSync prune confirm wave2",
             "v1 Deployment same Synced wave3 Progressing",
         ]

@@ -35,7 +35,7 @@ impl Task {
     fn hook(&self) -> Option<&Instance> {
         match &self.effect {
             Effect::Hook(instance) => Some(instance),
-            Effect::Apply(_) | Effect::Prune => None,
+            Effect::Apply(_) | Effect::Prune(_) => None,
         }
     }
 

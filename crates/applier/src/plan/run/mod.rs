@@ -93,8 +93,8 @@ pub struct Task {
 pub enum Effect {
     /// Applies the object.
     Apply(Arc<Desired>),
-    /// Deletes the object.
-    Prune,
+    /// Deletes the object, whose kind is served at this version.
+    Prune(String),
     /// Creates the object and waits for its end.
     Hook(Arc<Instance>),
 }
@@ -304,7 +304,7 @@ fn resource_result(task: &Task) -> Option<ResourceResult> {
         Effect::Hook(hook) => {
             (hook.object.version.clone(), hook.object.images.clone(), task.phase.to_string())
         }
-        Effect::Prune => (String::new(), Vec::new(), String::new()),
+        Effect::Prune(version) => (version.clone(), Vec::new(), String::new()),
     };
     Some(ResourceResult {
         group: task.key.group.to_string(),

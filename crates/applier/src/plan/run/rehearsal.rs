@@ -103,7 +103,7 @@ fn object(task: &Task) -> Option<&Desired> {
     match &task.effect {
         Effect::Apply(desired) => Some(desired),
         Effect::Hook(hook) => Some(&hook.object),
-        Effect::Prune => None,
+        Effect::Prune(_) => None,
     }
 }
 

@@ -192,7 +192,7 @@ impl Run {
     /// The tasks from `first` on that may be done side by side.
     fn group(&self, first: usize) -> Vec<usize> {
         let like = |task: &Task| {
-            let prunes = matches!(task.effect, Effect::Prune);
+            let prunes = matches!(task.effect, Effect::Prune(_));
             (task.phase, task.wave, prunes, order::kind_rank(&task.key.kind))
         };
         let wanted = like(&self.tasks[first]);
@@ -237,8 +237,8 @@ pub(super) enum Settled {
 
 pub(super) fn progress(task: &Task, records: &Records) -> Settled {
     match (&task.effect, records.get(&task.key)) {
-        (Effect::Hook(_), _) | (Effect::Prune, None) => Settled::Yes,
-        (Effect::Prune, Some(_)) => Settled::NotYet,
+        (Effect::Hook(_), _) | (Effect::Prune(_), None) => Settled::Yes,
+        (Effect::Prune(_), Some(_)) => Settled::NotYet,
         (Effect::Apply(_), None) if records.is_followed(&task.key.group_kind()) => {
             Settled::Never(format!("{} is not there any more: it might have been deleted", task.key))
         }

@@ -117,7 +117,7 @@ fn prune_task(key: &ObjectKey, prune: bool, options: &SyncOptions, records: &Rec
         key: key.clone(),
         phase: Phase::Sync,
         wave: record.map_or(0, |record| record.wave),
-        effect: Effect::Prune,
+        effect: Effect::Prune(records.served_version(&key.group_kind()).to_owned()),
         confirm: may == Deletion::Confirmed,
         outcome,
         removed: false,
@@ -191,7 +191,7 @@ fn defined_kind(definition: &Desired) -> Option<GroupKind> {
 fn sort_key(task: &Task) -> (Phase, i64, bool, i64, &ObjectKey) {
     let rank = i64::try_from(order::kind_rank(&task.key.kind)).unwrap_or(i64::MAX);
     match task.effect {
-        Effect::Prune => (task.phase, task.wave, false, -rank, &task.key),
+        Effect::Prune(_) => (task.phase, task.wave, false, -rank, &task.key),
         Effect::Apply(_) | Effect::Hook(_) => (task.phase, task.wave, true, rank, &task.key),
     }
 }

@@ -89,7 +89,7 @@ impl World {
         let (json, outcome) = match &task.effect {
             Effect::Apply(desired) => (&desired.json, Outcome::done(ResultCode::Synced, "applied")),
             Effect::Hook(hook) => (&hook.object.json, Outcome::running("created")),
-            Effect::Prune => {
+            Effect::Prune(_) => {
                 task.outcome = Some(Outcome::done(ResultCode::Pruned, "pruned"));
                 let key = task.key.clone();
                 return self.delete(&key);

@@ -84,7 +84,7 @@ impl Watched for Trial<'_> {
             let code = other.outcome.as_ref().map(|outcome| outcome.code);
             let settled = match other.effect {
                 Effect::Hook(_) => code == Some(ResultCode::Synced),
-                Effect::Prune => code == Some(ResultCode::Pruned) && record.is_none(),
+                Effect::Prune(_) => code == Some(ResultCode::Pruned) && record.is_none(),
                 Effect::Apply(_) => {
                     let health = record.and_then(|record| record.health.as_ref());
                     let well = health.is_some_and(|health| health.status == HealthStatusCode::Healthy);
@@ -97,7 +97,7 @@ impl Watched for Trial<'_> {
             Effect::Hook(hook) => {
                 *self.started.entry(hook.mark.clone() + &task.key.name).or_default() += 1;
             }
-            Effect::Prune => {
+            Effect::Prune(_) => {
                 let change = self.change(&task.key);
                 prop_assert!(change.fate == Fate::Goes, "{} is pruned", task.key);
                 let applies = run.tasks.iter().filter(|task| matches!(task.effect, Effect::Apply(_)));
