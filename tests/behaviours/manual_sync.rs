@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, application, automated, config_map, deployment, manifest, state};
+use crate::scene::{Scene, annotated, application, automated, config_map, deployment, manifest, state};
 
 #[tokio::test]
 async fn an_operation_syncs_what_target_revision_says() -> anyhow::Result<()> {
@@ -228,6 +228,38 @@ async fn a_terminated_operation_ends_as_failed() -> anyhow::Result<()> {
     let state = &app["status"]["operationState"];
     ensure!(state["message"] == "Operation terminated", "{state}");
     ensure!(scene.get(&config_map("manual-terminated", "late")).await?.is_none(), "it went on");
+    Ok(())
+}
+
+/// Was gone until the next sync: the operation ended between the deletion and the new object.
+#[tokio::test]
+async fn what_a_terminated_operation_deleted_by_force_is_there_again_when_it_has_ended() -> anyhow::Result<()>
+{
+    let scene = Scene::new("manual-anew").await?;
+    let forced = [("argocd.argoproj.io/sync-options", "Replace=true,Force=true")];
+    scene.repository.write("app/forced.yaml", &annotated(&manifest("forced", "1"), &forced))?;
+    let commit = scene.repository.publish("Add a ConfigMap").await?;
+    scene.create("manual-anew", "app", json!({})).await?;
+    let (path, forced) = (application("manual-anew"), config_map("manual-anew", "forced"));
+    operate(&scene, "manual-anew", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    scene.synced("manual-anew", &commit).await?;
+    let before = scene.expect(&forced).await?;
+    scene.patch(&forced, json!({"metadata": {"finalizers": ["tests.example.com/hold"]}})).await?;
+    scene.patch(&path, json!({"operation": {"sync": {}}})).await?;
+    let waits = |app: &Value| {
+        state(app)["phase"] == "Running" && state(app)["message"].to_string().contains("waiting for deletion")
+    };
+    scene.wait(&path, "waits for the deletion", waits).await?;
+    scene.patch(&path, json!({"status": {"operationState": {"phase": "Terminating"}}})).await?;
+    let stops = |app: &Value| {
+        state(app)["phase"] == "Terminating" && state(app)["message"].to_string().contains("to make it anew")
+    };
+    scene.wait(&path, "says what is left to do", stops).await?;
+    scene.patch(&forced, json!({"metadata": {"finalizers": null}})).await?;
+    let app = scene.wait(&path, "has ended", |app| state(app)["phase"] == "Failed").await?;
+    ensure!(state(&app)["message"] == "Operation terminated", "{}", state(&app));
+    let after = scene.expect(&forced).await?;
+    ensure!(before["metadata"]["uid"] != after["metadata"]["uid"], "it was not deleted");
     Ok(())
 }
 

@@ -319,7 +319,7 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
         true => run.stop(view.records),
         false => run.next(view.records, view.approval()),
     };
-    let hold = blocked(view, run, &next);
+    let hold = if stopping { None } else { blocked(view, run, &next) };
     if !stopping && is_superseded(run, tracked) && (hold.is_some() || gives_way(&next, run)) {
         return supersede(view, run, tracked);
     }
@@ -332,6 +332,7 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
     }
     match next {
         Next::Rehearse(tasks) => Action::Rehearse(tasks),
+        Next::Perform(tasks) if stopping => Action::Perform(tasks),
         Next::Perform(tasks) => {
             match report(view, run, &tasks).map(|message| write(Progress::Running(run, &message), None)) {
                 None | Some(Action::Idle(_)) => Action::Perform(tasks),
@@ -346,9 +347,8 @@ fn follow(view: View<'_>, run: &Run, tracked: &Arc<Bundle>) -> Action {
             _ => Action::LetGo(hooks),
         },
         Next::Discard(hooks) => Action::Discard(hooks),
-        Next::Wait(message) => {
-            write(Progress::Running(run, &message), run.next_told(view.records, view.now))
-        }
+        Next::Wait(message) if stopping => write(Progress::Stopping(run, &message), None),
+        Next::Wait(message) => write(Progress::Running(run, &message), run.next_told(view.records, view.now)),
         Next::RetryAt(at) if at <= view.now => {
             let newest = run.operation.initiated_by.automated || run.operation.retry.refresh;
             let bundle = if newest { tracked } else { &run.bundle };

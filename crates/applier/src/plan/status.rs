@@ -28,6 +28,8 @@ pub enum Progress<'a> {
     Rest,
     /// It is under way.
     Running(&'a Run, &'a str),
+    /// Somebody stops it, and it waits for this before it makes anew what it deleted.
+    Stopping(&'a Run, &'a str),
     /// Its next attempt is then.
     Waiting(&'a Run, Timestamp),
     /// It ended.
@@ -39,7 +41,7 @@ impl Progress<'_> {
     fn failure(self) -> Option<String> {
         let run = match self {
             Self::Running(run, _) | Self::Waiting(run, _) => run,
-            Self::Rest | Self::Ended(..) => return None,
+            Self::Rest | Self::Stopping(..) | Self::Ended(..) => return None,
         };
         let reason = run.failure.as_ref()?;
         Some(format!("Failed last sync attempt to [{}]: {reason}", run.bundle.revisions().join(", ")))
@@ -211,6 +213,10 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
         Progress::Rest => {}
         Progress::Running(run, message) => {
             status.operation_state = Some(state(run, OperationPhase::Running, message, None))
+        }
+        Progress::Stopping(run, message) => {
+            let message = format!("{message}, to make it anew before the operation ends");
+            status.operation_state = Some(state(run, OperationPhase::Terminating, &message, None));
         }
         Progress::Waiting(run, at) => {
             let message = waiting_message(run, at);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     clusters::{Known, NoCluster, Reach},
+    live::Record,
     orphans::Orphaned,
     plan::dependencies::Nobody,
     projects::Project,
@@ -144,6 +145,34 @@ fn an_operation_that_waits_for_its_window_can_be_stopped() {
     let run = case.taken_up().expect("an operation that is taken up");
     let change = case.told(Some(&run)).expect("an end that is told");
     let state = change.status.operation_state.expect("an operation");
+    assert_eq!((state.phase, &*state.message), (OperationPhase::Failed, "Operation terminated"));
+}
+
+/// Was seen as an object that was gone for good: its operation was stopped while it was to be made anew.
+#[test]
+fn what_was_deleted_to_be_made_anew_is_made_before_a_stopped_operation_ends() {
+    let mut state = running("b", false);
+    state["phase"] = json!("Terminating");
+    let mut case = Case::new(state, closed());
+    let desired = case.bundle.assembly.objects[0].clone();
+    let live = desired.as_value().expect("an object");
+    let record = Record::of(&desired.key, &live, None, None, &Default::default());
+    case.records.put(desired.key.clone(), record);
+    let mut run = case.taken_up().expect("an operation that is taken up");
+    run.tasks[0].removed = true;
+    let change = case.told(Some(&run)).expect("what it waits for");
+    let state = change.status.operation_state.clone().expect("an operation");
+    assert_eq!(state.phase, OperationPhase::Terminating);
+    assert!(state.message.starts_with("waiting for deletion of /ConfigMap/a"), "{}", state.message);
+    assert!(!change.ends_run);
+    case.application.status = Some(change.status);
+    assert!(matches!(case.decide(Some(&run)), Action::Idle(None)), "it is told once");
+    case.records.remove(&desired.key);
+    run.trouble = Some("no answer".to_owned());
+    let action = case.decide(Some(&run));
+    assert!(matches!(&action, Action::Perform(places) if places == &[0]), "{action:?}");
+    run.tasks[0].outcome = Some(Outcome::failed("no"));
+    let state = case.told(Some(&run)).and_then(|change| change.status.operation_state).expect("an end");
     assert_eq!((state.phase, &*state.message), (OperationPhase::Failed, "Operation terminated"));
 }
 

@@ -138,7 +138,8 @@ impl Run {
         put_away(held, self.discarded(DeletePolicy::HookSucceeded, records))
     }
 
-    /// What is left to do of an operation that somebody stops: its running hooks go, then it has ended.
+    /// What is left to do of an operation that somebody stops: its running hooks go, what it deleted to make it anew is
+    /// made, then it has ended.
     pub fn stop(&self, records: &Records) -> Next {
         let running = || self.tasks.iter().filter(|task| task.is_running_hook());
         let keys = |wanted: fn(&Record) -> bool| -> Vec<ObjectKey> {
@@ -146,7 +147,9 @@ impl Run {
             found.map(|task| task.key.clone()).collect()
         };
         let ended = || Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned());
-        put_away(keys(Record::is_held_hook), keys(|record| !record.deleting)).unwrap_or_else(ended)
+        put_away(keys(Record::is_held_hook), keys(|record| !record.deleting))
+            .or_else(|| self.make_anew(records))
+            .unwrap_or_else(ended)
     }
 
     /// Whether a hook runs. Nothing else may begin meanwhile.

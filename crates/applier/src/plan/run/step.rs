@@ -154,7 +154,7 @@ impl Run {
     }
 
     /// What was deleted to be made anew is made, whatever else failed meanwhile.
-    fn make_anew(&self, records: &Records) -> Option<Next> {
+    pub(super) fn make_anew(&self, records: &Records) -> Option<Next> {
         let open = |task: &Task| task.removed && task.outcome.is_none();
         let places: Vec<_> = (0..self.tasks.len()).filter(|place| open(&self.tasks[*place])).collect();
         if places.is_empty() {
