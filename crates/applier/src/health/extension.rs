@@ -73,6 +73,11 @@ mod tests {
         "CRD names have not been accepted: so it is"
     )]
     #[case::accepted_only(json!([condition("NamesAccepted", "True")]), Degraded, "CRD is not established")]
+    #[case::taken_back(
+        json!([condition("NamesAccepted", "True"), condition("Established", "False")]),
+        Degraded,
+        "CRD is not established"
+    )]
     #[case::on_its_way(
         json!([condition("NamesAccepted", "True"), {"type": "Established", "status": "False", "reason": "Installing"}]),
         Progressing,
