@@ -157,7 +157,12 @@ mod tests {
             installation: "east".to_owned(),
         };
         assert_eq!(read(&set), Ok(tracking));
-        assert_eq!(read(&[(METHOD, "annotation+label"), (LABEL, "")]).map(|t| t.labels()), Ok(true));
+        for (method, marks) in
+            [("annotation", (true, false)), ("annotation+label", (true, true)), ("label", (false, true))]
+        {
+            let read = read(&[(METHOD, method), (LABEL, "")]);
+            assert_eq!(read.map(|tracking| (tracking.annotates(), tracking.labels())), Ok(marks), "{method}");
+        }
         let refused = read(&[(METHOD, "labels")]).expect_err("there is no such method").to_string();
         assert!(refused.contains(METHOD) && refused.contains("annotation+label"), "{refused}");
     }
@@ -186,7 +191,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_ids() {
-        for text in ["", "web", "web:apps/Deployment", "web:Deployment:a/b", ":/Service:a/b", "a:/S:b"] {
+        let parts = ["", "web", "web:apps/Deployment", "web:Deployment:a/b", "a:/S:b"];
+        let empty = [":/Service:a/b", "web:apps/:a/b", "web:/Service:a/"];
+        for text in parts.into_iter().chain(empty) {
             assert_eq!(TrackingId::parse(text), None, "{text}");
         }
     }

@@ -179,6 +179,8 @@ mod tests {
     #[case::own("shop:/ConfigMap:web/a", Some("shop"))]
     #[case::copied("shop:/ConfigMap:web/b", None)]
     #[case::of_another_kind("shop:/Secret:web/a", None)]
+    #[case::of_another_group("shop:example.org/ConfigMap:web/a", None)]
+    #[case::copied_to_another_namespace("shop:/ConfigMap:shop/a", None)]
     fn an_id_claims_its_own_object(#[case] id: &str, #[case] expected: Option<&str>) {
         let live = json!({"metadata": {"annotations": {TRACKING_ID: id}}});
         assert_eq!(instance(&key(), &live, &Tracking::default()).as_deref(), expected);
