@@ -33,7 +33,7 @@ async fn an_older_commit_is_applied_while_the_branch_stays_what_counts() -> anyh
     let state = &app["status"]["operationState"];
     ensure!(state["phase"] == "Succeeded" && state["syncResult"]["revision"] == first, "{state}");
     ensure!(scene.expect(&config_map("manual-older", "settings")).await?["data"]["value"] == "1");
-    ensure!(scene.get(&config_map("manual-older", "new")).await?.is_none(), "it was not pruned");
+    scene.gone(&config_map("manual-older", "new")).await?;
     let app = scene.refresh("manual-older", "normal").await?;
     let sync = &app["status"]["sync"];
     ensure!(sync["revision"] == second && sync["status"] == "OutOfSync", "{sync}");
