@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use git2::transport::{self, Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ErrorClass, ErrorCode};
 use k8s_openapi::jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use tokio::runtime::Handle;
 use url::Url;
@@ -23,6 +23,9 @@ const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
 const DISCOVERY: &str = "/info/refs?service=git-upload-pack";
+/// How a question for a pack ends, and what it says of each commit that is here.
+const DONE: &[u8] = b"0009done\n";
+const HAVE: &[u8] = b"0032have ";
 
 /// What an error begins with where the server says how long to wait: libgit2 passes on nothing but a text.
 pub(super) const WAIT: &str = "asked to wait ";
@@ -146,6 +149,7 @@ impl Read for Stream {
             let Self::Question { request, body } = std::mem::replace(self, Self::Failed) else {
                 return Ok(0);
             };
+            let request = if takes_all(&body) { request.header(CONNECTION, "close") } else { request };
             let response = send(request.body(body)).and_then(|response| {
                 check_type(&response, RESULT)?;
                 Ok(response)
@@ -198,6 +202,13 @@ fn send(request: RequestBuilder) -> Result<Response, git2::Error> {
     let wait = wait.map(|wait| format!("{WAIT}{wait} s; ")).unwrap_or_default();
     let message = format!("{wait}the server answered with status code: {}", status.as_u16());
     Err(git2::Error::new(code, ErrorClass::Http, message))
+}
+
+/// Whether it is the last question of who has nothing yet. Over HTTP/1 a connection keeps a buffer as large as what came
+/// through it at once, up to 400 KiB, for as long as it waits for the next request; so the one that brought a whole
+/// repository is closed. Later fetches are small, and soon followed by others where somebody pushes often.
+fn takes_all(question: &[u8]) -> bool {
+    question.ends_with(DONE) && !question.windows(HAVE.len()).any(|part| part == HAVE)
 }
 
 /// How many seconds the server wants to be left alone, which it may say as a number or as a date.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Response, StatusCode, header};
+use axum::http::{Method, Response, StatusCode, header};
 use axum::response::Redirect;
 use axum::routing::any;
 use tokio::io::AsyncWriteExt;
@@ -41,6 +41,10 @@ pub(super) async fn serve(folder: &Path) -> String {
         )
         .route("/silent/info/refs", any(std::future::pending::<StatusCode>))
         .with_state(folder.to_owned());
+    listen(router).await
+}
+
+async fn listen(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -131,6 +135,33 @@ async fn a_secret_says_how_much_of_a_history_may_be_searched() {
         assert!(error.contains("no such commit among the last 2 of each"), "{error}");
     }
     assert_eq!(look("0", &commits[0][..9]).await, Ok(commits[0].clone()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_brought_a_whole_repository_is_closed() {
+    let world = World::new();
+    world.commit("main", &[("a.yaml", "1")]);
+    let folder = world.folder.path().to_owned();
+    let (questions, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let answer = async move |request: Request| {
+        if request.method() == Method::POST {
+            let closes = request.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
+            questions.send(closes).expect("the test listens");
+        }
+        backend(State(folder), request).await
+    };
+    let server = listen(Router::new().route("/git/{*path}", any(answer))).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    prepare_process();
+    let repository = open(&format!("{server}/git/upstream"), &world.cache());
+    let mut fetch = async || {
+        observe(&repository, "HEAD").await.expect("a commit");
+        std::iter::from_fn(|| asked.try_recv().ok()).collect::<Vec<_>>()
+    };
+    assert_eq!(fetch().await, [false, true], "where history ends, then the files");
+    world.commit("main", &[("a.yaml", "2")]);
+    let later = fetch().await;
+    assert!(!later.is_empty() && !later.contains(&true), "{later:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
