@@ -6,7 +6,7 @@ use std::time::Instant;
 use git2::{AutotagOption, Direction, FetchOptions, Oid, RemoteCallbacks, RemoteUpdateFlags};
 
 use super::failure::explain;
-use super::limits::Limits;
+use super::limits::{Limits, give_back};
 use super::line::Line;
 use super::refs::Refs;
 use crate::credentials::Access;
@@ -60,6 +60,7 @@ pub(super) fn exchange(
         let depth = depth(&fetch, (repository.is_local(), cache.is_shallow()), access.settings.depth);
         let mut options = options(depth, started, limits);
         let fetched = connection.remote().download(&refspecs(&fetch), Some(&mut options));
+        give_back();
         fetched.map_err(failed)?;
         refs
     };
