@@ -24,8 +24,8 @@ pub struct Process {
 }
 
 /// Runs a service until it ends or a signal ends it. A service that ends by itself ends the process,
-/// with a failure unless it was told to stop.
-pub fn run<S, F>(name: &'static str, args: Args, service: S) -> ExitCode
+/// with a failure unless it was told to stop. Each thread that runs it calls `at_rest` when it has nothing to do.
+pub fn run<S, F>(name: &'static str, args: Args, at_rest: fn(), service: S) -> ExitCode
 where
     S: FnOnce(Process) -> F,
     F: Future<Output = anyhow::Result<()>>,
@@ -37,6 +37,7 @@ where
         .worker_threads(threads)
         .enable_all()
         .thread_name(name)
+        .on_thread_park(at_rest)
         .build();
     match runtime {
         Ok(runtime) => {

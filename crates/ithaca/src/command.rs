@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{app, bootstrap, output, probe};
+use crate::{app, bootstrap, memory, output, probe};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,26 +60,35 @@ pub fn run() -> ExitCode {
         }
         Command::Watcher(args) => {
             let chassis = args.chassis.clone();
-            ithaca_chassis::run("watcher", chassis, |process| ithaca_watcher::run(*args, process))
+            serve("watcher", chassis, |process| ithaca_watcher::run(*args, process))
         }
         Command::Renderer(args) => {
             let chassis = args.chassis.clone();
-            ithaca_chassis::run("renderer", chassis, |process| ithaca_renderer::run(*args, process))
+            serve("renderer", chassis, |process| ithaca_renderer::run(*args, process))
         }
         Command::Applier(args) => {
             let chassis = args.chassis.clone();
-            ithaca_chassis::run("applier", chassis, |process| ithaca_applier::run(*args, process))
+            serve("applier", chassis, |process| ithaca_applier::run(*args, process))
         }
         Command::Notifier(args) => {
             let chassis = args.chassis.clone();
-            ithaca_chassis::run("notifier", chassis, |process| ithaca_notifier::run(*args, process))
+            serve("notifier", chassis, |process| ithaca_notifier::run(*args, process))
         }
         Command::Console(args) => {
             let chassis = args.chassis.clone();
-            ithaca_chassis::run("console", chassis, |process| ithaca_console::run(*args, process))
+            serve("console", chassis, |process| ithaca_console::run(*args, process))
         }
         Command::Jsonnet(args) => ithaca_renderer::jsonnet::run(&args),
     }
+}
+
+/// Runs a service as a process.
+fn serve<S, F>(name: &'static str, args: ithaca_chassis::Args, service: S) -> ExitCode
+where
+    S: FnOnce(ithaca_chassis::Process) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    ithaca_chassis::run(name, args, memory::give_back, service)
 }
 
 #[cfg(test)]
