@@ -427,6 +427,27 @@ mod tests {
         assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
     }
 
+    /// It would be asked anew with each change of a status.
+    #[test]
+    fn what_the_api_server_said_holds_until_the_object_or_what_is_wanted_changes() {
+        let desired = |value: &str| {
+            let metadata = json!({"name": "web", "namespace": "web"});
+            let manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": value});
+            let assembly = crate::desired::assemble(vec![manifest], &Default::default(), &|_| Some(true));
+            assembly.objects[0].clone()
+        };
+        let (wanted, other) = (desired("a"), desired("b"));
+        let live = |value: &str, status: &str| json!({"metadata": {"name": "web", "namespace": "web"}, "data": value, "status": status});
+        let seen = |live: &Value, desired: &Desired, before: Option<&Record>| {
+            Record::of(&desired.key, live, Some(desired), before, &Tracking::default())
+        };
+        let drifted = Verdict::OutOfSync(Arc::default());
+        let told = Record { verdict: drifted.clone(), ..seen(&live("c", "new"), &wanted, None) };
+        assert_eq!(seen(&live("c", "old"), &wanted, Some(&told)).verdict, drifted);
+        assert_eq!(seen(&live("d", "old"), &wanted, Some(&told)).verdict, Verdict::Undecided);
+        assert_eq!(seen(&live("c", "old"), &other, Some(&told)).verdict, Verdict::Undecided);
+    }
+
     #[test]
     fn what_is_not_managed_any_more_is_forgotten_and_needs_no_watch() {
         let exclusions = |text: &str| {
