@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ithaca_api::without_credentials;
 use ithaca_proto::v1::source_service_client::SourceServiceClient;
 use ithaca_proto::v1::{Attachment, ContentPart, GetContentRequest, PathRead, content_part::Mode};
 use opentelemetry::propagation::Injector;
@@ -32,7 +33,7 @@ pub enum ContentError {
         source: tonic::transport::Error,
     },
     /// The watcher said no, or nothing.
-    #[error("failed to get the content of {repository} at {revision}: {}", .status.message())]
+    #[error("failed to get the content of {} at {revision}: {}", without_credentials(.repository), .status.message())]
     Watcher {
         /// The repository.
         repository: String,
@@ -42,7 +43,7 @@ pub enum ContentError {
         status: Box<Status>,
     },
     /// The watcher said something that cannot be.
-    #[error("failed to read the content of {repository} at {revision}: {cause}")]
+    #[error("failed to read the content of {} at {revision}: {cause}", without_credentials(.repository))]
     Tree {
         /// The repository.
         repository: String,
@@ -53,7 +54,8 @@ pub enum ContentError {
     },
     /// Too much for this process.
     #[error(
-        "failed to read the content of {repository} at {revision}: it is larger than the limit of {limit} bytes"
+        "failed to read the content of {} at {revision}: it is larger than the limit of {limit} bytes",
+        without_credentials(.repository)
     )]
     TooLarge {
         /// The repository.
@@ -322,6 +324,20 @@ mod tests {
         );
         assert_eq!(asked(&[source("1", &["a"]), source("1", &[""])]), [vec![""]]);
         assert_eq!(asked(&[source("1", &["a", "ab", "a-b/c"])]), [vec!["a", "a-b/c", "ab"]]);
+    }
+
+    #[test]
+    fn an_error_shows_no_credentials_of_a_url() {
+        let (repository, revision) = ("https://me:secret@example.org/a".to_owned(), "1".to_owned());
+        let status = Box::new(Status::data_loss("a file does not end"));
+        for error in [
+            ContentError::TooLarge { repository: repository.clone(), revision: revision.clone(), limit: 1 },
+            ContentError::Watcher { repository: repository.clone(), revision: revision.clone(), status },
+            ContentError::Tree { repository, revision, cause: TreeError::Path("..".to_owned()) },
+        ] {
+            let told = error.to_string();
+            assert!(told.contains(" https://example.org/a at 1") && !told.contains("secret"), "{told}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ithaca_api::source_type::{AmbiguousSource, SourceType};
+use ithaca_api::without_credentials;
 use ithaca_proto::v1::Failure;
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub enum SourceError {
     Missing {
         /// As the spec has it.
         path: String,
-        /// The repository's URL.
+        /// The repository's URL, without credentials.
         repository: String,
         /// The commit.
         revision: String,
@@ -252,7 +253,7 @@ fn place(index: usize, request: SourceRequest, tree: Arc<Tree>) -> Result<Source
     if found != Found::Folder && !request.spec.is_reference_only() {
         return Err(SourceError::Missing {
             path: request.spec.path,
-            repository: request.spec.repo_url,
+            repository: without_credentials(&request.spec.repo_url),
             revision: request.revision,
         });
     }

@@ -7,7 +7,7 @@ use ithaca_api::annotation::{self, Refresh};
 use ithaca_api::tracking::instance_name;
 use ithaca_api::{
     Application, ApplicationNamespaces, ApplicationSource, ApplicationSpec, GeneratePaths, Operation,
-    operation_request_key,
+    operation_request_key, without_credentials,
 };
 use kube::Resource;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
@@ -186,21 +186,19 @@ fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
         if source.repo_url.is_empty() {
             return Err("a source's repoURL must be set".to_owned());
         }
+        let url = without_credentials(&source.repo_url);
         if source.path.is_empty() && source.chart.is_empty() && source.reference.is_empty() {
-            return Err(format!("a source of {} must have path, chart or ref", source.repo_url));
+            return Err(format!("a source of {url} must have path, chart or ref"));
         }
         if !source.path.is_empty() && !source.chart.is_empty() {
-            return Err(format!("a source of {} has both path and chart", source.repo_url));
+            return Err(format!("a source of {url} has both path and chart"));
         }
         let is_archived = !source.chart.is_empty() || source.repo_url.starts_with("oci://");
         if is_archived && source.target_revision.is_empty() && revision == source.target_revision() {
             return Err(REVISION_REQUIRED.to_owned());
         }
         if is_archived && !source.reference.is_empty() {
-            return Err(format!(
-                "a source of {} has a ref, which only Git repositories can have",
-                source.repo_url
-            ));
+            return Err(format!("a source of {url} has a ref, which only Git repositories can have"));
         }
     }
     Ok(sources.into())
@@ -375,6 +373,18 @@ mod tests {
         ] {
             let error = watched(object(spec, Value::Null)).tracked.sources.expect_err("a refusal");
             assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_shows_no_credentials_of_a_url() {
+        for fields in [json!({}), json!({"path": "a", "chart": "b"}), json!({"chart": "c", "ref": "v"})] {
+            let mut source = fields;
+            source["repoURL"] = json!("https://me:secret@example.org/a");
+            source["targetRevision"] = json!("1");
+            let spec = json!({"project": "", "destination": {}, "source": source});
+            let error = watched(object(spec, Value::Null)).tracked.sources.expect_err("a refusal");
+            assert!(error.contains("https://example.org/a") && !error.contains("secret"), "{error}");
         }
     }
 

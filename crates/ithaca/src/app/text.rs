@@ -1,7 +1,9 @@
 //! Words and tables that the subcommands share: ages, revisions, sources, colours. Pure.
 
 use comfy_table::{Cell, Color, Table};
-use ithaca_api::{Application, ApplicationSource, HealthStatusCode, OperationPhase, SyncStatusCode};
+use ithaca_api::{
+    Application, ApplicationSource, HealthStatusCode, OperationPhase, SyncStatusCode, without_credentials,
+};
 
 /// A table without lines, as kubectl's; nothing is wrapped.
 pub fn table(header: &[&str]) -> Table {
@@ -60,7 +62,7 @@ pub fn compared(application: &Application) -> String {
 pub fn source(source: &ApplicationSource) -> String {
     let what = if source.chart.is_empty() { &source.path } else { &source.chart };
     let what = if what.is_empty() { String::new() } else { format!(" {what}") };
-    format!("{}{what} @ {}", source.repo_url, source.target_revision())
+    format!("{}{what} @ {}", without_credentials(&source.repo_url), source.target_revision())
 }
 
 /// Where an Application's objects go.

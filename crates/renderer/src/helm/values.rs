@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use globset::GlobBuilder;
-use ithaca_api::build_environment;
 use ithaca_api::source::{Helm, REMOTE_VALUE_FILE, REMOTE_VALUE_FILES, remote_value_folder};
+use ithaca_api::{build_environment, without_credentials};
 use sha2::{Digest, Sha256};
 
 use crate::environment::Environment;
@@ -51,7 +51,7 @@ pub enum ValuesError {
     /// A name that is a URL.
     #[error("failed to read the value file \"{name}\": it was not fetched")]
     Remote {
-        /// As written.
+        /// As written, without credentials.
         name: String,
     },
     /// A path that leads out.
@@ -181,7 +181,7 @@ fn place(
         return if is_here {
             Ok(Place::File(file))
         } else {
-            Err(ValuesError::Remote { name: name.to_owned() })
+            Err(ValuesError::Remote { name: without_credentials(name) })
         };
     }
     let folder = if written.starts_with('/') { "" } else { folder };

@@ -25,6 +25,18 @@ async fn a_path_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_password_in_a_url_is_not_told() {
+    let (mut source, tree) = source(json!({"path": "gone"}), &[("x/a.yaml", POD)]);
+    source.spec.repo_url = "https://me:secret@git.example/repo".to_owned();
+    let error = render_with(LIMITS, vec![(source, tree)]).await.expect_err("nothing is there");
+    assert!(error.contains(" https://git.example/repo ") && !error.contains("secret"), "{error}");
+    let spec = json!({"path": ".", "helm": {"valueFiles": ["https://me:secret@git.example/values.yaml"]}});
+    let error = render(spec, &[("Chart.yaml", "{apiVersion: v2, name: a, version: 1.0.0}")]).await;
+    let error = error.expect_err("it was not fetched");
+    assert!(error.contains("\"https://git.example/values.yaml\"") && !error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
 async fn a_spec_that_cannot_be_followed_is_told() {
     let ambiguous = json!({"path": "x", "helm": {}, "directory": {}});
     let error = render(ambiguous, &[("x/a.yaml", POD)]).await.expect_err("ambiguous");

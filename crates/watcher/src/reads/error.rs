@@ -112,7 +112,7 @@ pub enum ReadError {
          version of Kubernetes in it"
     )]
     LateUrl {
-        /// The value file as written.
+        /// The value file, without credentials.
         file: String,
     },
     /// A file that says more of the source cannot be followed.

@@ -38,7 +38,7 @@ pub(super) fn read(
 fn url(environment: &Environment, file: &str) -> Result<Option<String>, ReadError> {
     match environment.expand_known(file) {
         Some(url) if url.contains("://") => Ok(Some(url)),
-        None if file.contains("://") => Err(ReadError::LateUrl { file: file.to_owned() }),
+        None if file.contains("://") => Err(ReadError::LateUrl { file: without_credentials(file) }),
         _ => Ok(None),
     }
 }
