@@ -59,8 +59,9 @@ impl Refs {
         refs
     }
 
-    /// What a revision names: `HEAD`, a full id, a branch, a tag, a full reference, a version or a constraint on
-    /// versions, a beginning of an id. The first of these counts: a branch `1.x` is that branch.
+    /// What a revision names: `HEAD`, a full id, a constraint that a tag is a version for, a branch, a tag, a reference
+    /// with or without its `refs/`, a beginning of an id. The first of these counts, as with Argo CD: a branch `1.x` is
+    /// meant only where no tag is such a version.
     pub(super) fn resolve(&self, Wanted { revision, tag_prefix }: Wanted<'_>) -> Named {
         if revision.is_empty() || revision == HEAD {
             return match &self.head {
@@ -73,14 +74,22 @@ impl Refs {
         {
             return Named::Commit(id);
         }
-        let spellings =
-            [format!("refs/heads/{revision}"), format!("refs/tags/{revision}"), revision.to_owned()];
+        let version = self.resolve_version(revision, tag_prefix);
+        if matches!(version, Named::Reference(..)) {
+            return version;
+        }
+        let spellings = [
+            format!("refs/heads/{revision}"),
+            format!("{TAGS}{revision}"),
+            revision.to_owned(),
+            format!("refs/{revision}"),
+        ];
         for name in spellings.iter().filter(|name| name.starts_with("refs/")) {
             if let Some(id) = self.commits.get(name) {
                 return Named::Reference(name.clone(), *id);
             }
         }
-        match self.resolve_version(revision, tag_prefix) {
+        match version {
             Named::Unknown => self.resolve_prefix(revision),
             named => named,
         }
@@ -174,6 +183,8 @@ mod tests {
             ("refs/tags/v1", "refs/tags/v1", "ddddddd1"),
             ("v2", "refs/tags/v2", "fffffff1"),
             ("refs/pull/7/head", "refs/pull/7/head", "aaaaaaa2"),
+            ("pull/7/head", "refs/pull/7/head", "aaaaaaa2"),
+            ("tags/v1", "refs/tags/v1", "ddddddd1"),
             ("BBBBBBB1", "refs/heads/feature/x", "bbbbbbb1"),
         ] {
             assert_eq!(resolve(&refs(), revision), Named::Reference(name.into(), id(digits)), "{revision}");
@@ -202,6 +213,7 @@ mod tests {
         let names = [
             "heads/main",
             "heads/2.x",
+            "heads/4.x",
             "tags/v1.2.0",
             "tags/1.10.0",
             "tags/v1.10.0",
@@ -224,7 +236,8 @@ mod tests {
             (">=1.2, <1.5 || 9.x", Some("tags/v1.2.0")),
             (">=1.2.0-0 <2", Some("tags/v1.11.0-rc.1")),
             ("*", Some("tags/2.0.1")),
-            ("2.x", Some("heads/2.x")),
+            ("2.x", Some("tags/2.0.1")),
+            ("4.x", Some("heads/4.x")),
             ("~0.1", Some("tags/~0.1")),
             ("web-:1.x", Some("tags/web-v1.4.0")),
             ("web-:>=1.4.1-0", Some("tags/web-1.5.0-rc.1")),
