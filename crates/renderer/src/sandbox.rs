@@ -9,6 +9,7 @@ mod fence;
 mod words;
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -147,7 +148,14 @@ impl Sandbox {
         let failed = |cause| SandboxError::Start { program: name.clone(), cause };
         let programs = [&[program], others].concat();
         let mut command = self.command(program, arguments);
-        let mut child = fence::spawn(&mut command, self.folder.path(), &programs).map_err(failed)?;
+        let child = fence::spawn(&mut command, self.folder.path(), &programs);
+        let mut child = child.map_err(|cause| match cause.kind() {
+            // The system's bound, or a character that ends every text for it.
+            ErrorKind::ArgumentListTooLong | ErrorKind::InvalidInput => {
+                SandboxError::Arguments { program: name.clone(), cause }
+            }
+            _ => failed(cause),
+        })?;
         let group = Group::of(&child);
         self.limit(&group).map_err(failed)?;
         let stdout = read(child.stdout.take(), self.limits.output, AtLimit::Stop);
@@ -358,6 +366,16 @@ mod tests {
         let output = output.expect("it runs");
         assert!(!output.contains("CARGO"), "{output}");
         assert!(output.contains(&format!("HOME='{}'", sandbox.path("home").display())), "{output}");
+    }
+
+    #[tokio::test]
+    async fn an_argument_that_no_program_can_be_given_is_nobody_elses_fault() {
+        for (argument, told) in [("x".repeat(1 << 18), "too long"), ("a\0b".to_owned(), "nul byte")] {
+            let (_, output) = shell(LIMITS, &argument).await;
+            let error = output.expect_err("not to be started");
+            assert!(!error.is_ours() && error.is_certain(), "{error}");
+            assert!(error.to_string().to_lowercase().contains(told), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -19,6 +19,16 @@ pub enum SandboxError {
         /// Why.
         cause: std::io::Error,
     },
+    /// The program cannot be told what it is to be told.
+    #[error(
+        "failed to run {program} with what the source says: {cause}; a long parameter of a chart has to be in its values"
+    )]
+    Arguments {
+        /// The program's name.
+        program: String,
+        /// Why.
+        cause: std::io::Error,
+    },
     /// A link that leads out of the tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -77,14 +87,15 @@ impl SandboxError {
 
     /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
     pub fn is_certain(&self) -> bool {
-        matches!(self, Self::Tree(_) | Self::Failed { .. } | Self::Output { .. })
+        matches!(self, Self::Arguments { .. } | Self::Tree(_) | Self::Failed { .. } | Self::Output { .. })
     }
 
     /// Whether the same input may fare better another time: the machine is to blame, not the input.
     pub fn is_ours(&self) -> bool {
         match self {
             Self::Folder(_) | Self::Start { .. } => true,
-            Self::Tree(_)
+            Self::Arguments { .. }
+            | Self::Tree(_)
             | Self::Failed { .. }
             | Self::Killed { .. }
             | Self::Time { .. }
