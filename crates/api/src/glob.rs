@@ -10,9 +10,10 @@
 //! | `sourceRepos` of a project | `/`, unless the pattern is `*` | allows nothing, denies everything |
 //! | repositories in `sourceIntegrity` of a project | nothing | refuses every source |
 //! | `application.namespaces`: [`crate::NamespacePatterns`] | nothing | is refused, with the reason |
+//! | `include` and `exclude` of a plain folder: [`crate::DirectoryPattern`] | nothing, and `^` is a sign as any other | is refused, with the reason |
 //! | all else in a project: destinations, kinds, namespaces, windows, orphans, accounts | nothing | allows nothing, denies everything |
 //!
-//! Files in repositories have other rules; whoever walks them has them.
+//! Value files and plugins' files have other rules; whoever walks them has them.
 
 use std::fmt::Write;
 

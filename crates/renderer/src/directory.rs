@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use globset::{GlobBuilder, GlobMatcher};
+use ithaca_api::DirectoryPattern;
 use ithaca_api::source::Directory;
 use serde_json::Value;
 
@@ -49,13 +49,11 @@ pub enum DirectoryError {
         path: String,
     },
     /// A pattern that means nothing.
-    #[error("failed to read directory.{field} \"{pattern}\": {reason}")]
+    #[error("failed to read directory.{field}: {reason}")]
     Pattern {
         /// `include` or `exclude`.
         field: &'static str,
-        /// As written.
-        pattern: String,
-        /// What is wrong.
+        /// The pattern, and what is wrong with it.
         reason: String,
     },
 }
@@ -100,8 +98,8 @@ fn files<'a>(
     folder: &str,
     options: &Directory,
 ) -> Result<Vec<(String, &'a Bytes)>, DirectoryError> {
-    let include = matcher("include", &options.include)?;
-    let exclude = matcher("exclude", &options.exclude)?;
+    let include = pattern("include", &options.include)?;
+    let exclude = pattern("exclude", &options.exclude)?;
     let folder = tree.resolve(folder)?;
     let skip = if folder.is_empty() { 0 } else { folder.len() + 1 };
     let mut files = Vec::new();
@@ -109,8 +107,8 @@ fn files<'a>(
         let relative = &path[skip..];
         let counts = EXTENSIONS.iter().any(|extension| relative.ends_with(extension))
             && (options.recurse || !relative.contains('/'))
-            && !exclude.as_ref().is_some_and(|glob| glob.is_match(relative))
-            && include.as_ref().is_none_or(|glob| glob.is_match(relative));
+            && !exclude.as_ref().is_some_and(|pattern| pattern.matches(relative))
+            && include.as_ref().is_none_or(|pattern| pattern.matches(relative));
         if !counts {
             continue;
         }
@@ -151,44 +149,9 @@ fn looks_like_manifest(text: &str) -> bool {
     ["apiVersion:", "kind:", "metadata:"].iter().filter(|field| text.contains(**field)).count() >= 2
 }
 
-/// A pattern in which no character is special to paths: `*` crosses folders, and `**` is no more than `*`.
-fn matcher(field: &'static str, pattern: &str) -> Result<Option<GlobMatcher>, DirectoryError> {
-    if pattern.is_empty() {
-        return Ok(None);
-    }
-    let glob = GlobBuilder::new(&neutral(pattern))
-        .literal_separator(false)
-        .backslash_escape(true)
-        .empty_alternates(true)
-        .build()
-        .map_err(|error| DirectoryError::Pattern {
-            field,
-            pattern: pattern.to_owned(),
-            reason: error.kind().to_string(),
-        })?;
-    Ok(Some(glob.compile_matcher()))
-}
-
-/// The pattern without what the matcher would give a meaning of its own: `**`, and `^` at the start of a class.
-fn neutral(pattern: &str) -> String {
-    let mut neutral = String::with_capacity(pattern.len());
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        neutral.push(character);
-        match character {
-            '\\' => neutral.extend(characters.next()),
-            '*' => while characters.next_if_eq(&'*').is_some() {},
-            '[' => {
-                let caret = characters.next_if_eq(&'^');
-                while let Some(inside) = characters.next_if(|inside| *inside != ']') {
-                    neutral.push(inside);
-                }
-                neutral.extend(caret);
-            }
-            _ => {}
-        }
-    }
-    neutral
+fn pattern(field: &'static str, pattern: &str) -> Result<Option<DirectoryPattern>, DirectoryError> {
+    let read = DirectoryPattern::parse(pattern);
+    read.map_err(|reason| DirectoryError::Pattern { field, reason })
 }
 
 #[cfg(test)]
@@ -222,32 +185,6 @@ mod tests {
         files(tree, "", options).expect("valid patterns").into_iter().map(|(path, _)| path).collect()
     }
 
-    #[rstest]
-    #[case("*.yaml", "a/b.yaml", true)]
-    #[case("**/*.yaml", "b.yaml", false)]
-    #[case("**/*.yaml", "a/b.yaml", true)]
-    #[case("a?c.yaml", "a/c.yaml", true)]
-    #[case("[!a]*.yaml", "a.yaml", false)]
-    #[case("[!a]*.yaml", "b.yaml", true)]
-    #[case("[^a]x.yaml", "ax.yaml", true)]
-    #[case("[^a]x.yaml", "bx.yaml", false)]
-    #[case("[a-c]x.yaml", "bx.yaml", true)]
-    #[case(r"\*.yaml", "*.yaml", true)]
-    #[case(r"\*.yaml", "a.yaml", false)]
-    #[case("{a,b}.yaml", "b.yaml", true)]
-    #[case("{a,b}.yaml", "c.yaml", false)]
-    #[case("x{,-y}.yaml", "x.yaml", true)]
-    #[case("a.yaml", "aXyaml", false)]
-    #[case("{*application.yaml,*application-set.yaml}", "a/b/my-application.yaml", true)]
-    #[case("{*application.yaml,*application-set.yaml}", "x/y/team-application-set.yaml", true)]
-    #[case("{*application.yaml,*application-set.yaml}", "applications.yaml", false)]
-    #[case("{*application.yaml,*application-set.yaml}", "application.yml", false)]
-    #[case("{*application.yaml,*application-set.yaml}", "application-set.yaml.bak", false)]
-    fn patterns_know_no_folders(#[case] pattern: &str, #[case] path: &str, #[case] matches: bool) {
-        let glob = matcher("include", pattern).expect("valid").expect("not empty");
-        assert_eq!(glob.is_match(path), matches);
-    }
-
     #[test]
     fn only_manifests_by_name_count_and_folders_only_when_asked() {
         let paths = ["a.yaml", "b.yml", "c.json", "d.yaml.bak", "e.YAML", ".h/i.yaml", "sub/j.yaml"];
@@ -278,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_pattern_that_means_nothing_is_an_error() {
-        let error = matcher("include", "{a").expect_err("not closed").to_string();
-        assert!(error.starts_with("failed to read directory.include \"{a\": "), "{error}");
+        let error = pattern("include", "{a").expect_err("not closed").to_string();
+        assert!(error.starts_with("failed to read directory.include: \"{a\" is no pattern: "), "{error}");
     }
 
     #[rstest]

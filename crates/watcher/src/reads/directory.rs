@@ -1,7 +1,7 @@
 //! A plain folder reads the manifests in it that its patterns let through, and no others: a root
 //! Application over a large tree must not be concerned by every commit below it.
 
-use globset::{GlobBuilder, GlobMatcher};
+use ithaca_api::DirectoryPattern;
 use ithaca_api::source::Directory;
 
 use super::error::ReadError;
@@ -24,8 +24,8 @@ pub(super) fn read(
     let none = Directory::default();
     let directory = source.directory.as_ref().unwrap_or(&none);
     let files = reader.files(index);
-    let include = matcher(&directory.include);
-    let exclude = matcher(&directory.exclude);
+    let include = DirectoryPattern::parse(&directory.include);
+    let exclude = DirectoryPattern::parse(&directory.exclude);
     let mut folders = vec![folder.to_owned()];
     let mut found = Vec::new();
     while let Some(inside) = folders.pop() {
@@ -42,8 +42,8 @@ pub(super) fn read(
                 continue;
             }
             let below = at.strip_prefix(folder).unwrap_or(&at).trim_start_matches('/');
-            let excluded = matches!(&exclude, Some(Some(pattern)) if pattern.is_match(below));
-            let included = !matches!(&include, Some(Some(pattern)) if !pattern.is_match(below));
+            let excluded = matches!(&exclude, Ok(Some(pattern)) if pattern.matches(below));
+            let included = !matches!(&include, Ok(Some(pattern)) if !pattern.matches(below));
             let counts =
                 MANIFESTS.iter().any(|end| at.ends_with(end)) || has_programs && at.ends_with(PROGRAM);
             // Of more than that the programs alone count.
@@ -57,20 +57,11 @@ pub(super) fn read(
     // What is read by programs that are none is not known.
     let is_known = jsonnet::read(reader, index, folder, &directory.jsonnet, programs)?;
     // A pattern that cannot be read is the renderer's to refuse.
-    let unreadable = matches!(include, Some(None)) || matches!(exclude, Some(None));
+    let unreadable = include.is_err() || exclude.is_err();
     // With nothing to read, the folder itself is what is there.
     if !is_known || unreadable || found.is_empty() || found.len() > MOST_FILES {
         return reader.read(index, folder).map(drop);
     }
     reader.decide_by(index, folder);
     found.iter().try_for_each(|(at, entry)| reader.read_entry(index, at, entry))
-}
-
-/// None without a pattern; `Some(None)` where it cannot be read.
-fn matcher(pattern: &str) -> Option<Option<GlobMatcher>> {
-    if pattern.is_empty() {
-        return None;
-    }
-    let glob = GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build();
-    Some(glob.ok().map(|glob| glob.compile_matcher()))
 }

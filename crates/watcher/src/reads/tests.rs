@@ -129,6 +129,24 @@ fn a_folder_reads_the_manifests_that_its_patterns_let_through() {
 }
 
 #[test]
+fn a_folders_patterns_mean_what_they_mean_to_its_renderer() {
+    let files = ["a.yaml", "ax.yaml", "bx.yaml", "sub/a.yaml", "x-y.yaml", "x.yaml"];
+    let repo = Repo::new(&files.map(|path| (path, path)));
+    for (directory, expected) in [
+        (json!({"exclude": "**/a.yaml"}), "a.yaml ax.yaml bx.yaml x-y.yaml x.yaml"),
+        (json!({"include": "**/a.yaml"}), "sub/a.yaml"),
+        (json!({"include": "x{,-y}.yaml"}), "x-y.yaml x.yaml"),
+        (json!({"include": "[^a]x.yaml"}), "ax.yaml"),
+        (json!({"include": "[!a]x.yaml"}), "bx.yaml"),
+    ] {
+        let mut directory = directory;
+        directory["recurse"] = json!(true);
+        let read = reads(&repo, json!([{"repoURL": "r", "path": ".", "directory": directory}]));
+        assert_eq!(read[0].join(" "), expected, "{directory}");
+    }
+}
+
+#[test]
 fn a_folder_without_manifests_is_read_as_a_folder() {
     assert_eq!(reads(&plain(), json!([{"repoURL": "r", "path": "other"}])), [["other"]]);
 }
