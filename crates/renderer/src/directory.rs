@@ -22,6 +22,12 @@ const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".json", PROGRAM];
 /// Which of them are programs that give manifests.
 const PROGRAM: &str = ".jsonnet";
 
+/// A file that holds this is none, whatever else it holds.
+const SKIPPED: &[u8] = b"+argocd:skip-file-rendering";
+
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Why a folder gives no manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
@@ -123,6 +129,7 @@ fn files<'a>(
             },
         }
     }
+    files.retain(|(_, data): &(_, &Bytes)| memchr::memmem::find(data, SKIPPED).is_none());
     // A walk sorts the names in each folder, which is not the order of whole paths.
     files.sort_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
     Ok(files)
@@ -130,7 +137,7 @@ fn files<'a>(
 
 fn read(path: &str, data: &Bytes) -> Result<Vec<Value>, DirectoryError> {
     if path.ends_with(".json") {
-        return Ok(manifest::from_json(data, path)?);
+        return Ok(manifest::from_json(data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data), path)?);
     }
     let Ok(text) = std::str::from_utf8(data) else {
         return Err(DirectoryError::Encoding(path.to_owned()));
@@ -229,6 +236,30 @@ mod tests {
         let tree = tree(&[("x/a.yaml", text)]);
         let result = render(&tree, "x", &Directory::default(), &BTreeMap::new());
         assert_eq!(result.is_ok_and(|objects| objects.is_empty()), passed_over);
+    }
+
+    #[test]
+    fn a_file_that_says_so_is_passed_over() {
+        let skipped = format!("# +argocd:skip-file-rendering\n{}", object("a"));
+        let tree = tree(&[
+            ("a.yaml", &skipped),
+            ("b.json", "{\"//\": \"+argocd:skip-file-rendering\"}"),
+            ("c.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .x }}} # +argocd:skip-file-rendering"),
+            ("d.yaml", &object("d")),
+            ("e.jsonnet", "// +argocd:skip-file-rendering"),
+        ]);
+        let objects = render(&tree, "", &Directory::default(), &BTreeMap::new()).expect("it renders");
+        assert_eq!(objects.len(), 1);
+        assert_eq!(programs(&tree, "", &Directory::default()).expect("files"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_mark_of_the_byte_order_is_no_part_of_a_file() {
+        let yaml = format!("\u{feff}{}", object("a"));
+        let json = "\u{feff}{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"b\"}}";
+        let tree = tree(&[("a.yaml", &yaml), ("b.json", json)]);
+        let objects = render(&tree, "", &Directory::default(), &BTreeMap::new()).expect("it renders");
+        assert_eq!(objects.len(), 2);
     }
 
     #[test]

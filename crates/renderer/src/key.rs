@@ -9,7 +9,7 @@ use crate::plugin::Plugin;
 use crate::request::{Request, SourceRequest};
 
 /// To be raised when the same input renders to something else.
-const FORMAT: &str = "ithaca-render-2";
+const FORMAT: &str = "ithaca-render-3";
 /// Stands before a spec whose pointers of Git LFS stand for files: no JSON begins so.
 const LFS: &str = "lfs ";
 
