@@ -94,7 +94,7 @@ mod tests {
     fn absent_and_unreadable_settings_have_argo_cds_defaults() {
         assert_eq!(policy(&BTreeMap::new()), DEFAULT_POLICY);
         let data =
-            [(INTERVAL, "5m"), (JITTER, "often"), (HARD, "24h")].map(|(key, text)| (key.into(), text.into()));
+            [(INTERVAL, "5m"), (JITTER, "often"), (HARD, "1d")].map(|(key, text)| (key.into(), text.into()));
         let expected = Policy {
             interval: Duration::from_secs(300),
             hard: Duration::from_secs(86_400),
