@@ -151,9 +151,12 @@ fn read(path: &str, data: &Bytes) -> Result<Vec<Value>, DirectoryError> {
     }
 }
 
-/// Two of the three fields that every object has are enough: the third may be the mistake.
+/// All three fields that every object has, wherever they stand, as with Argo CD. Where they stand as an object's own, two
+/// are enough: the third may be the mistake, and passing the file over would delete the object.
 fn looks_like_manifest(text: &str) -> bool {
-    ["apiVersion:", "kind:", "metadata:"].iter().filter(|field| text.contains(**field)).count() >= 2
+    const FIELDS: [&str; 3] = ["apiVersion:", "kind:", "metadata:"];
+    let is_own = |field: &&&str| text.lines().any(|line| line.starts_with(**field));
+    FIELDS.iter().all(|field| text.contains(field)) || FIELDS.iter().filter(is_own).count() >= 2
 }
 
 fn pattern(field: &'static str, pattern: &str) -> Result<Option<DirectoryPattern>, DirectoryError> {
@@ -229,6 +232,8 @@ mod tests {
     #[rstest]
     #[case::values("replicas: 1\nimage: {}\n", true)]
     #[case::template("{{- if .x }}\na: b: c\n", true)]
+    #[case::values_that_name_kinds("kind: DaemonSet\n# apiVersion: apps/v1\nrole:\n  apiVersion: v1\n", true)]
+    #[case::template_of_a_manifest("{{- if .x }}\napiVersion: v1\nkind: Pod\n  metadata:\n", false)]
     #[case::no_kind("apiVersion: v1\nmetadata: {name: a}\n", false)]
     #[case::no_syntax("apiVersion: v1\nkind: Pod\nmetadata: [\n", false)]
     #[case::second_document("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\na: 1\n", false)]
