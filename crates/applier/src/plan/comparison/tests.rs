@@ -81,7 +81,7 @@ fn each_object_is_shown_as_it_is_and_counts_as_it_should() {
     let manifests = vec![
         manifest("Deployment", "same", wave),
         manifest("ConfigMap", "shared", json!({})),
-        manifest("ConfigMap", "missing", json!({})),
+        manifest("ConfigMap", "missing", json!({"argocd.argoproj.io/sync-options": "Delete=confirm"})),
         manifest("ConfigMap", "skipped", json!({"argocd.argoproj.io/hook": "Skip"})),
     ];
     let assembly = crate::desired::assemble(manifests, &owner, &|_| Some(true));
@@ -116,7 +116,8 @@ fn each_object_is_shown_as_it_is_and_counts_as_it_should() {
     let asked_for =
         json!({"argocd.argoproj.io/sync-options": "Delete=confirm", "argocd.argoproj.io/sync-wave": "2"});
     put("Secret", "asked-for", tracked("web", "Secret", "asked-for", asked_for));
-    put("Pod", "hook", tracked("web", "Pod", "hook", json!({"argocd.argoproj.io/hook": "PostSync"})));
+    let hook = json!({"argocd.argoproj.io/hook": "PostSync", "argocd.argoproj.io/sync-wave": "1"});
+    put("Pod", "hook", tracked("web", "Pod", "hook", hook));
     put("ConfigMap", "stranger", json!({}));
     for (kind, version) in [("ConfigMap", "v1"), ("Pod", "v2")] {
         records.set_served_version(GroupKind { group: String::new(), kind: kind.to_owned() }, version);
@@ -128,11 +129,11 @@ fn each_object_is_shown_as_it_is_and_counts_as_it_should() {
         shown,
         [
             "v1 ConfigMap kept OutOfSync prune",
-            "v1 ConfigMap missing OutOfSync Missing",
+            "v1 ConfigMap missing OutOfSync confirm Missing",
             "v1 ConfigMap shared OutOfSync",
             "v1 ConfigMap skipped",
             "v2 Pod extra OutOfSync prune Progressing",
-            "v2 Pod hook hook Progressing",
+            "v2 Pod hook hook wave1 Progressing",
             " Secret asked-for OutOfSync prune confirm wave2",
             "v1 Deployment same Synced wave3 Progressing",
         ]
