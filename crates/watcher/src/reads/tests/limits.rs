@@ -59,3 +59,24 @@ fn links_beyond_number_are_refused() {
     let derived = read(&source, files);
     assert!(derived.expect_err("too many").to_string().contains("is one of too many"));
 }
+
+/// What a kustomization or a chart holds is read on a small stack, and repeats itself as often as a line of it says.
+#[test]
+fn texts_that_nest_or_repeat_themselves_without_end_are_no_harm() {
+    let size = 1 << 20;
+    let level = |level: usize| match level {
+        0 => "k0: &a0 [x]\n".to_owned(),
+        level => format!("k{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 20].join(", ")),
+    };
+    for text in [
+        "[".repeat(size),
+        "{a: ".repeat(size / 4),
+        "- ".repeat(size / 2),
+        "? ".repeat(size / 2),
+        format!("resources: {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        (0..20).map(level).collect(),
+    ] {
+        assert!(kustomization::documents(&text).is_empty());
+        assert!(dependencies::read(text.as_bytes(), Some(text.as_bytes())).is_empty());
+    }
+}
