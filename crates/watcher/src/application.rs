@@ -201,7 +201,28 @@ fn check(sources: Vec<SourceRequest>) -> Result<Arc<[SourceRequest]>, String> {
             return Err(format!("a source of {url} has a ref, which only Git repositories can have"));
         }
     }
+    check_references(&sources)?;
     Ok(sources.into())
+}
+
+/// Each `ref` has to mean one source, and to end where the path behind it begins.
+fn check_references(sources: &[SourceRequest]) -> Result<(), String> {
+    let is_part_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let mut seen: Vec<(usize, &str)> = Vec::new();
+    for (number, SourceRequest { source, .. }) in (1..).zip(sources) {
+        let reference = source.reference.as_str();
+        if !reference.chars().all(is_part_of_name) {
+            return Err(format!("the ref {reference:?} may hold letters, digits, _ and - alone"));
+        }
+        if let Some((first, _)) = seen.iter().find(|(_, known)| !reference.is_empty() && *known == reference)
+        {
+            return Err(format!(
+                "sources {first} and {number} have the same ref {reference:?}: give each a ref of its own"
+            ));
+        }
+        seen.push((number, reference));
+    }
+    Ok(())
 }
 
 fn refused(reason: String) -> Request {
@@ -369,6 +390,16 @@ mod tests {
                 json!({"project": "", "destination": {}, "source":
                     {"repoURL": "a", "chart": "c", "ref": "values", "targetRevision": "1"}}),
                 "only Git repositories",
+            ),
+            (
+                json!({"project": "", "destination": {}, "sources": [
+                    {"repoURL": "a", "ref": "values"}, {"repoURL": "b", "path": "p"}, {"repoURL": "c", "ref": "values"}]}),
+                "sources 1 and 3 have the same ref \"values\"",
+            ),
+            (
+                json!({"project": "", "destination": {}, "sources": [
+                    {"repoURL": "a", "ref": "team/values"}, {"repoURL": "b", "path": "p"}]}),
+                "the ref \"team/values\" may hold letters, digits, _ and - alone",
             ),
         ] {
             let error = watched(object(spec, Value::Null)).tracked.sources.expect_err("a refusal");
