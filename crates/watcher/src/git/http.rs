@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use bytes::{Buf, Bytes};
 use git2::transport::{self, Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ErrorClass, ErrorCode};
-use k8s_openapi::jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response};
 use tokio::runtime::Handle;
 use url::Url;
 
 use super::line::{HttpLine, Line};
+use crate::web::retry_after;
 
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
@@ -199,7 +199,7 @@ fn send(request: RequestBuilder) -> Result<Response, git2::Error> {
         _ => ErrorCode::GenericError,
     };
     let wait = retry_after(response.headers());
-    let wait = wait.map(|wait| format!("{WAIT}{wait} s; ")).unwrap_or_default();
+    let wait = wait.map(|wait| format!("{WAIT}{} s; ", wait.as_secs())).unwrap_or_default();
     let message = format!("{wait}the server answered with status code: {}", status.as_u16());
     Err(git2::Error::new(code, ErrorClass::Http, message))
 }
@@ -209,16 +209,6 @@ fn send(request: RequestBuilder) -> Result<Response, git2::Error> {
 /// repository is closed. Later fetches are small, and soon followed by others where somebody pushes often.
 fn takes_all(question: &[u8]) -> bool {
     question.ends_with(DONE) && !question.windows(HAVE.len()).any(|part| part == HAVE)
-}
-
-/// How many seconds the server wants to be left alone, which it may say as a number or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<i64> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = || {
-        let date = DateTimeParser::new().parse_timestamp(text).ok()?;
-        Some(date.as_second() - Timestamp::now().as_second())
-    };
-    text.parse().ok().or_else(seconds).filter(|seconds| *seconds > 0)
 }
 
 /// Anything else, such as a page to log in, must not be taken for Git's protocol.

@@ -23,7 +23,7 @@ use super::*;
 use crate::archive::{ArchiveLimits, Shelf};
 use crate::credentials::{Credentials, Index};
 use crate::metrics::Metrics;
-use crate::repository::{RepositoryKey, Resolved, wanted};
+use crate::repository::{RepositoryError, RepositoryKey, Resolved, wanted};
 use crate::web::Way;
 
 /// What the server has, and what it was asked.
@@ -32,6 +32,8 @@ struct Served {
     files: Mutex<BTreeMap<String, Vec<u8>>>,
     /// A user and password in base64, where one is asked for.
     secret: Mutex<Option<&'static str>>,
+    /// With which status it answers, and how long it wants to be left alone, where it has too much to do.
+    busy: Mutex<Option<(StatusCode, &'static str)>>,
     sent: AtomicUsize,
     unchanged: AtomicUsize,
 }
@@ -42,6 +44,9 @@ async fn serve(State(served): State<Arc<Served>>, Path(path): Path<String>, head
         if said != Some(&format!("Basic {secret}")) {
             return StatusCode::UNAUTHORIZED.into_response();
         }
+    }
+    if let Some((status, wait)) = *served.busy.lock().expect("a lock") {
+        return (status, [("retry-after", wait)]).into_response();
     }
     let Some(content) = served.files.lock().expect("a lock").get(&path).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
@@ -175,6 +180,24 @@ async fn an_unchanged_index_is_not_sent_again() {
     assert_eq!(world.served.unchanged.load(Ordering::Relaxed), 4);
     world.publish(&[("1.0.0", "one"), ("1.1.0", "two")]);
     assert_eq!(look(&repository, "*").await.expect("a version").revision, "1.1.0");
+}
+
+#[tokio::test]
+async fn a_server_that_has_too_much_to_do_is_left_alone_for_as_long_as_it_says() {
+    let world = World::new().await;
+    world.publish(&[("1.0.0", "one")]);
+    let repository = world.open_at(&world.url, "web");
+    for (status, wait, hold) in [
+        (StatusCode::TOO_MANY_REQUESTS, "90", Some(Duration::from_secs(90))),
+        (StatusCode::SERVICE_UNAVAILABLE, "soon", None),
+        (StatusCode::FORBIDDEN, "7", Some(Duration::from_secs(7))),
+    ] {
+        *world.served.busy.lock().expect("a lock") = Some((status, wait));
+        let failed = repository.observe(BTreeSet::from(["1.0.0".to_owned()]), false).await;
+        let error = failed.expect_err("too much to do");
+        assert!(matches!(error, RepositoryError::Busy { .. }), "{error}");
+        assert_eq!(error.hold(), hold);
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Client {
         if matches!(answer.status().as_u16(), 400 | 404 | 405 | 406 | 501) {
             return Ok(None);
         }
-        if let Some(error) = WebError::of_status(answer.status()) {
+        if let Some(error) = WebError::of_answer(&answer) {
             return Err(error);
         }
         let told = answer.headers().get(CONTENT_TYPE).and_then(|told| told.to_str().ok());
@@ -169,7 +169,7 @@ impl Client {
     /// Asks, and takes anything but success for a failure.
     async fn send(&self, method: Method, url: Url, accept: &'static str) -> Result<Response, WebError> {
         let answer = self.ask(method, url, accept).await?;
-        WebError::of_status(answer.status()).map_or(Ok(answer), Err)
+        WebError::of_answer(&answer).map_or(Ok(answer), Err)
     }
 
     /// Asks, and where the registry wants to know who asks, tells it and asks once more.

@@ -181,7 +181,12 @@ impl<'a> Look<'a> {
             Some(known) => known,
             None => match self.read(digest, text).await {
                 Ok(read) => read.into(),
-                Err(error @ (WebError::Timeout | WebError::Authentication | WebError::Disk(_))) => {
+                Err(
+                    error @ (WebError::Timeout
+                    | WebError::Busy(_)
+                    | WebError::Authentication
+                    | WebError::Disk(_)),
+                ) => {
                     return Err(error);
                 }
                 Err(error) => {

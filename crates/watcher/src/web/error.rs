@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use k8s_openapi::jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use reqwest::Response;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::repository::RepositoryError;
 
@@ -17,6 +19,8 @@ pub enum WebError {
     NotFound,
     /// The server was too slow.
     Timeout,
+    /// The server has too much to do, or was asked too often, and may say for how long it wants to be left alone.
+    Busy(Option<Duration>),
     /// Anything else, in words.
     Failed(String),
     /// The disk failed.
@@ -24,10 +28,14 @@ pub enum WebError {
 }
 
 impl WebError {
-    /// What a status means, if it is no success.
-    pub fn of_status(status: StatusCode) -> Option<Self> {
-        match status.as_u16() {
+    /// What an answer means, if it is no success.
+    pub fn of_answer(answer: &Response) -> Option<Self> {
+        let hold = retry_after(answer.headers());
+        match answer.status().as_u16() {
             200..=299 | 304 => None,
+            429 | 503 => Some(Self::Busy(hold)),
+            // Some hosts refuse who asks too often so, and say until when.
+            403 if hold.is_some() => Some(Self::Busy(hold)),
             401 | 403 => Some(Self::Authentication),
             404 | 410 => Some(Self::NotFound),
             other => Some(Self::Failed(format!("the server answered with status {other}"))),
@@ -61,6 +69,7 @@ impl WebError {
             Self::Authentication => RepositoryError::Authentication { repository },
             Self::NotFound => RepositoryError::UnknownRepository { repository },
             Self::Timeout => RepositoryError::Timeout { repository, limit },
+            Self::Busy(hold) => RepositoryError::Busy { repository, hold },
             Self::Failed(reason) => RepositoryError::Remote { repository, reason },
             Self::Disk(reason) => RepositoryError::Cache { repository, reason },
         }
@@ -72,7 +81,19 @@ impl WebError {
             Self::Authentication => "the server refuses it to us".to_owned(),
             Self::NotFound => "the server does not have it".to_owned(),
             Self::Timeout => "the server does not answer in time".to_owned(),
+            Self::Busy(_) => "the server wants to be asked less often".to_owned(),
             Self::Failed(reason) | Self::Disk(reason) => reason.clone(),
         }
     }
+}
+
+/// How long a server wants to be left alone, which it may say as a number of seconds or as a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let until = || {
+        let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(date.as_second() - Timestamp::now().as_second())
+    };
+    let seconds = text.parse().ok().or_else(until)?;
+    u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }

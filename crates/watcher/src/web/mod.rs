@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use url::Url;
 
 pub use download::{Downloaded, FileReader, download, text};
-pub use error::WebError;
+pub use error::{WebError, retry_after};
 pub use way::Way;
 
 use crate::credentials::Access;
@@ -32,7 +32,7 @@ impl Web {
     /// Asks, and takes anything but success for a failure.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, WebError> {
         let response = request.send().await.map_err(WebError::of_request)?;
-        match WebError::of_status(response.status()) {
+        match WebError::of_answer(&response) {
             Some(error) => Err(error),
             None => Ok(response),
         }
