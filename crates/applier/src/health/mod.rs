@@ -3,6 +3,7 @@
 //! What comes in: one object as the API server returned it. What goes out: a status and a sentence,
 //! or nothing for kinds that have no notion of health. It looks at no other object, and at no clock.
 
+mod application_set;
 mod autoscaler;
 mod claim;
 mod condition;
@@ -54,7 +55,8 @@ pub fn assess(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(extension::assess_definition(live)),
         ("policy", "PodDisruptionBudget") => Some(disruption_budget::assess(live)),
         ("argoproj.io", "Workflow") => Some(workflow::assess(live)),
-        ("argoproj.io", "Application" | "ApplicationSet" | "AppProject") => None,
+        ("argoproj.io", "ApplicationSet") => Some(application_set::assess(live)),
+        ("argoproj.io", "Application" | "AppProject") => None,
         _ if is_custom(group) => families::assess(group, kind, live),
         _ => None,
     }
@@ -150,7 +152,6 @@ mod tests {
     #[case("", "Namespace")]
     #[case("rbac.authorization.k8s.io", "ClusterRole")]
     #[case("argoproj.io", "Application")]
-    #[case("argoproj.io", "ApplicationSet")]
     #[case("argoproj.io", "AppProject")]
     fn kinds_without_a_rule_have_no_health(#[case] group: &str, #[case] kind: &str) {
         let live = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
