@@ -121,10 +121,11 @@ impl Index {
         })
     }
 
-    /// Whether a Secret that a project may use is about a repository on the very server of a URL. Where SSH is written
-    /// without a scheme, it has to have that repository, or its beginning.
+    /// Whether a Secret that a project may use is about a repository on the very server of a URL. For SSH and registries,
+    /// whose URLs tell no server apart, it has to have that repository, or its beginning.
     pub fn names(&self, url: &str, project: &str) -> bool {
-        let Ok(url) = Url::parse(url) else {
+        let web = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(url) = web else {
             let Found { own, template } = self.find(url, project);
             return own.or(template).is_some();
         };
@@ -265,6 +266,23 @@ mod tests {
         assert_eq!(index.scope("https://example.org/a", "web"), "web");
         assert!(index.names("https://example.org/a", "web") && !index.names("https://example.org/a", "shop"));
         assert!(index.names(URL, "any") && !index.names("https://other.example.org/team", "any"));
+    }
+
+    #[test]
+    fn what_is_spoken_to_over_ssh_or_in_a_registry_is_named_by_the_secret_that_it_is_reached_with() {
+        let index = index([
+            repository("ssh", "ssh://git@git.internal/team/app", &[("sshPrivateKey", "key")]),
+            template("registry", "registry.internal:5000", &[("username", "me")]),
+        ]);
+        for (url, is_named) in [
+            ("ssh://git@git.internal/team/app", true),
+            ("git@git.internal:team/app.git", true),
+            ("ssh://git@git.internal/team/other", false),
+            ("oci://registry.internal:5000/charts", true),
+            ("oci://registry.internal/charts", false),
+        ] {
+            assert_eq!(index.names(url, "any"), is_named, "{url}");
+        }
     }
 
     #[test]
