@@ -26,7 +26,7 @@ pub use index::{Access, Index};
 use self::clients::Clients;
 use self::github::Tokens;
 use self::guard::Guard;
-use crate::repository::{RepositoryError, RepositoryKey};
+use crate::repository::{RepositoryError, RepositoryKey, is_internal};
 
 /// What is known of credentials, for whoever speaks to repositories; cheap to clone.
 #[derive(Clone)]
@@ -71,6 +71,14 @@ impl Credentials {
         let settings =
             RepositoryAccess { credential: None, client_certificate: None, ..access.settings.clone() };
         Access { settings, secret: None, authorities, known_hosts: None }
+    }
+
+    /// Whether content of a repository may name another place: an inner one only where the repository is inside as well, or
+    /// a Secret names that place.
+    pub fn may_lead(&self, from: &RepositoryKey, to: &str) -> bool {
+        let index = self.index.borrow();
+        let is_named = || index.as_deref().is_some_and(|index| index.names(to, from.scope()));
+        !is_internal(to) || is_internal(from.url()) || is_named()
     }
 
     /// A client to speak HTTP with to a repository's server. As whom it is spoken to is not a part of it.

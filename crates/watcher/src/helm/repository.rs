@@ -47,6 +47,10 @@ struct Last {
     proofs: HashMap<String, Arc<Proof>>,
 }
 
+/// What an index may not do.
+const LEADS_INSIDE: &str = "its URL in the index leads to an internal host, which an index outside may name only where a \
+    repository Secret has its URL: add one";
+
 /// The largest provenance file.
 const LARGEST_PROVENANCE: u64 = 1 << 20;
 
@@ -241,7 +245,8 @@ impl Inner {
     fn place(&self, entry: &Entry) -> Result<Url, String> {
         let written = entry.urls.first().ok_or("its index names no URL for it")?;
         let url = place::archive(&self.url, written).filter(|url| matches!(url.scheme(), "http" | "https"));
-        url.ok_or_else(|| "its URL in the index is neither http nor https".to_owned())
+        let url = url.ok_or("its URL in the index is neither http nor https")?;
+        if self.way.may_lead_to(url.as_str()) { Ok(url) } else { Err(LEADS_INSIDE.to_owned()) }
     }
 
     /// Has a chart whose archive the index says to be in a registry, which is asked as whom its own Secrets say.
@@ -250,6 +255,9 @@ impl Inner {
         entry: &Entry,
         place::InRegistry { repository, chart, tag }: place::InRegistry<'_>,
     ) -> Result<Kept, RepositoryError> {
+        if !self.way.may_lead_to(&format!("{repository}/{chart}")) {
+            return Err(self.shelf.refused(&entry.version, LEADS_INSIDE.to_owned()));
+        }
         let way = self.way.to(RepositoryKey::new(repository, chart, false)?);
         let registry = OciRepository::new(way, self.shelf.clone(), self.metrics.clone());
         let kept = registry.fetch_as(tag, &entry.version).await;

@@ -127,6 +127,16 @@ fn credentials() -> Credentials {
     Credentials::new(index, Duration::from_secs(5))
 }
 
+/// One template for credentials.
+fn known(data: &[(&str, &str)]) -> Credentials {
+    let data = data.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
+    let mut secret = Secret { data: Some(data.collect()), ..Secret::default() };
+    secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repo-creds".to_owned())].into());
+    let mut known = Index::default();
+    known.put("registry", RepositorySpec::read(&secret));
+    Credentials::new(tokio::sync::watch::channel(Some(Arc::new(known))).1, Duration::from_secs(5))
+}
+
 fn chart(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, text) in files {
@@ -271,6 +281,26 @@ async fn credentials_go_to_the_repository_and_nowhere_else() {
     assert_eq!(look(&repository, &passing).await.expect("a version").revision, "3.0.0");
 }
 
+#[test]
+fn an_index_outside_leads_to_no_archive_inside() {
+    let way = |url: &str, credentials: Credentials| {
+        let key = RepositoryKey::new(url, "web", false).expect("a key");
+        Way::new(key, credentials, Duration::from_secs(1))
+    };
+    let named = known(&[("url", "http://10.0.0.1"), ("username", "me")]);
+    let outside = "https://charts.example.org";
+    for (way, url, leads) in [
+        (way(outside, credentials()), "http://10.0.0.1/web.tgz", false),
+        (way(outside, credentials()), "https://store.storage.svc/web.tgz", false),
+        (way(outside, credentials()), "oci://registry.internal/charts", false),
+        (way(outside, credentials()), "https://cdn.example.net/web.tgz", true),
+        (way("http://charts.svc", credentials()), "http://10.0.0.1/web.tgz", true),
+        (way(outside, named), "http://10.0.0.1/web.tgz", true),
+    ] {
+        assert_eq!(way.may_lead_to(url), leads, "{url}");
+    }
+}
+
 #[tokio::test]
 async fn an_archive_in_a_registry_is_had_from_there() {
     let world = World::new().await;
@@ -298,14 +328,7 @@ async fn an_archive_in_a_registry_is_had_from_there() {
         ("username", "me"),
         ("password", "secret"),
     ];
-    let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
-    let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
-    secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repo-creds".to_owned())].into());
-    let mut known = Index::default();
-    known.put("registry", RepositorySpec::read(&secret));
-    let credentials =
-        Credentials::new(tokio::sync::watch::channel(Some(Arc::new(known))).1, Duration::from_secs(5));
-    let repository = world.open_as(&world.url, "web", credentials);
+    let repository = world.open_as(&world.url, "web", known(&data));
     let resolved = look(&repository, "1.0.0").await.expect("a version");
     assert_eq!((resolved.revision.as_str(), text(&repository, "1.0.0").as_str()), ("1.0.0", "packed"));
     assert_eq!(look(&repository, "1.0.0").await, Ok(resolved));

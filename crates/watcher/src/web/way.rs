@@ -29,6 +29,11 @@ impl Way {
         Self::new(repository, self.credentials.clone(), self.limit)
     }
 
+    /// Whether content of the repository may name another place.
+    pub fn may_lead_to(&self, url: &str) -> bool {
+        self.credentials.may_lead(&self.repository, url)
+    }
+
     /// The repository.
     pub fn repository(&self) -> &RepositoryKey {
         &self.repository
