@@ -78,11 +78,7 @@ impl Sandbox {
     /// When the disk refuses.
     pub fn write(&self, path: &str, data: &[u8]) -> Result<PathBuf, SandboxError> {
         let path = self.path(path);
-        let write = || {
-            std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-            std::fs::write(&path, data)
-        };
-        write().map_err(SandboxError::Folder)?;
+        write(&path, data).map_err(SandboxError::Folder)?;
         Ok(path)
     }
 
@@ -106,20 +102,22 @@ impl Sandbox {
         for (path, entry) in own {
             match entry {
                 Entry::File { data, executable } => {
-                    let path = self.write(&format!("{name}/{path}"), data)?;
+                    let place = self.path(&format!("{name}/{path}"));
+                    write(&place, data).map_err(|error| SandboxError::of_file(path, false, error))?;
                     if *executable {
-                        make_executable(&path).map_err(SandboxError::Folder)?;
+                        make_executable(&place).map_err(SandboxError::Folder)?;
                     }
                 }
                 Entry::Link(target) => {
                     // Once no link leads out by itself, none does together with others.
                     tree.resolve(path)?;
-                    let path = self.path(&format!("{name}/{path}"));
+                    let place = self.path(&format!("{name}/{path}"));
                     let link = || {
-                        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-                        std::os::unix::fs::symlink(target, &path)
+                        std::fs::create_dir_all(place.parent().unwrap_or(Path::new("/")))?;
+                        std::os::unix::fs::symlink(target, &place)
                     };
-                    link().map_err(SandboxError::Folder)?;
+                    // Git keeps a link to no name, and no system does.
+                    link().map_err(|error| SandboxError::of_file(path, target.is_empty(), error))?;
                 }
             }
         }
@@ -323,6 +321,12 @@ async fn read(
     }
 }
 
+/// Writes a file, and makes the folder that it lies in.
+fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    std::fs::write(path, data)
+}
+
 fn make_executable(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
@@ -366,6 +370,27 @@ mod tests {
         let output = output.expect("it runs");
         assert!(!output.contains("CARGO"), "{output}");
         assert!(output.contains(&format!("HOME='{}'", sandbox.path("home").display())), "{output}");
+    }
+
+    #[test]
+    fn a_file_that_no_disk_takes_is_the_sources_fault() {
+        let file = || Entry::File { data: Bytes::new(), executable: false };
+        let link = |target: &str| Entry::Link(target.to_owned());
+        for (path, entry) in [
+            (format!("a/{}", "x".repeat(256)), file()),
+            (format!("{}x", "a/".repeat(2_500)), file()),
+            ("a/link".to_owned(), link("")),
+            ("a/link".to_owned(), link("x\0y")),
+            ("x".repeat(256), link("y")),
+        ] {
+            let mut tree = Tree::default();
+            tree.insert(path, entry).expect("a plain path");
+            let sandbox = Sandbox::create(&std::env::temp_dir(), LIMITS).expect("a folder");
+            let error = sandbox.materialise("0", &tree).expect_err("not to be written");
+            assert!(!error.is_ours() && error.is_certain(), "{error}");
+            let told = error.to_string();
+            assert!(told.starts_with("failed to write the file \"") && told.len() < 400, "{told}");
+        }
     }
 
     #[tokio::test]

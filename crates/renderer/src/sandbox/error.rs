@@ -1,6 +1,7 @@
 //! Why a program gave no output: which bound it met, or what it said. In: nothing. Out: words for the user, and whether
 //! another try may help.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::tree::TreeError;
@@ -11,6 +12,14 @@ pub enum SandboxError {
     /// The disk refused.
     #[error("failed to prepare a private folder: {0}")]
     Folder(std::io::Error),
+    /// A file that has no place on any disk.
+    #[error("failed to write the file \"{path}\" of the source: {cause}")]
+    File {
+        /// Its path in the repository, or the beginning of it.
+        path: String,
+        /// Why.
+        cause: std::io::Error,
+    },
     /// The program could not be started or watched.
     #[error("failed to run {program}: {cause}")]
     Start {
@@ -76,7 +85,20 @@ pub enum SandboxError {
     },
 }
 
+/// How much is told of a path that may be of any length.
+const TOLD: usize = 200;
+
 impl SandboxError {
+    /// What it means that a file of a source could not be written: its name or target may be none that a disk takes.
+    pub(super) fn of_file(path: &str, is_odd: bool, cause: std::io::Error) -> Self {
+        let is_named_so = matches!(cause.kind(), ErrorKind::InvalidFilename | ErrorKind::InvalidInput);
+        if is_odd || is_named_so {
+            Self::File { path: path.chars().take(TOLD).collect(), cause }
+        } else {
+            Self::Folder(cause)
+        }
+    }
+
     /// The same error, with the program's own words changed.
     pub fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
         match self {
@@ -87,14 +109,22 @@ impl SandboxError {
 
     /// Whether the same input will surely fail in the same way: limits of time and memory depend on the machine's load.
     pub fn is_certain(&self) -> bool {
-        matches!(self, Self::Arguments { .. } | Self::Tree(_) | Self::Failed { .. } | Self::Output { .. })
+        matches!(
+            self,
+            Self::File { .. }
+                | Self::Arguments { .. }
+                | Self::Tree(_)
+                | Self::Failed { .. }
+                | Self::Output { .. }
+        )
     }
 
     /// Whether the same input may fare better another time: the machine is to blame, not the input.
     pub fn is_ours(&self) -> bool {
         match self {
             Self::Folder(_) | Self::Start { .. } => true,
-            Self::Arguments { .. }
+            Self::File { .. }
+            | Self::Arguments { .. }
             | Self::Tree(_)
             | Self::Failed { .. }
             | Self::Killed { .. }
