@@ -54,6 +54,16 @@ async fn a_namespace_that_does_not_exist() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_spec_that_is_too_long_to_be_told_of() -> anyhow::Result<()> {
+    let scene = Scene::new("bad-length").await?;
+    // It is told as it was written, and as a file in its folder has it.
+    let values = format!("text: {}", "x".repeat(600_000));
+    let spec = json!({"source": {"helm": {"values": values}}});
+    scene.repository.write("app/.argocd-source-bad-length.yaml", "helm: {releaseName: other}\n")?;
+    never_comes_right(&scene, spec, "ComparisonError", &["too long", "value file"]).await
+}
+
+#[tokio::test]
 async fn yaml_that_does_not_parse() -> anyhow::Result<()> {
     let scene = Scene::new("bad-yaml").await?;
     let broken = |repository: &Repository| {

@@ -40,6 +40,15 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A message is longer than the server takes: it will not be taken another time either.
+    #[error("failed to publish on {subject}: it is too long")]
+    TooLong {
+        /// Where.
+        subject: String,
+        /// How long it is, and may be.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Another process published a newer fact first.
     #[error("a newer fact is already on {subject}")]
     Outdated {

@@ -39,6 +39,9 @@ impl Bus {
             async_nats::jetstream::context::PublishErrorKind::WrongLastSequence => {
                 Error::Outdated { subject }
             }
+            async_nats::jetstream::context::PublishErrorKind::MaxPayloadExceeded => {
+                Error::TooLong { subject, source: error.into() }
+            }
             _ => Error::Publish { subject, source: error.into() },
         };
         let pending = self.jetstream.send_publish(subject.clone(), message).await;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use ithaca_bus::Bus;
-use ithaca_proto::v1::{Purpose, Refresh};
+use ithaca_proto::v1::failure::Reason;
+use ithaca_proto::v1::{Failure, Purpose, Refresh, RevisionObserved};
 use opentelemetry::KeyValue;
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -103,7 +104,11 @@ async fn say(bus: &Bus, publication: Box<Publication>, metrics: &Metrics) -> (Bo
     let revision = fact.sources.first().map_or("", |source| source.revision.as_str());
     let span = tracing::info_span!("publish revision", application, revision);
     let _ = span.set_parent(publication.context.clone());
-    let outcome = bus.publish_revision(fact).instrument(span).await;
+    let mut outcome = bus.publish_revision(fact).instrument(span.clone()).await;
+    if let Err(ithaca_bus::Error::TooLong { .. }) = &outcome {
+        tracing::warn!(application, "a revision is too long for the bus");
+        outcome = bus.publish_revision(&too_long(fact)).instrument(span).await;
+    }
     if let Err(error) = outcome {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
@@ -140,11 +145,21 @@ async fn say(bus: &Bus, publication: Box<Publication>, metrics: &Metrics) -> (Bo
     (publication, true)
 }
 
+/// What is said in place of a fact that the bus does not take, so that its application tells of it.
+fn too_long(fact: &RevisionObserved) -> RevisionObserved {
+    let message = "failed to tell of the application's sources: with all that they say and read they are too long; put \
+                   values of charts into a value file, or let sources begin deeper in their repositories";
+    RevisionObserved {
+        sources: Vec::new(),
+        capabilities: None,
+        failure: Some(Failure { reason: Reason::Source.into(), message: message.to_owned() }),
+        ..fact.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
-
-    use ithaca_proto::v1::RevisionObserved;
 
     use super::*;
 
