@@ -1,19 +1,26 @@
 //! Keeps a status within what the API server's store takes.
 //!
-//! What comes in: a whole status. What goes out: the same, or with the least interesting left out: first what went as it
-//! should, then long words, then all but some of what failed or differs. What became of hooks and one
+//! What comes in: a whole status, and the spec beside it. What goes out: the same, or with the least interesting left out:
+//! first copies of sources with long values, then what went as it should, then long words, then all but some of what failed
+//! or differs. What became of hooks and one
 //! object of each kind always stay: the kinds are the inventory that a deletion starts from.
 
 use std::{collections::HashSet, sync::Arc};
 
 use ithaca_api::{
-    ApplicationStatus, HealthStatusCode, SyncStatusCode,
+    ApplicationSpec, ApplicationStatus, HealthStatusCode, SyncStatusCode,
     status::{ResourceResult, ResourceStatus, Summary},
 };
+use serde::Serialize;
 
-/// Bytes of JSON that a status may have. etcd takes objects of 1.5 MiB; the spec, the history and managedFields are
-/// in there as well.
+/// Bytes of JSON that a status may have.
 const LIMIT: usize = 900_000;
+
+/// Bytes of JSON that spec and status may have together. etcd takes objects of 1.5 MiB, with their managedFields.
+const ROOM: usize = 1_300_000;
+
+/// Bytes of JSON that a status may have beside a spec of any length.
+const LEAST: usize = 100_000;
 
 /// Bytes of JSON that an entry has without its texts of any length, at most.
 const ENTRY: usize = 600;
@@ -25,28 +32,54 @@ const SHORT: usize = 300;
 const FEWER: [usize; 3] = [1_000, 300, 100];
 
 /// Leaves out what is least interesting until the status fits.
-pub(super) fn fit(status: &mut ApplicationStatus) {
-    if estimate(status) < LIMIT {
+pub(super) fn fit(status: &mut ApplicationStatus, spec: &ApplicationSpec) {
+    let limit = LIMIT.min(ROOM.saturating_sub(bytes(spec))).max(LEAST);
+    if estimate(status) < limit {
         return;
     }
+    copies_of_sources(status, limit / 2);
     let steps: [fn(&mut ApplicationStatus); 4] =
         [images_and_messages, results_as_expected, resources_as_expected, long_messages];
     for leave_out in steps {
-        if fits(status) {
+        if bytes(status) <= limit {
             return;
         }
         leave_out(status);
     }
     for most in FEWER {
-        if fits(status) {
+        if bytes(status) <= limit {
             return;
         }
         keep_some(status, most);
     }
 }
 
-fn fits(status: &ApplicationStatus) -> bool {
-    serde_json::to_vec(status).is_ok_and(|json| json.len() <= LIMIT)
+fn bytes(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
+}
+
+/// Bytes of JSON of what repeats sources, which may hold whole files of values.
+fn copies(status: &ApplicationStatus) -> usize {
+    let result = status.operation_state.as_ref().and_then(|state| state.sync_result.as_ref());
+    let of_result = result.map_or(0, |result| bytes(&(&result.source, &result.sources)));
+    bytes(&status.history) + bytes(&status.sync) + of_result
+}
+
+/// Has the oldest deployments go first: the newest tell how to go back.
+fn copies_of_sources(status: &mut ApplicationStatus, room: usize) {
+    while status.history.len() > 1 && copies(status) > room {
+        status.history.remove(0);
+    }
+    if copies(status) > room {
+        status.sync.iter_mut().for_each(|sync| sync.compared_to = None);
+    }
+    if copies(status) > room {
+        let results = status.operation_state.iter_mut().filter_map(|state| state.sync_result.as_mut());
+        results.for_each(|result| (result.source, result.sources) = (None, Vec::new()));
+    }
+    if copies(status) > room {
+        status.history.clear();
+    }
 }
 
 /// No fewer bytes than its JSON has, so that small ones cost nothing.
@@ -67,7 +100,7 @@ fn estimate(status: &ApplicationStatus) -> usize {
     let Summary { images, external_urls, .. } = &status.summary;
     let images: usize = images.iter().chain(external_urls).map(|text| text.len() + 3).sum();
     let operation = state.map_or(0, |state| text(&state.message)) + named * ENTRY;
-    resources + results + conditions + images + operation
+    resources + results + conditions + images + operation + copies(status)
 }
 
 fn results(status: &ApplicationStatus) -> Option<&Vec<ResourceResult>> {
@@ -148,9 +181,11 @@ fn is_well(resource: &ResourceStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use ithaca_api::{
-        Operation, OperationPhase, ResultCode, Time,
+        ApplicationSource, Operation, OperationPhase, ResultCode, Time,
         status::{OperationState, SyncOperationResult},
     };
+
+    use serde_json::json;
 
     use super::*;
 
@@ -196,7 +231,7 @@ mod tests {
     fn a_status_of_any_number_of_objects_fits_and_keeps_what_is_wrong() {
         for objects in [10, 1_000, 3_000, 30_000] {
             let mut status = status(objects);
-            fit(&mut status);
+            fit(&mut status, &ApplicationSpec::default());
             let size = serde_json::to_vec(&status).expect("JSON").len();
             assert!(size <= LIMIT, "{objects} objects take {size} bytes");
             let failed = results(&status).into_iter().flatten().filter(|result| !is_expected(result)).count();
@@ -221,7 +256,7 @@ mod tests {
                 last.hook_type = "PreSync".to_owned();
             }
             Arc::make_mut(&mut status.resources)[objects - 1].kind = "Last".to_owned();
-            fit(&mut status);
+            fit(&mut status, &ApplicationSpec::default());
             let size = serde_json::to_vec(&status).expect("JSON").len();
             assert!(size <= LIMIT, "{objects} objects take {size} bytes");
             assert!(results(&status).map_or(0, Vec::len) >= 100);
@@ -238,14 +273,44 @@ mod tests {
             for result in results_mut(&mut status).into_iter().flatten() {
                 result.message = "\u{1}".repeat(60);
             }
-            assert!(estimate(&status) >= LIMIT || fits(&status), "{objects} objects");
+            assert!(estimate(&status) >= LIMIT || bytes(&status) <= LIMIT, "{objects} objects");
         }
     }
 
     #[test]
     fn a_small_status_is_left_as_it_is() {
         let (mut fitted, whole) = (status(700), status(700));
-        fit(&mut fitted);
+        fit(&mut fitted, &ApplicationSpec::default());
         assert_eq!(fitted, whole);
+    }
+
+    /// Values that are written into the Application are in every copy of its source.
+    #[test]
+    fn a_spec_of_any_length_leaves_room_for_its_status() {
+        for (length, deployments, is_compared) in [
+            (1_000, 10, true),
+            (60_000, 6, true),
+            (200_000, 1, true),
+            (700_000, 0, false),
+            (1_150_000, 0, false),
+        ] {
+            let source: ApplicationSource =
+                serde_json::from_value(json!({"repoURL": "r", "helm": {"values": "v".repeat(length)}}))
+                    .expect("a source");
+            let spec = ApplicationSpec { source: Some(source.clone()), ..ApplicationSpec::default() };
+            let mut status = status(1_000);
+            let deployment =
+                |id: i64| json!({"id": id, "deployedAt": "2026-01-01T00:00:00Z", "source": source});
+            let history: Vec<_> = (0..10).map(deployment).collect();
+            status.history = serde_json::from_value(json!(history)).expect("a history");
+            let compared = json!({"status": "Synced", "comparedTo": {"source": source, "destination": {}}});
+            status.sync = serde_json::from_value(compared).expect("what was compared");
+            fit(&mut status, &spec);
+            let together = bytes(&spec) + bytes(&status);
+            assert!(together <= ROOM, "{together} bytes with values of {length}");
+            let told = status.sync.as_ref().is_some_and(|sync| sync.compared_to.is_some());
+            assert_eq!((status.history.len(), told), (deployments, is_compared), "values of {length}");
+            assert!(status.history.last().is_none_or(|newest| newest.id == 9));
+        }
     }
 }

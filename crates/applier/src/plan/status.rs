@@ -231,7 +231,7 @@ fn finish(view: View<'_>, mut status: ApplicationStatus, refreshed: bool, progre
             }
         }
     }
-    size::fit(&mut status);
+    size::fit(&mut status, &view.application.spec);
     keep_times(&mut status, &before, now);
     status.controller_namespace = view.control_plane.to_owned();
     if status != before {
