@@ -28,7 +28,7 @@ use crate::{
 };
 
 use claims::Claims;
-pub use follow::{follow, start_home};
+pub use follow::{follow, look_for, start_home};
 
 /// The key of the cluster that Ithaca runs in, where no Secret describes it.
 const HOME: &str = "";

@@ -17,9 +17,11 @@ use opentelemetry::Context;
 
 use crate::{
     cluster::{self, Cluster, Event, Served, Told},
+    clusters,
     error::Error,
     live::{self, Record, Records, Verdict},
     object::{GroupKind, Kind, ObjectKey},
+    projects,
     service::{Shared, Site},
     state::{App, Uid},
 };
@@ -74,7 +76,13 @@ pub async fn applications(shared: Arc<Shared>, namespaces: ApplicationNamespaces
                 before = known(&shared);
             }
             Ok(watcher::Event::InitApply(told)) => listed.extend(put_application(&shared, told, number)),
-            Ok(watcher::Event::Apply(told)) => drop(put_application(&shared, told, number)),
+            Ok(watcher::Event::Apply(told)) => {
+                if let Ok(application) = &told.application {
+                    projects::look_for(&shared, application.spec.project()).await;
+                    clusters::look_for(&shared, &application.spec.destination).await;
+                }
+                put_application(&shared, told, number);
+            }
             Ok(watcher::Event::Delete(told)) => {
                 if let Some(uid) = &told.meta().uid {
                     remove_application(&shared, uid);

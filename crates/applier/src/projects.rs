@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use crate::object::ObjectKey;
 
-pub use follow::follow;
+pub use follow::{follow, look_for};
 
 /// A project, ready to be asked.
 #[derive(Debug)]

@@ -6,11 +6,12 @@
 use std::{collections::HashSet, pin::pin, sync::Arc};
 
 use futures::StreamExt;
-use ithaca_api::{ClusterSpec, annotation::SECRET_TYPE_LABEL};
+use ithaca_api::{ClusterSpec, Destination, annotation::SECRET_TYPE_LABEL};
 use ithaca_chassis::ReadyFlag;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, ResourceExt,
+    api::ListParams,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
@@ -61,6 +62,28 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
                 );
             }
         }
+    }
+}
+
+/// Asks for the Secret of a cluster that nobody has heard of: the watch of Applications may be ahead of this one.
+pub async fn look_for(shared: &Arc<Shared>, destination: &Destination) {
+    let is_unknown = {
+        let clusters = &shared.state().clusters;
+        clusters.is_listed() && clusters.find(destination).is_err()
+    };
+    if !is_unknown {
+        return;
+    }
+    let api: Api<Secret> = Api::namespaced(shared.home.client(), &shared.namespace);
+    let params = ListParams::default().labels(&format!("{SECRET_TYPE_LABEL}=cluster"));
+    match api.list(&params).await {
+        // Of those that are known the watch may have told something newer.
+        Ok(secrets) => secrets.iter().for_each(|secret| {
+            if !shared.state().clusters.known.contains_key(&*secret.name_any()) {
+                take(shared, secret);
+            }
+        }),
+        Err(error) => tracing::debug!(%error, "failed to ask for the Secrets of clusters"),
     }
 }
 

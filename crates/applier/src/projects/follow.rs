@@ -77,6 +77,28 @@ async fn pass(shared: &Shared, event: Event, seen: &mut HashSet<Box<str>>, ready
     }
 }
 
+/// Asks for a project that nobody has heard of. The watch of Applications may be ahead of this one, and an operation must
+/// not fail because a project was made a moment before its Application.
+pub async fn look_for(shared: &Shared, name: &str) {
+    let is_new = |shared: &Shared| {
+        let projects = &shared.state().projects;
+        projects.is_listed() && !projects.known.contains_key(name)
+    };
+    if !is_new(shared) {
+        return;
+    }
+    let api: Api<AppProject> = Api::namespaced(shared.home.client(), &shared.namespace);
+    match api.get_opt(name).await {
+        Ok(Some(project)) if is_new(shared) => {
+            if shared.state().projects.put(project) {
+                wake(shared, name);
+            }
+        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(project = name, %error, "failed to ask for an AppProject"),
+    }
+}
+
 /// Lets projects go that are being deleted and that no application is of any more.
 async fn release(shared: &Shared) {
     let free: Vec<_> = {
