@@ -1,8 +1,8 @@
 //! Watching the Applications themselves.
 //!
-//! What comes in: a client, and where Applications may live. What goes out: each Application as it is read, or why it cannot be. One that
-//! cannot be read is no reason not to see the others. They are read straight from their text, for as plain JSON an
-//! application of thousands of objects takes many times its own memory.
+//! What comes in: a client, and where Applications may live. What goes out: each Application as it is read, or why it
+//! cannot be. One that cannot be read is no reason not to see the others. They are read straight from their text, for as
+//! plain JSON an application of thousands of objects takes many times its own memory.
 
 use std::borrow::Cow;
 

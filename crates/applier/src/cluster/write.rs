@@ -1,6 +1,6 @@
 //! Writing to a cluster: server-side apply under one field manager, dry runs, deletion, namespaces.
 
-use ithaca_api::{annotation::FIELD_MANAGER, sync_options::Propagation};
+use ithaca_api::{API_VERSION, annotation::FIELD_MANAGER, sync_options::Propagation};
 use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
     client::Body,
@@ -166,7 +166,7 @@ impl Cluster {
     /// Whether an ApplicationSet of this uid is there and is not being deleted, or not with its Applications. Where nothing
     /// serves the kind there is none.
     pub async fn keeps_application_set(&self, key: &ObjectKey, uid: &str) -> Result<bool, Error> {
-        let path = format!("/apis/{}/v1alpha1/namespaces/{}/applicationsets", key.group, key.namespace);
+        let path = format!("/apis/{API_VERSION}/namespaces/{}/applicationsets", key.namespace);
         let request = Request::new(path).get_metadata(&key.name, &Default::default());
         match self.send(key, request).await {
             Ok(live) => {

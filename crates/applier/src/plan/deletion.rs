@@ -68,7 +68,8 @@ pub(super) fn abandon(view: View<'_>) -> Action {
     }
 }
 
-/// Decides for an Application that is being deleted, once its ApplicationSet's guard lets it go: hooks before, its objects, hooks after.
+/// Decides for an Application that is being deleted, once its ApplicationSet's guard lets it go: hooks before, its objects,
+/// hooks after.
 pub(super) fn decide(view: View<'_>) -> Action {
     if let Some(action) = application_set::hold(view) {
         return action;
