@@ -40,13 +40,12 @@ pub fn openpgp_key(folder: &Path) -> anyhow::Result<(String, String)> {
 }
 
 impl Scene<'_> {
-    /// Adds an entry to a ConfigMap of the installation, which is made if need be.
+    /// Adds an entry to a ConfigMap of the installation, which is made if need be. One request does both, and each
+    /// entry is a manager's own, since other tests add theirs at the same moment.
     pub async fn add_entry(&self, name: &str, key: &str, text: &str) -> anyhow::Result<()> {
-        if self.get(&config_map("argocd", name)).await?.is_none() {
-            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-            self.post("/api/v1/namespaces/argocd/configmaps", &object).await?;
-        }
-        self.patch(&config_map("argocd", name), json!({"data": {key: text}})).await
+        let object =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: text}});
+        self.apply(&config_map("argocd", name), key, &object).await
     }
 
     /// Waits until an Application has a condition with these words.

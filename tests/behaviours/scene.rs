@@ -79,6 +79,13 @@ impl<'a> Scene<'a> {
         self.send(request.header("Content-Type", "application/merge-patch+json"), &patch).await.map(drop)
     }
 
+    /// Applies an object as a manager of its fields, as `kubectl apply --server-side` does: whoever comes first
+    /// makes it.
+    pub async fn apply(&self, path: &str, manager: &str, object: &Value) -> anyhow::Result<()> {
+        let request = http::Request::patch(format!("{path}?fieldManager={manager}&force=true"));
+        self.send(request.header("Content-Type", "application/apply-patch+yaml"), object).await.map(drop)
+    }
+
     /// Deletes an object.
     pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
         self.send(http::Request::delete(path), &json!({})).await.map(drop)
