@@ -28,7 +28,7 @@ use crate::time::Time;
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationStatus {
     /// Every managed object, sorted by group, kind, namespace and name.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "shared")]
     pub resources: Arc<Vec<ResourceStatus>>,
     /// Whether the cluster matches, and which revision it was compared with.
     #[serde(skip_serializing_if = "is_default")]
@@ -204,6 +204,17 @@ pub struct Condition {
     /// Since when.
     #[serde(default, skip_serializing_if = "is_default")]
     pub last_transition_time: Option<Time>,
+}
+
+/// A list to be shared, without the room that reading left behind its last entry.
+fn shared<'de, D, T>(deserializer: D) -> Result<Arc<Vec<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let mut list = Vec::deserialize(deserializer)?;
+    list.shrink_to_fit();
+    Ok(Arc::new(list))
 }
 
 /// What Argo CD's statuses have in two fields, one for a single source and one for several.

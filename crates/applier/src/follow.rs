@@ -4,7 +4,7 @@
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
-use ithaca_api::{Application, ApplicationNamespaces, ClusterSpec};
+use ithaca_api::{Application, ApplicationNamespaces, ApplicationSpec, ClusterSpec};
 use ithaca_chassis::ReadyFlag;
 use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -23,7 +23,7 @@ use crate::{
     object::{GroupKind, Kind, ObjectKey},
     projects,
     service::{Shared, Site},
-    state::{App, Uid},
+    state::{App, State, Uid},
 };
 
 /// How long definitions may keep coming before the kinds are asked for again.
@@ -75,13 +75,17 @@ pub async fn applications(shared: Arc<Shared>, namespaces: ApplicationNamespaces
                 listed.clear();
                 before = known(&shared);
             }
-            Ok(watcher::Event::InitApply(told)) => listed.extend(put_application(&shared, told, number)),
+            Ok(watcher::Event::InitApply(told)) => {
+                let uid = note_application(&shared, &told, number);
+                listed.extend(uid.or_else(|| put_application(&shared, *read(&told)?, number)));
+            }
             Ok(watcher::Event::Apply(told)) => {
-                if let Ok(application) = &told.application {
-                    projects::look_for(&shared, application.spec.project()).await;
-                    clusters::look_for(&shared, &application.spec.destination).await;
+                if note_application(&shared, &told, number).is_some() {
+                    continue;
                 }
-                put_application(&shared, told, number);
+                let Some(application) = read(&told) else { continue };
+                look_for(&shared, &application.spec).await;
+                put_application(&shared, *application, number);
             }
             Ok(watcher::Event::Delete(told)) => {
                 if let Some(uid) = &told.meta().uid {
@@ -100,32 +104,54 @@ pub async fn applications(shared: Arc<Shared>, namespaces: ApplicationNamespaces
     }
 }
 
-/// Takes over an Application from the list of this number, or from what came after it.
-fn put_application(shared: &Shared, told: Told, number: u64) -> Option<Uid> {
-    let name = told.name_any();
-    match told.application {
-        Ok(application) => {
-            let uid = application.metadata.uid.as_deref().map(Uid::from);
-            let mut state = shared.state();
-            let is_new = |uid: &Uid| !state.apps.contains_key(uid) && state.ownership.is_mine(uid);
-            if uid.as_ref().is_some_and(is_new) {
-                shared.metrics.meet(&application);
-            }
-            let changed = state.put_application(*application, &shared.namespace);
-            if let Some(app) = uid.as_ref().and_then(|uid| state.apps.get_mut(uid)) {
-                app.listed = number;
-            }
-            shared.read_bundles_of(state.interest());
-            let concerned = changed.iter().filter_map(|uid| state.apps.get(uid));
-            let concerned: Vec<_> = concerned.flat_map(|app| state.concerned_by(&app.application)).collect();
-            changed.iter().chain(&concerned).for_each(|uid| shared.queue.dirty(uid));
-            uid
-        }
-        Err(error) => {
-            tracing::error!(application = name, %error, "failed to read an Application; its CRD is not the one of this version");
-            None
-        }
+/// Asks for what an Application names and nobody has told of yet: its own watch may be ahead of the others.
+pub async fn look_for(shared: &Arc<Shared>, spec: &ApplicationSpec) {
+    projects::look_for(shared, spec.project()).await;
+    clusters::look_for(shared, &spec.destination).await;
+}
+
+/// One that cannot be read hides no other.
+fn read(told: &Told) -> Option<Box<Application>> {
+    let unreadable = |error| {
+        let (application, why) = (told.name_any(), "its CRD is not the one of this version");
+        tracing::error!(application, error, why, "failed to read an Application");
+    };
+    told.read().map_err(unreadable).ok()
+}
+
+/// Notes that an Application is in the list of this number, or came after it, where this very version of it is known:
+/// most were written from here.
+fn note_application(shared: &Shared, told: &Told, number: u64) -> Option<Uid> {
+    let meta = told.meta();
+    let uid = Uid::from(meta.uid.as_deref()?);
+    let mut state = shared.state();
+    let known = &state.apps.get(&uid)?.application.metadata;
+    if known.resource_version != meta.resource_version {
+        return None;
     }
+    pass_on(shared, &mut state, &uid, number);
+    Some(uid)
+}
+
+/// Takes over an Application from the list of this number, or from what came after it.
+fn put_application(shared: &Shared, application: Application, number: u64) -> Option<Uid> {
+    let uid = Uid::from(application.metadata.uid.as_deref()?);
+    let mut state = shared.state();
+    if !state.apps.contains_key(&uid) && state.ownership.is_mine(&uid) {
+        shared.metrics.meet(&application);
+    }
+    state.put_application(application, &shared.namespace);
+    pass_on(shared, &mut state, &uid, number);
+    Some(uid)
+}
+
+/// Has everybody look whom a version of an Application concerns.
+fn pass_on(shared: &Shared, state: &mut State, uid: &Uid, number: u64) {
+    shared.read_bundles_of(state.interest());
+    let Some(app) = state.apps.get_mut(uid) else { return };
+    app.listed = number;
+    let concerned = state.apps.get(uid).map(|app| state.concerned_by(&app.application));
+    concerned.iter().flatten().chain([uid]).for_each(|uid| shared.queue.dirty(uid));
 }
 
 /// All Applications of which anything is known.

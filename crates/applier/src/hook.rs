@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     desired::Desired,
-    object,
+    object::{self, ObjectKey},
     order::{self, DeletePolicy, Phase, Role},
 };
 
@@ -65,7 +65,8 @@ impl Hook {
         let mut manifest: Value = serde_json::from_str(self.manifest.json.get()).unwrap_or_default();
         let mut key = self.manifest.key.clone();
         if key.name.is_empty() {
-            key.name = self.generated_name(attempt, phase, revision).into();
+            let name = self.generated_name(attempt, phase, revision);
+            key = ObjectKey::new(&key.group, &key.kind, &key.namespace, &name);
             manifest["metadata"]["name"] = json!(key.name);
             if let Some(metadata) = manifest["metadata"].as_object_mut() {
                 metadata.remove("generateName");

@@ -2,7 +2,7 @@
 //!
 //! What comes in: JSON objects. What goes out: keys and kinds. No I/O.
 
-use std::fmt;
+use std::{fmt, ops::Deref, sync::Arc};
 
 use serde_json::Value;
 
@@ -52,9 +52,13 @@ pub struct GroupKind {
     pub kind: String,
 }
 
-/// What identifies an object in a cluster.
+/// What identifies an object in a cluster. Each object has many who hold its key, so it is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
+pub struct ObjectKey(Arc<KeyParts>);
+
+/// What a key consists of.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyParts {
     /// API group; empty is the core group.
     pub group: Box<str>,
     /// Kind.
@@ -75,7 +79,8 @@ impl ObjectKey {
 
     /// A key from its parts.
     pub fn new(group: &str, kind: &str, namespace: &str, name: &str) -> Self {
-        Self { group: group.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        let (group, kind, namespace, name) = (group.into(), kind.into(), namespace.into(), name.into());
+        Self(Arc::new(KeyParts { group, kind, namespace, name }))
     }
 
     /// The kind in any version.
@@ -98,10 +103,18 @@ impl ObjectKey {
     }
 }
 
+impl Deref for ObjectKey {
+    type Target = KeyParts;
+
+    fn deref(&self) -> &KeyParts {
+        &self.0
+    }
+}
+
 /// `apps/Deployment/web/web`: group, kind, namespace where there is one, name.
 impl fmt::Display for ObjectKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { group, kind, namespace, name } = self;
+        let KeyParts { group, kind, namespace, name } = &**self;
         match namespace.is_empty() {
             true => write!(formatter, "{group}/{kind}/{name}"),
             false => write!(formatter, "{group}/{kind}/{namespace}/{name}"),

@@ -27,7 +27,7 @@ use crate::{
     cluster::{self, Served},
     clusters::Holdings,
     follow,
-    object::{GroupKind, ObjectKey},
+    object::{GroupKind, KeyParts, ObjectKey},
     projects::Project,
     service::{Shared, Site},
 };
@@ -140,7 +140,7 @@ impl Orphans {
 
 /// Whether a project wants to hear of an unmanaged object: kinds that it does not permit are none of its business.
 fn counts(project: &Project, key: &ObjectKey) -> bool {
-    let ObjectKey { group, kind, namespace, name } = key;
+    let KeyParts { group, kind, namespace, name } = &**key;
     project.orphans.counts(group, kind, namespace, name)
         && project.permissions.permits_kind(group, kind, true, name)
 }

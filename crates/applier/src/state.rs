@@ -268,14 +268,14 @@ impl State {
     }
 
     /// Takes over an Application as the API server gave it. Older versions than the known one are ignored.
-    pub fn put_application(&mut self, mut application: Application, control_plane: &str) -> Option<Uid> {
+    pub fn put_application(&mut self, mut application: Application, control_plane: &str) {
         application.metadata.managed_fields = None;
-        let uid: Uid = application.metadata.uid.as_deref()?.into();
+        let Some(uid) = application.metadata.uid.as_deref().map(Uid::from) else { return };
         let owner = owner(&application, control_plane, &self.everywhere.rules);
         self.note_name(&application, &uid);
         self.instances.insert(owner.instance.clone(), uid.clone());
         match self.apps.get_mut(&uid) {
-            Some(app) if is_older(&application, &app.application) => return None,
+            Some(app) if is_older(&application, &app.application) => {}
             Some(app) => {
                 if application.spec.ignore_differences != app.application.spec.ignore_differences {
                     app.ignored = ignored(&application, &self.everywhere);
@@ -293,10 +293,9 @@ impl State {
                         loaded.take(said);
                     }
                 }
-                self.apps.insert(uid.clone(), app);
+                self.apps.insert(uid, app);
             }
         }
-        Some(uid)
     }
 
     /// Notes that an Application which is being deleted takes its objects along, and that so many more are gone.

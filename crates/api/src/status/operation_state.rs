@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code::{OperationPhase, ResultCode, known};
+use super::shared;
 use crate::is_default;
 use crate::operation::Operation;
 use crate::source::ApplicationSource;
@@ -41,7 +42,7 @@ pub struct OperationState {
 #[serde(rename_all = "camelCase")]
 pub struct SyncOperationResult {
     /// Object by object.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "shared")]
     pub resources: Arc<Vec<ResourceResult>>,
     /// The revision applied.
     pub revision: String,

@@ -1,8 +1,8 @@
 //! Watching the Applications themselves.
 //!
-//! What comes in: a client, and where Applications may live. What goes out: each Application as it is read, or why it
-//! cannot be. One that cannot be read is no reason not to see the others. They are read straight from their text, for as
-//! plain JSON an application of thousands of objects takes many times its own memory.
+//! What comes in: a client, and where Applications may live. What goes out: each Application as its text, for whoever does
+//! not know it yet to read. One that cannot be read is no reason not to see the others. They are read straight from their
+//! text, for as plain JSON an application of thousands of objects takes many times its own memory.
 
 use std::borrow::Cow;
 
@@ -21,13 +21,23 @@ use serde_json::value::RawValue;
 
 use super::watch::{PAGE, patience};
 
-/// An Application as it passes by.
+/// An Application as it passes by: most are what this process wrote itself, and need not be read again.
 #[derive(Clone, Debug)]
 pub struct Told {
+    /// Without managedFields.
     meta: ObjectMeta,
+    text: Box<RawValue>,
+}
+
+impl Told {
     /// The Application, without managedFields; or why it cannot be read. It is large, and each adaptor of a stream has
     /// room for an item on the stack.
-    pub application: Result<Box<Application>, String>,
+    pub fn read(&self) -> Result<Box<Application>, String> {
+        let mut application: Box<Application> =
+            serde_json::from_str(self.text.get()).map_err(|error| error.to_string())?;
+        application.metadata.managed_fields = None;
+        Ok(application)
+    }
 }
 
 /// Every Application of the installation, and then each change, for ever. Errors are passed on; the watch goes on after
@@ -57,18 +67,8 @@ struct Named {
 impl<'de> Deserialize<'de> for Told {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let application = match serde_json::from_str::<Box<Application>>(text.get()) {
-            Ok(mut application) => {
-                application.metadata.managed_fields = None;
-                Ok(application)
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        let meta = match &application {
-            Ok(application) => application.metadata.clone(),
-            Err(_) => serde_json::from_str::<Named>(text.get()).map_err(D::Error::custom)?.metadata,
-        };
-        Ok(Self { meta, application })
+        let Named { metadata } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        Ok(Self { meta: ObjectMeta { managed_fields: None, ..metadata }, text })
     }
 }
 
@@ -116,9 +116,9 @@ mod tests {
             r#"{{"kind":"ApplicationList","apiVersion":"argoproj.io/v1alpha1","metadata":{{}},"items":[{BAD},{GOOD}]}}"#
         );
         let list: ObjectList<Told> = serde_json::from_str(&list).expect("a list");
-        assert!(list.items[0].application.is_err());
+        assert!(list.items[0].read().is_err());
         assert_eq!(list.items[0].meta.resource_version.as_deref(), Some("7"));
-        let good = list.items[1].application.as_ref().expect("an Application");
+        let good = list.items[1].read().expect("an Application");
         assert_eq!(good.metadata.name.as_deref(), Some("good"));
     }
 
@@ -126,6 +126,6 @@ mod tests {
     fn an_event_is_read_from_its_text() {
         let event = format!(r#"{{"type":"MODIFIED","object":{GOOD}}}"#);
         let event: WatchEvent<Told> = serde_json::from_str(&event).expect("an event");
-        assert!(matches!(event, WatchEvent::Modified(told) if told.application.is_ok()));
+        assert!(matches!(event, WatchEvent::Modified(told) if told.read().is_ok()));
     }
 }

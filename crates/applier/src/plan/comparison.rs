@@ -94,10 +94,13 @@ impl Comparison {
 /// Compares. All kinds of the bundle must be watched completely. `options` are the application's.
 pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &Records) -> Comparison {
     let mut comparison = Comparison::default();
-    let mut wanted = HashSet::with_capacity(bundle.assembly.objects.len());
-    let (mut healths, mut resources) = (Vec::new(), Vec::new());
-    for (place, desired) in bundle.assembly.objects.iter().enumerate() {
-        wanted.insert(&desired.key);
+    let assembly = &bundle.assembly;
+    let wanted: HashSet<_> = assembly.objects.iter().map(|desired| &desired.key).collect();
+    let others = records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key));
+    let others: Vec<_> = others.collect();
+    let mut healths = Vec::new();
+    let mut resources = Vec::with_capacity(assembly.objects.len() + others.len() + assembly.unknown.len());
+    for (place, desired) in assembly.objects.iter().enumerate() {
         let record = records.get(&desired.key);
         comparison.live += usize::from(record.is_some());
         let code = match verdict(desired, record) {
@@ -119,8 +122,8 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
         );
         resources.push(wanted_status(desired, record, code, options));
     }
-    let skipped: HashSet<&ObjectKey> = bundle.assembly.skipped.iter().collect();
-    for (key, record) in records.tracked_by(&owner.instance).filter(|(key, _)| !wanted.contains(key)) {
+    let skipped: HashSet<&ObjectKey> = assembly.skipped.iter().collect();
+    for (key, record) in others {
         if record.hook.is_some() || skipped.contains(key) {
             resources.push(uncounted_status(key, record, records));
             comparison.held.extend(record.is_held_hook().then(|| key.clone()));
@@ -134,20 +137,20 @@ pub fn compare(bundle: &Bundle, owner: &Owner, options: &SyncOptions, records: &
         }
         comparison.counted_extras += 1;
         let forbidden = options.overlaid_with(&record.options).prune() == Deletion::Forbidden;
-        if !record.deleting && !forbidden && bundle.assembly.is_whole() {
+        if !record.deleting && !forbidden && assembly.is_whole() {
             comparison.prunable.push(key.clone());
         }
     }
-    for (key, _) in &bundle.assembly.unknown {
+    for (key, _) in &assembly.unknown {
         resources.push(unknown_status(key));
     }
-    comparison.unserved = !bundle.assembly.is_whole();
+    comparison.unserved = !assembly.is_whole();
     comparison.extras.sort();
     comparison.prunable.sort();
     resources.sort_by(|a, b| order(a).cmp(&order(b)));
     comparison.resources = Arc::new(resources);
-    let nothing_lives = bundle.assembly.objects.iter().all(|desired| records.get(&desired.key).is_none());
-    comparison.health = match nothing_lives && !bundle.assembly.objects.is_empty() {
+    let nothing_lives = assembly.objects.iter().all(|desired| records.get(&desired.key).is_none());
+    comparison.health = match nothing_lives && !assembly.objects.is_empty() {
         true => HealthStatusCode::Missing,
         false => health::worst(healths),
     };

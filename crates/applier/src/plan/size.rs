@@ -5,7 +5,11 @@
 //! or differs. What became of hooks and one
 //! object of each kind always stay: the kinds are the inventory that a deletion starts from.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    sync::Arc,
+};
 
 use ithaca_api::{
     ApplicationSpec, ApplicationStatus, HealthStatusCode, SyncStatusCode,
@@ -55,7 +59,22 @@ pub(super) fn fit(status: &mut ApplicationStatus, spec: &ApplicationSpec) {
 }
 
 fn bytes(value: &impl Serialize) -> usize {
-    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value).map_or(usize::MAX, |()| length.0)
+}
+
+/// Counts what is written, and keeps nothing of it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes of JSON of what repeats sources, which may hold whole files of values.

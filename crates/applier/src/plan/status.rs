@@ -278,15 +278,16 @@ fn with_retries(message: &str, retries: i64) -> String {
     if retries > 0 { format!("{message} (retried {retries} times).") } else { message.to_owned() }
 }
 
-/// A deployment for the history.
+/// The deployment that the status tells of, for the history.
 fn remember(status: &mut ApplicationStatus, run: &Run, now: Time, limit: usize) {
-    let result = run.result();
+    let state = status.operation_state.as_ref();
+    let Some(result) = state.and_then(|state| state.sync_result.as_ref()) else { return };
     let id = status.history.last().map_or(0, |last| last.id + 1);
     status.history.push(RevisionHistory {
-        revision: result.revision,
-        revisions: result.revisions,
-        source: result.source,
-        sources: result.sources,
+        revision: result.revision.clone(),
+        revisions: result.revisions.clone(),
+        source: result.source.clone(),
+        sources: result.sources.clone(),
         deployed_at: now,
         deploy_started_at: Some(Time::from_timestamp(run.started_at)),
         id,

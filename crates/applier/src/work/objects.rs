@@ -277,7 +277,7 @@ pub(super) fn refuse(site: &Site, uid: &Uid, places: &[usize], reason: &str) {
 pub fn conclude(site: &Site, uid: &Uid, place: usize, outcome: Outcome) {
     let mut state = site.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
-    if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
+    if let Some(task) = run.and_then(|run| run.task_mut(place)) {
         task.outcome = Some(outcome);
     }
 }
@@ -293,7 +293,7 @@ fn set_begun(site: &Site, uid: &Uid) {
 fn set_removed(site: &Site, uid: &Uid, place: usize) {
     let mut state = site.state();
     let run = state.apps.get_mut(uid).and_then(|app| app.run.as_mut());
-    if let Some(task) = run.and_then(|run| run.tasks.get_mut(place)) {
+    if let Some(task) = run.and_then(|run| run.task_mut(place)) {
         task.removed = true;
     }
 }

@@ -1,7 +1,7 @@
 //! Writing on Applications: their status, and their finalizers when they go. Optimistic concurrency decides between
 //! two that believe they own an Application; who loses reads it again.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use ithaca_api::{Application, OperationPhase};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Writes a change and says what it means.
-pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Error> {
+pub async fn write(shared: &Arc<Shared>, uid: &Uid, change: Change) -> Result<(), Error> {
     let Some((before, run, context)) = ({
         let state = shared.state();
         state.apps.get(uid).map(|app| (app.application.clone(), app.run.clone(), app.tracked.context.clone()))
@@ -57,7 +57,7 @@ pub async fn write(shared: &Shared, uid: &Uid, change: Change) -> Result<(), Err
 }
 
 /// Leaves an Application these finalizers.
-pub async fn set_finalizers(shared: &Shared, uid: &Uid, finalizers: &[String]) -> Result<(), Error> {
+pub async fn set_finalizers(shared: &Arc<Shared>, uid: &Uid, finalizers: &[String]) -> Result<(), Error> {
     let Some(application) = shared.state().apps.get(uid).map(|app| app.application.clone()) else {
         return Ok(());
     };
@@ -70,7 +70,7 @@ pub async fn set_finalizers(shared: &Shared, uid: &Uid, finalizers: &[String]) -
 /// as `written` says. Where the version is no longer the newest, nothing is written and the newest is read, to decide
 /// again. The API server is not asked to repeat what it was told: that may be long.
 async fn patch_application(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     uid: &Uid,
     written: Application,
     patch: impl Serialize + Debug,
@@ -94,7 +94,10 @@ async fn patch_application(
             let newest = api.get_opt(name).await.map_err(|error| Error::of(&what, error))?;
             let same = newest.filter(|newest| newest.metadata.uid.as_deref() == Some(&**uid));
             match same {
-                Some(newest) => drop(shared.state().put_application(newest, &shared.namespace)),
+                Some(newest) => {
+                    follow::look_for(shared, &newest.spec).await;
+                    shared.state().put_application(newest, &shared.namespace);
+                }
                 None => follow::remove_application(shared, uid),
             }
             Ok(None)

@@ -159,7 +159,7 @@ fn what_was_deleted_to_be_made_anew_is_made_before_a_stopped_operation_ends() {
     let record = Record::of(&desired.key, &live, None, None, &Default::default());
     case.records.put(desired.key.clone(), record);
     let mut run = case.taken_up().expect("an operation that is taken up");
-    run.tasks[0].removed = true;
+    run.task_mut(0).expect("a task").removed = true;
     let change = case.told(Some(&run)).expect("what it waits for");
     let state = change.status.operation_state.clone().expect("an operation");
     assert_eq!(state.phase, OperationPhase::Terminating);
@@ -171,7 +171,7 @@ fn what_was_deleted_to_be_made_anew_is_made_before_a_stopped_operation_ends() {
     run.trouble = Some("no answer".to_owned());
     let action = case.decide(Some(&run));
     assert!(matches!(&action, Action::Perform(places) if places == &[0]), "{action:?}");
-    run.tasks[0].outcome = Some(Outcome::failed("no"));
+    run.task_mut(0).expect("a task").outcome = Some(Outcome::failed("no"));
     let state = case.told(Some(&run)).and_then(|change| change.status.operation_state).expect("an end");
     assert_eq!((state.phase, &*state.message), (OperationPhase::Failed, "Operation terminated"));
 }

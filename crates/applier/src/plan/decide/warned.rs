@@ -69,7 +69,7 @@ fn second(second: i64) -> Timestamp {
 
 /// A hook that its operation started, and that has run since then.
 fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
-    let task = &mut run.tasks[place];
+    let task = run.task_mut(place).expect("a task");
     let Effect::Hook(hook) = &task.effect else { unreachable!("{task:?}") };
     let mut live = hook.object.as_value().expect("an object");
     live["metadata"]["creationTimestamp"] = json!(since.to_string());

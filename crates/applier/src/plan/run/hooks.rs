@@ -6,6 +6,8 @@
 //! is recorded in the status. Then the finalizer goes, and at the end of the operation, where its policy says so, the
 //! object.
 
+use std::sync::Arc;
+
 use ithaca_api::{HealthStatusCode, OperationPhase, ResultCode, status::SyncOperationResult};
 use jiff::{SignedDuration, Timestamp};
 
@@ -167,7 +169,7 @@ impl Run {
     pub(super) fn recall(&mut self, recorded: Option<&SyncOperationResult>, records: &Records) {
         let results = recorded.into_iter().flat_map(|result| result.resources.iter());
         let results: Vec<_> = results.filter(|result| !result.hook_type.is_empty()).collect();
-        for task in self.tasks.iter_mut().filter(|task| task.hook().is_some()) {
+        for task in Arc::make_mut(&mut self.tasks).iter_mut().filter(|task| task.hook().is_some()) {
             let known = results.iter().find(|result| {
                 result.kind == *task.key.kind
                     && result.group == *task.key.group

@@ -40,8 +40,8 @@ pub struct Run {
     pub bundle: Arc<Bundle>,
     /// When it began.
     pub started_at: Timestamp,
-    /// In the order in which they are done.
-    pub tasks: Vec<Task>,
+    /// In the order in which they are done. Shared: of a run there are copies while it is told of.
+    pub tasks: Arc<Vec<Task>>,
     /// How often it was repeated.
     pub retries: i64,
     /// The last attempt failed then, and another follows.
@@ -167,7 +167,7 @@ impl Run {
             operation,
             bundle,
             started_at,
-            tasks: Vec::new(),
+            tasks: Arc::default(),
             retries: 0,
             failed_at: None,
             failure: None,
@@ -195,7 +195,7 @@ impl Run {
     /// Plans the hooks of a phase of an Application's deletion, and goes on where an earlier life was.
     pub fn of_deletion(bundle: Arc<Bundle>, phase: Phase, since: Timestamp, records: &Records) -> Self {
         let mut run = Self::new(Operation::default(), bundle, since);
-        run.tasks = tasks::hook_tasks(&run.bundle, run.attempt(), &[phase]);
+        run.tasks = Arc::new(tasks::hook_tasks(&run.bundle, run.attempt(), &[phase]));
         run.announced = true;
         run.deletes = Some(phase);
         run.recall(None, records);
@@ -215,6 +215,11 @@ impl Run {
         }
     }
 
+    /// The task at this place.
+    pub fn task_mut(&mut self, place: usize) -> Option<&mut Task> {
+        Arc::make_mut(&mut self.tasks).get_mut(place)
+    }
+
     /// Plans the next attempt.
     pub fn again(&mut self, bundle: Arc<Bundle>, comparison: &Comparison, records: &Records) {
         self.bundle = bundle;
@@ -227,7 +232,8 @@ impl Run {
 
     fn set_tasks(&mut self, comparison: &Comparison, records: &Records) {
         let sync = self.operation.sync.clone().unwrap_or_default();
-        self.tasks = tasks::tasks(&sync, self.attempt(), &self.bundle, comparison, records);
+        let tasks = tasks::tasks(&sync, self.attempt(), &self.bundle, comparison, records);
+        self.tasks = Arc::new(tasks);
         if !sync.dry_run {
             let options = SyncOptions::from_list(&sync.sync_options);
             self.rehearsal = Rehearsal::of(&self.tasks, &options, records);
@@ -258,8 +264,10 @@ impl Run {
         let mut sources: Vec<_> = self.bundle.sources.iter().map(|source| source.source.shown()).collect();
         let several =
             self.operation.sync.as_ref().is_some_and(|sync| !sync.revisions.is_empty()) || sources.len() > 1;
-        let resources = Arc::new(self.tasks.iter().filter_map(resource_result).collect());
-        let mut result = SyncOperationResult { resources, ..SyncOperationResult::default() };
+        let mut resources = Vec::with_capacity(self.tasks.len());
+        resources.extend(self.tasks.iter().filter_map(resource_result));
+        let mut result =
+            SyncOperationResult { resources: Arc::new(resources), ..SyncOperationResult::default() };
         if several {
             (result.revisions, result.sources) = (revisions, sources);
         } else {

@@ -83,7 +83,9 @@ trait Watched {
                 }
             }
             Next::Conclude(outcomes) => {
-                outcomes.into_iter().for_each(|(place, outcome)| run.tasks[place].outcome = Some(outcome));
+                outcomes.into_iter().for_each(|(place, outcome)| {
+                    run.task_mut(place).expect("a task").outcome = Some(outcome)
+                });
             }
             Next::LetGo(keys) => {
                 self.record(run);

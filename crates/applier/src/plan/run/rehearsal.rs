@@ -58,7 +58,7 @@ impl Run {
             self.rehearsal = Rehearsal::Failed(message);
         }
         for (place, reason) in faults {
-            if let Some(task) = self.tasks.get_mut(place) {
+            if let Some(task) = self.task_mut(place) {
                 task.outcome = Some(Outcome::failed(reason));
             }
         }

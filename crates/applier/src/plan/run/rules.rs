@@ -180,7 +180,7 @@ fn what_is_waited_for_and_how_it_ended_is_told_in_argo_cds_words() {
     let told = "waiting for healthy state of batch/Job/one and 2 more resources";
     assert_eq!(waits(&world.go(&mut run)), Some(told));
     let mut nothing = world.plan(&bundle(Vec::new()), json!({}));
-    nothing.tasks.clear();
+    nothing.tasks = Default::default();
     let end = Next::Finish(OperationPhase::Succeeded, "successfully synced (no more tasks)".to_owned());
     assert_eq!(world.go(&mut nothing), end);
     let mut some = World::default();
@@ -285,8 +285,8 @@ fn what_was_deleted_to_be_made_anew_is_made_whatever_else_failed() {
     let manifests = vec![config_map("anew", &json!({})), config_map("fixed", &json!({}))];
     let mut run = world.plan(&bundle(manifests), json!({}));
     run.rehearsed(Vec::new());
-    run.tasks[0].removed = true;
-    run.tasks[1].outcome = Some(Outcome::failed("it is immutable"));
+    run.task_mut(0).expect("a task").removed = true;
+    run.task_mut(1).expect("a task").outcome = Some(Outcome::failed("it is immutable"));
     assert_eq!(waits(&world.go(&mut run)), Some("waiting for deletion of /ConfigMap/anew"));
     let key = run.tasks[0].key.clone();
     world.delete(&key);

@@ -73,9 +73,9 @@ impl World {
                 Next::Rehearse(_) => run.rehearsed(Vec::new()),
                 Next::Perform(places) => places.into_iter().for_each(|place| self.perform(run, place)),
                 Next::Conclude(outcomes) => {
-                    outcomes
-                        .into_iter()
-                        .for_each(|(place, outcome)| run.tasks[place].outcome = Some(outcome));
+                    outcomes.into_iter().for_each(|(place, outcome)| {
+                        run.task_mut(place).expect("a task").outcome = Some(outcome)
+                    });
                 }
                 Next::LetGo(keys) => keys.iter().for_each(|key| self.let_go(key)),
                 Next::Discard(keys) => keys.iter().for_each(|key| self.delete(key)),
@@ -85,7 +85,7 @@ impl World {
     }
 
     pub(super) fn perform(&mut self, run: &mut Run, place: usize) {
-        let task = &mut run.tasks[place];
+        let task = run.task_mut(place).expect("a task");
         let (json, outcome) = match &task.effect {
             Effect::Apply(desired) => (&desired.json, Outcome::done(ResultCode::Synced, "applied")),
             Effect::Hook(hook) => (&hook.object.json, Outcome::running("created")),
