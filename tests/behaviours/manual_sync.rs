@@ -60,6 +60,29 @@ async fn a_branch_is_asked_for_anew_by_each_operation() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whoever pushes and syncs means what was pushed, whether a webhook told of it or not.
+#[tokio::test]
+async fn an_operation_without_a_revision_means_the_newest_commit() -> anyhow::Result<()> {
+    let scene = Scene::new("manual-newest").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let first = scene.repository.publish("Add settings").await?;
+    scene.create("manual-newest", "app", json!({})).await?;
+    operate(&scene, "manual-newest", json!({"syncOptions": ["CreateNamespace=true"]})).await?;
+    scene.synced("manual-newest", &first).await?;
+    for value in ["2", "3"] {
+        scene.repository.write("app/settings.yaml", &manifest("settings", value))?;
+        let commit = scene.repository.commit("Change settings").await?;
+        scene.repository.push_silently().await?;
+        let app = operate(&scene, "manual-newest", json!({"prune": true})).await?;
+        let result = &app["status"]["operationState"]["syncResult"];
+        ensure!(result["revision"] == commit, "{result}");
+        scene.synced("manual-newest", &commit).await?;
+        let settings = scene.expect(&config_map("manual-newest", "settings")).await?;
+        ensure!(settings["data"]["value"] == value, "{}", settings["data"]);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn only_an_operation_that_prunes_prunes() -> anyhow::Result<()> {
     let scene = Scene::new("manual-prune").await?;

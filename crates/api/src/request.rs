@@ -29,6 +29,13 @@ pub fn operation_request_key(operation: &Operation) -> Option<String> {
     Some(key)
 }
 
+impl Operation {
+    /// Whether somebody asked for what is tracked, and so means the newest of it at that moment.
+    pub fn means_newest(&self) -> bool {
+        !self.initiated_by.automated && self.sync.is_some() && operation_request_key(self).is_none()
+    }
+}
+
 #[derive(Serialize)]
 struct Request<'a> {
     revision: &'a str,

@@ -26,7 +26,7 @@ use crate::{
     live::Records,
     object::{Kind, ObjectKey},
     ownership::Ownership,
-    plan::{self, Answers, ApplicationSet, Guard, Name, Other, Others, Presence, Run, View},
+    plan::{self, Answers, ApplicationSet, Asked, Guard, Name, Other, Others, Presence, Run, View},
     projects::Projects,
     rules::Rules,
 };
@@ -47,9 +47,8 @@ pub struct App {
     pub tracked: Loaded,
     /// What an operation asked for.
     pub requested: Loaded,
-    /// The generation of the Application in which the operation was first seen; what was rendered for an earlier one
-    /// answered an earlier operation, though it may have asked in the same words. 0: since before this process.
-    pub asked: i64,
+    /// When somebody asked for the operation.
+    pub asked: Asked,
     /// The operation under way.
     pub run: Option<Run>,
     /// When its status was last written.
@@ -74,7 +73,7 @@ impl App {
             ignored,
             tracked: Loaded::default(),
             requested: Loaded::default(),
-            asked: 0,
+            asked: Asked::default(),
             run: None,
             written: None,
             refreshed: 0,
@@ -96,7 +95,8 @@ impl App {
     /// Takes over a newer version. An operation that somebody else has begun or ended meanwhile is not ours to go on with.
     fn update(&mut self, application: Application, owner: Owner) {
         if application.operation.is_some() && application.operation != self.application.operation {
-            self.asked = application.metadata.generation.unwrap_or_default();
+            let generation = application.metadata.generation.unwrap_or_default();
+            self.asked = Asked { generation, at: Timestamp::now() };
         }
         let (told, before) = (begun_at(&application), begun_at(&self.application));
         let ours = self.run.as_ref().map(|run| run.started_at.as_second());
@@ -237,7 +237,8 @@ impl State {
             application: &app.application,
             owner: &app.owner,
             tracked: app.tracked.bundle.as_ref(),
-            requested: app.requested.bundle.as_ref().filter(|bundle| bundle.generation >= app.asked),
+            requested: app.requested.bundle.as_ref().filter(|bundle| app.asked.is_answered_by(bundle)),
+            asked: app.asked,
             run: app.run.as_ref(),
             refreshed: app.refreshed,
             records: there.map_or(Records::none(), |there| &there.records),

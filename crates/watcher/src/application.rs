@@ -53,6 +53,8 @@ pub struct Watched {
     pub tracked: Request,
     /// What the operation asks for outright, with its key.
     pub operation: Option<(String, Request)>,
+    /// The operation that somebody began for what is tracked: it means the newest of that.
+    pub look_for: Option<Operation>,
 }
 
 /// Sources whose revisions are wanted.
@@ -92,6 +94,7 @@ impl Watched {
         Some(Self {
             tracked: tracked(&object.spec, outside),
             operation: operation(&object.spec, outside, &object.operation),
+            look_for: look_for(&object.operation),
             uid: metadata.uid.as_deref()?.into(),
             instance: instance_name(&name, &namespace, namespaces.control_plane()),
             namespace,
@@ -165,6 +168,12 @@ fn operation(
         sources: check(requests),
     };
     Some((key, request))
+}
+
+/// An operation that wants what is tracked to be looked at.
+fn look_for(operation: &Option<Read<Operation>>) -> Option<Operation> {
+    let operation = operation.as_ref()?.as_ref().ok()?;
+    operation.means_newest().then(|| operation.clone())
 }
 
 /// What is wanted of the repository of a source. Only Git's tags have prefixes, and only charts may have their archives
@@ -354,7 +363,7 @@ mod tests {
         assert_eq!(watched.tracked.destination_namespace, "n");
         assert_eq!((watched.tracked.project.as_str(), watched.instance.as_str()), ("default", "web"));
         assert_eq!(watched.refresh, Some(Refresh::Hard));
-        assert_eq!(watched.operation, None);
+        assert_eq!((watched.operation, watched.look_for), (None, None));
     }
 
     #[test]
@@ -362,7 +371,9 @@ mod tests {
         let spec = json!({"project": "", "destination": {}, "source": {"repoURL": "a", "path": "p"}});
         let asked = |sync: Value| {
             let watched = watched(object(spec.clone(), json!({"sync": sync})));
-            watched.operation.map(|(_, request)| revisions(&request).join(","))
+            let asked = watched.operation.map(|(_, request)| revisions(&request).join(","));
+            assert_eq!(watched.look_for.is_some(), asked.is_none());
+            asked
         };
         assert_eq!(asked(json!({"prune": true})), None);
         assert_eq!(asked(json!({"revision": "abc"})).as_deref(), Some("abc"));

@@ -11,7 +11,7 @@ use ithaca_api::{
     status::{OperationState, one_or_several},
     sync_options::Propagation,
 };
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{
     application_set::ApplicationSet,
@@ -35,6 +35,9 @@ use crate::{
     projects::Project,
 };
 
+/// How long an operation waits for its repository to be looked at: who looks may be away, and then what is known serves.
+const LOOK: SignedDuration = SignedDuration::from_secs(20);
+
 /// All that a decision may look at.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
@@ -46,6 +49,8 @@ pub struct View<'a> {
     pub tracked: Option<&'a Arc<Bundle>>,
     /// What an operation asked for.
     pub requested: Option<&'a Arc<Bundle>>,
+    /// When somebody asked for the operation.
+    pub asked: Asked,
     /// Where it goes.
     pub cluster: Result<&'a Known, NoCluster<'a>>,
     /// What it may do; None where there is no such project.
@@ -68,6 +73,23 @@ pub struct View<'a> {
     pub control_plane: &'a str,
     /// The time.
     pub now: Timestamp,
+}
+
+/// When somebody asked for an operation; the default is before this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// The generation of the Application in which the operation was first seen.
+    pub generation: i64,
+    /// The time then.
+    pub at: Timestamp,
+}
+
+impl Asked {
+    /// Whether a bundle was rendered for this operation. One for an earlier generation answered an earlier operation,
+    /// though it may have asked in the same words.
+    pub fn is_answered_by(self, bundle: &Bundle) -> bool {
+        bundle.generation >= self.generation
+    }
 }
 
 impl View<'_> {
@@ -252,7 +274,10 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
     let operation = view.application.operation.as_ref().or(unfinished.map(|state| &state.operation))?;
     let automated = operation.initiated_by.automated;
     let bundle = match operation_request_key(operation).filter(|_| !automated) {
-        None => tracked,
+        None => match awaits_newest(view, operation, tracked) {
+            Some(until) => return Some(Action::Idle(Some(until))),
+            None => tracked,
+        },
         Some(key) => match view.requested.filter(|bundle| bundle.request_key == key) {
             Some(bundle) => bundle,
             None => return Some(Action::Idle(None)),
@@ -284,6 +309,14 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
     let compared =
         status::compared(view, tracked, tracked_comparison, Progress::Running(&run, &hold.reason), None);
     Some(write_or(view, compared, hold.ask_again))
+}
+
+/// Whoever asks for what is tracked means the newest of it, so the repository is looked at first. Until then that is
+/// waited for, unless who looks may be away.
+fn awaits_newest(view: View<'_>, operation: &Operation, tracked: &Bundle) -> Option<Timestamp> {
+    let until = view.asked.at.checked_add(LOOK).ok()?;
+    let awaited = operation.means_newest() && !view.asked.is_answered_by(tracked);
+    (awaited && view.now < until).then_some(until)
 }
 
 /// An operation that begins now.
@@ -489,6 +522,8 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
     if change.is_nothing(view.application) { Action::Idle(wake) } else { Action::Write(Box::new(change)) }
 }
 
+#[cfg(test)]
+mod newest;
 #[cfg(test)]
 mod stuck;
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod told;
 pub use application_set::{Answers, ApplicationSet, Presence};
 #[cfg(test)]
 pub use comparison::Comparison;
-pub use decide::{Action, View, decide};
+pub use decide::{Action, Asked, View, decide};
 pub use deletion::undeleted;
 pub use dependencies::{Name, Other, Others, depends_on};
 pub use facts::facts;

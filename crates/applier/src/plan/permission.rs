@@ -228,6 +228,7 @@ mod tests {
             owner,
             tracked: None,
             requested: None,
+            asked: Default::default(),
             project,
             orphaned: Orphaned::None,
             held: None,

@@ -115,11 +115,14 @@ impl Observer {
         }
     }
 
-    /// Says what has waited long enough.
+    /// Says what has waited long enough, unless a new look was asked for: then that has the word.
     pub(super) fn say_calmly(&mut self, key: &Key) {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
         track.wait = None;
+        if track.owes_refresh {
+            return;
+        }
         let offer = (self.capabilities.as_deref(), self.build_options.as_deref(), self.tools.as_deref());
         let found = publication(key, watched, track, &self.remotes, offer);
         if let Some((publication, print)) = found {

@@ -68,7 +68,7 @@ pub(super) struct Observed {
 impl Observed {
     fn new(now: Instant, watched: Watched, settings: &Settings) -> Self {
         let mut tracked = Track::new(now, watched.tracked.clone(), String::new(), settings);
-        if watched.refresh.is_some() {
+        if watched.refresh.is_some() || watched.look_for.is_some() {
             tracked.force(now);
         }
         let operation = watched.operation.clone();
@@ -338,7 +338,7 @@ impl Observer {
         }
         self.capabilities = Some(Arc::new(capabilities));
         self.offer += 1;
-        self.settle_where(now, |outcome| outcome.has_chart);
+        self.advance_where(now, |outcome| outcome.has_chart);
     }
 
     /// Overlays are built with other options.
@@ -348,7 +348,7 @@ impl Observer {
         }
         self.build_options = Some(Arc::new(options));
         self.offer += 1;
-        self.settle_where(now, Outcome::has_overlay);
+        self.advance_where(now, Outcome::has_overlay);
     }
 
     /// Projects permit or ask for something else, or there are other keys: those that it concerns are looked at anew.
@@ -392,12 +392,12 @@ impl Observer {
                 operation.said = None;
             }
         }
-        self.settle_where(now, |_| true);
+        self.advance_where(now, |_| true);
     }
 
-    fn settle_where(&mut self, now: Instant, wanted: impl Fn(&Outcome) -> bool) {
+    fn advance_where(&mut self, now: Instant, wanted: impl Fn(&Outcome) -> bool) {
         let keys = self.keys(|track| track.outcome.as_ref().is_some_and(|outcome| wanted(outcome)));
-        keys.iter().for_each(|key| self.settle(now, key));
+        keys.iter().for_each(|key| self.advance(now, key));
     }
 
     /// The requests for which something holds.
@@ -432,7 +432,8 @@ impl Observer {
         if watched.tracked != before.tracked {
             tracked.replace(now, watched.tracked.clone(), settings);
         }
-        if watched.refresh.is_some() && watched.refresh != before.refresh {
+        let looks_again = watched.look_for.is_some() && watched.look_for != before.look_for;
+        if looks_again || watched.refresh.is_some() && watched.refresh != before.refresh {
             tracked.force(now);
         }
         let reads_anew = watched.refresh == Some(Refresh::Hard) && watched.refresh != before.refresh;

@@ -1,6 +1,7 @@
 //! What the observer says in a world of remotes and files that the tests change.
 
 mod dependencies;
+mod looks;
 mod permissions;
 mod renewals;
 mod signatures;
@@ -16,7 +17,7 @@ use ithaca_proto::v1::failure::Reason;
 use ithaca_proto::v1::{Capabilities, Purpose, Refresh};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::world::*;
 use super::*;

@@ -119,8 +119,9 @@ impl Track {
         self.again = self.is_evaluating;
     }
 
-    /// Asks for a look at the remotes that begins now.
+    /// Asks for a look at the remotes that begins now. What is being evaluated was found by an earlier one.
     pub(super) fn force(&mut self, now: Instant) {
+        self.again = self.is_evaluating;
         self.seen = now;
         self.fresh_from = now;
         self.is_forced = true;

@@ -112,6 +112,7 @@ impl House {
             owner: &Owner::default(),
             tracked: None,
             requested: None,
+            asked: Default::default(),
             project: None,
             orphaned: Orphaned::None,
             held: None,

@@ -18,6 +18,7 @@ pub(super) struct Case {
     pub(super) bundle: Arc<Bundle>,
     pub(super) owner: Owner,
     pub(super) records: Records,
+    pub(super) asked: Asked,
     pub(super) now: Timestamp,
 }
 
@@ -51,6 +52,7 @@ impl Case {
             bundle: Arc::new(Bundle { sources: vec![source], digest: "d".to_owned(), ..bundle }),
             owner,
             records,
+            asked: Asked::default(),
             now: Timestamp::UNIX_EPOCH,
         }
     }
@@ -66,6 +68,7 @@ impl Case {
             owner: &self.owner,
             tracked: Some(&self.bundle),
             requested: None,
+            asked: self.asked,
             project: Some(&self.project),
             orphaned: Orphaned::None,
             held: None,

@@ -75,6 +75,7 @@ impl Case {
             owner: &self.owner,
             tracked: None,
             requested: None,
+            asked: Default::default(),
             project: Some(&self.project),
             orphaned: Orphaned::None,
             held: None,
