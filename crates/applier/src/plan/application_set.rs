@@ -13,8 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::{
-    decide::{Action, View, approves, write_or},
+    decide::{Action, write_or},
     deletion, status, told,
+    view::{View, approves},
 };
 use crate::object::ObjectKey;
 

@@ -14,9 +14,9 @@ use ithaca_api::{
 use super::{
     application_set,
     comparison::Comparison,
-    decide::View,
     run::{Run, Unended},
     told,
+    view::View,
 };
 use crate::{bundle::Bundle, live::Verdict, object::ObjectKey, orphans::Orphaned, scripts::Fault};
 

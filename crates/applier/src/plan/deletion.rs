@@ -11,10 +11,11 @@ use jiff::Timestamp;
 
 use super::{
     application_set,
-    decide::{Action, View, approves, watch_kinds, write_or},
+    decide::{Action, watch_kinds, write_or},
     dependencies, permission,
     run::{Next, Run},
     status, told,
+    view::{View, approves},
 };
 use crate::{
     bundle::Bundle,

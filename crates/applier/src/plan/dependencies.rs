@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     application_set::{ApplicationSet, Presence},
-    decide::View,
+    view::View,
 };
 use crate::{
     bundle::{Bundle, Source},

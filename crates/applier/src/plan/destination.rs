@@ -5,8 +5,9 @@
 use ithaca_api::{Application, ConditionType};
 
 use super::{
-    decide::{Action, View, write_or},
+    decide::{Action, write_or},
     deletion, status,
+    view::View,
 };
 use crate::{bundle::Bundle, clusters::Reach};
 

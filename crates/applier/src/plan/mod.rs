@@ -19,14 +19,16 @@ mod run;
 mod size;
 mod status;
 mod told;
+mod view;
 
 pub use application_set::{Answers, ApplicationSet, Presence};
 #[cfg(test)]
 pub use comparison::Comparison;
-pub use decide::{Action, Asked, View, decide};
+pub use decide::{Action, decide};
 pub use deletion::undeleted;
 pub use dependencies::{Name, Other, Others, depends_on};
 pub use facts::facts;
 pub use guard::Guard;
 pub use run::{Effect, Outcome, Run, Task};
 pub use status::Change;
+pub use view::{Asked, View};

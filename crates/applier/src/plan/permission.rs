@@ -9,7 +9,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 use ithaca_api::{SyncStatusCode, project::Gate, without_credentials};
 use jiff::Timestamp;
 
-use super::{Run, comparison::Comparison, decide::View};
+use super::{Run, comparison::Comparison, view::View};
 use crate::{bundle::Bundle, object::ObjectKey, projects::Project};
 
 /// Something that the project does not permit.

@@ -13,11 +13,11 @@ use jiff::Timestamp;
 
 use super::{
     comparison::Comparison,
-    conditions,
-    decide::{self, View},
+    conditions, decide,
     patch::Patch,
     run::{Run, Strayed},
     size,
+    view::View,
 };
 use crate::{bundle::Bundle, desired::Desired, object::ObjectKey};
 

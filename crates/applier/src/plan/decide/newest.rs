@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::tests::Case;
-use super::*;
+use super::{tests::Case, *};
+use crate::plan::Asked;
 
 const ASKED: Timestamp = Timestamp::UNIX_EPOCH;
 

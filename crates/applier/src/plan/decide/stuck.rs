@@ -6,7 +6,10 @@ use super::{
     tests::{Case, running},
     *,
 };
-use crate::clusters::Reach;
+use crate::{
+    clusters::{Known, NoCluster, Reach},
+    projects::Project,
+};
 
 /// What is written where the application is stuck in each of the ways in which it can be.
 fn told(case: &mut Case, run: Option<&Run>) -> Vec<Change> {

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     clusters::{Known, NoCluster, Reach},
+    desired::Owner,
     live::Record,
     orphans::Orphaned,
-    plan::dependencies::Nobody,
+    plan::{Asked, Guard, dependencies::Nobody},
     projects::Project,
 };
 

@@ -11,7 +11,7 @@ use crate::{
     live::Records,
     object::ObjectKey,
     order::{self, DeletePolicy, Phase},
-    plan::{decide::approves, told},
+    plan::{told, view::approves},
 };
 
 impl Run {
