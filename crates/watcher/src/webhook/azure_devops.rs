@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use url::Url;
 
 use super::delivery::{Delivery, keys as keys_of};
 use super::secrets::{AZURE_DEVOPS_PASSWORD, AZURE_DEVOPS_USER, Secrets};
@@ -26,19 +27,36 @@ pub(super) fn keys(delivery: &Delivery<'_>, secrets: &Secrets) -> Result<Vec<Str
     let repository = resource.and_then(|resource| resource.repository);
     match repository.filter(|_| event_type == "git.push") {
         Some(Repository { remote_url }) => {
-            let over_ssh = over_ssh(&remote_url);
-            keys_of([Some(remote_url), over_ssh].into_iter().flatten())
+            keys_of(spellings(&remote_url).into_iter().flatten().chain([remote_url]))
         }
         None if event_type == "git.push" => Err(Refusal::Payload),
         None => Ok(Vec::new()),
     }
 }
 
-/// The same repository over SSH, which goes by another path.
-fn over_ssh(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("dev.azure.com/")?;
-    let (project, repository) = rest.split_once("/_git/")?;
-    Some(format!("ssh://git@ssh.dev.azure.com/v3/{project}/{repository}"))
+/// How the same repository is called: an organization has two hosts of either protocol, the older of which has its name,
+/// and may have a collection in its paths.
+fn spellings(url: &str) -> Option<[String; 5]> {
+    let url = Url::parse(url).ok()?;
+    let segments: Vec<_> = url.path_segments()?.collect();
+    let (organization, path) = match url.host_str()? {
+        "dev.azure.com" => segments.split_first().map(|(first, rest)| (*first, rest))?,
+        host => (host.strip_suffix(".visualstudio.com")?, segments.as_slice()),
+    };
+    let path = path.strip_prefix(&["DefaultCollection"]).unwrap_or(path);
+    // The repository that is called as its project is may be named alone.
+    let (project, repository) = match path {
+        [project, "_git", repository] => (project, repository),
+        ["_git", repository] => (repository, repository),
+        _ => return None,
+    };
+    Some([
+        format!("https://dev.azure.com/{organization}/{project}/_git/{repository}"),
+        format!("ssh://git@ssh.dev.azure.com/v3/{organization}/{project}/{repository}"),
+        format!("https://{organization}.visualstudio.com/{project}/_git/{repository}"),
+        format!("https://{organization}.visualstudio.com/DefaultCollection/{project}/_git/{repository}"),
+        format!("ssh://{organization}@vs-ssh.visualstudio.com/v3/{organization}/{project}/{repository}"),
+    ])
 }
 
 #[derive(Deserialize)]
@@ -70,11 +88,39 @@ mod tests {
         "remoteUrl": "https://acme@dev.azure.com/acme/Shop/_git/web"}}}"#;
 
     #[test]
-    fn a_push_names_its_repository_over_https_and_ssh() {
-        let keys = keys_from(&[(ACTIVITY, "1")], "", PUSH, &[]).expect("keys");
-        assert_eq!(keys, ["dev.azure.com/acme/shop/_git/web", "dev.azure.com/v3/acme/shop/web"]);
-        let over_ssh = match_key("git@ssh.dev.azure.com:v3/acme/Shop/web").expect("a key");
-        assert!(keys.contains(&over_ssh));
+    fn a_push_names_its_repository_by_each_of_its_urls() {
+        for told in [
+            "https://acme@dev.azure.com/acme/Shop/_git/web",
+            "https://acme.visualstudio.com/Shop/_git/web",
+            "https://acme.visualstudio.com/DefaultCollection/Shop/_git/web",
+        ] {
+            let push = PUSH.replace("https://acme@dev.azure.com/acme/Shop/_git/web", told);
+            let keys = keys_from(&[(ACTIVITY, "1")], "", &push, &[]).expect("keys");
+            for url in [
+                "https://acme@dev.azure.com/acme/Shop/_git/web",
+                "git@ssh.dev.azure.com:v3/acme/Shop/web",
+                "https://acme.visualstudio.com/Shop/_git/web",
+                "https://acme.visualstudio.com/DefaultCollection/Shop/_git/web",
+                "acme@vs-ssh.visualstudio.com:v3/acme/Shop/web",
+            ] {
+                assert!(keys.contains(&match_key(url).expect("a key")), "{url} is not in {keys:?}");
+            }
+        }
+        let alone = PUSH.replace("acme/Shop/_git/web", "acme/_git/web");
+        let keys = keys_from(&[(ACTIVITY, "1")], "", &alone, &[]).expect("keys");
+        let over_ssh = match_key("git@ssh.dev.azure.com:v3/acme/web/web").expect("a key");
+        assert!(
+            keys.contains(&over_ssh) && keys.contains(&"dev.azure.com/acme/_git/web".to_owned()),
+            "{keys:?}"
+        );
+    }
+
+    #[test]
+    fn a_server_of_ones_own_is_called_as_it_says() {
+        let url = "https://azure.example.com/collection/Shop/_git/web";
+        let push = PUSH.replace("https://acme@dev.azure.com/acme/Shop/_git/web", url);
+        let keys = keys_from(&[(ACTIVITY, "1")], "", &push, &[]);
+        assert_eq!(keys, Ok(vec!["azure.example.com/collection/shop/_git/web".to_owned()]));
         let other = r#"{"eventType": "build.complete", "resource": {"uri": "x"}}"#;
         assert_eq!(keys_from(&[(ACTIVITY, "1")], "", other, &[]), Ok(vec![]));
         let minimal = r#"{"eventType": "git.push", "resource": {"url": "x"}}"#;
