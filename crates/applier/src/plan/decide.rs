@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How long an operation waits for its repository to be looked at: who looks may be away, and then what is known serves.
-const LOOK: SignedDuration = SignedDuration::from_secs(20);
+const LOOK: SignedDuration = SignedDuration::from_mins(1);
 
 /// The next thing to do.
 #[derive(Debug)]
