@@ -3,9 +3,10 @@
 //! Which files count, in which order, and what happens to files that are no manifests is Argo CD's rule, with one
 //! difference: a link to nothing is an error here, as leaving its objects out would delete them from the cluster.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
+use encoding_rs::{Encoding, UTF_8};
 use ithaca_api::DirectoryPattern;
 use ithaca_api::source::Directory;
 use serde_json::Value;
@@ -23,10 +24,7 @@ const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".json", PROGRAM];
 const PROGRAM: &str = ".jsonnet";
 
 /// A file that holds this is none, whatever else it holds.
-const SKIPPED: &[u8] = b"+argocd:skip-file-rendering";
-
-/// What some editors put before a text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const SKIPPED: &str = "+argocd:skip-file-rendering";
 
 /// Why a folder gives no manifests.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +44,7 @@ pub enum DirectoryError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A file in another encoding.
-    #[error("failed to read {0}: it is not UTF-8")]
+    #[error("failed to read {0}: it is not UTF-8, and does not begin with the byte order mark of UTF-16")]
     Encoding(String),
     /// Files too large in sum.
     #[error("the manifests in \"{path}\" are larger than {MAX_BYTES} bytes together")]
@@ -129,25 +127,39 @@ fn files<'a>(
             },
         }
     }
-    files.retain(|(_, data): &(_, &Bytes)| memchr::memmem::find(data, SKIPPED).is_none());
+    files.retain(|(_, data)| !is_skipped(data));
     // A walk sorts the names in each folder, which is not the order of whole paths.
     files.sort_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
     Ok(files)
 }
 
 fn read(path: &str, data: &Bytes) -> Result<Vec<Value>, DirectoryError> {
-    if path.ends_with(".json") {
-        return Ok(manifest::from_json(data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data), path)?);
-    }
-    let Ok(text) = std::str::from_utf8(data) else {
+    let Some(text) = text(data) else {
         return Err(DirectoryError::Encoding(path.to_owned()));
     };
-    let read = manifest::from_yaml(text, |_| path);
+    if path.ends_with(".json") {
+        return Ok(manifest::from_json(text.as_bytes(), path)?);
+    }
+    let read = manifest::from_yaml(&text, |_| path);
     match read.error {
         None => Ok(read.objects),
         // Files of other programs lie among manifests and are none of our business.
-        Some(_) if read.objects.is_empty() && !looks_like_manifest(text) => Ok(Vec::new()),
+        Some(_) if read.objects.is_empty() && !looks_like_manifest(&text) => Ok(Vec::new()),
         Some(error) => Err(error.into()),
+    }
+}
+
+/// The text of a file: UTF-8, or what the mark says that it begins with. PowerShell writes UTF-16.
+fn text(data: &[u8]) -> Option<Cow<'_, str>> {
+    let (encoding, mark) = Encoding::for_bom(data).unwrap_or((UTF_8, 0));
+    encoding.decode_without_bom_handling_and_without_replacement(data.get(mark..)?)
+}
+
+fn is_skipped(data: &[u8]) -> bool {
+    let is_marked = |text: &[u8]| memchr::memmem::find(text, SKIPPED.as_bytes()).is_some();
+    match Encoding::for_bom(data) {
+        Some((encoding, _)) if encoding != UTF_8 => text(data).is_some_and(|text| is_marked(text.as_bytes())),
+        _ => is_marked(data),
     }
 }
 
@@ -265,6 +277,36 @@ mod tests {
         let tree = tree(&[("a.yaml", &yaml), ("b.json", json)]);
         let objects = render(&tree, "", &Directory::default(), &BTreeMap::new()).expect("it renders");
         assert_eq!(objects.len(), 2);
+    }
+
+    /// As `kubectl get -o yaml > file` writes it on Windows.
+    #[test]
+    fn a_file_may_be_in_the_utf_16_that_its_mark_says() {
+        let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        let (yaml, json) =
+            (object("größer"), r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "𝔟"}}"#);
+        let render = |files: &[(&str, Vec<u8>)]| {
+            let mut tree = Tree::default();
+            for (path, data) in files {
+                let entry = Entry::File { data: Bytes::copy_from_slice(data), executable: false };
+                tree.insert((*path).to_owned(), entry).expect("a plain path");
+            }
+            render(&tree, "", &Directory::default(), &BTreeMap::new())
+        };
+        for encode in [&little as &dyn Fn(&str) -> Vec<u8>, &big] {
+            let marked = |text: &str| encode(&format!("\u{feff}{text}"));
+            let skipped = marked("# +argocd:skip-file-rendering\nkind: [");
+            let files = [("a.yaml", marked(&yaml)), ("b.json", marked(json)), ("c.yaml", skipped)];
+            let objects = render(&files).expect("it renders");
+            let names: Vec<_> = objects.iter().map(|object| &object["metadata"]["name"]).collect();
+            assert_eq!(names, ["größer", "𝔟"]);
+            let error =
+                render(&[("a.yaml", encode("größer"))]).expect_err("nobody knows what it is").to_string();
+            assert!(error.contains("a.yaml") && error.contains("byte order mark"), "{error}");
+        }
+        let odd = [little(&format!("\u{feff}{yaml}")), b"x".to_vec()].concat();
+        assert!(render(&[("a.yaml", odd)]).is_err());
     }
 
     #[test]
