@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use url::Url;
 
 use crate::archive::{ArchiveLimits, Shelf};
-use crate::cache::Handle;
+use crate::cache::{Caches, Handle};
 use crate::credentials::Credentials;
 use crate::git::{GitRepository, Limits, Objects, Pointer};
 use crate::helm::{Catalogs, HelmRepository, Parts};
@@ -98,7 +98,7 @@ pub struct Registry {
     repositories: Arc<Mutex<HashMap<RepositoryKey, Repository>>>,
     /// The indexes of Helm repositories, each shared by all charts of one.
     catalogs: Arc<Mutex<CatalogsByPlace>>,
-    cache_dir: PathBuf,
+    caches: Caches,
     limits: Limits,
     archives: ArchiveLimits,
     credentials: Credentials,
@@ -106,16 +106,16 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry whose repositories are cached below a folder.
+    /// An empty registry whose repositories have these caches.
     pub fn new(
-        cache_dir: PathBuf,
+        caches: Caches,
         limits: Limits,
         archives: ArchiveLimits,
         credentials: Credentials,
         metrics: Metrics,
     ) -> Self {
         let (repositories, catalogs) = (Arc::default(), Arc::default());
-        Self { repositories, catalogs, cache_dir, limits, archives, credentials, metrics }
+        Self { repositories, catalogs, caches, limits, archives, credentials, metrics }
     }
 
     /// A repository, which is in use from now on.
@@ -124,9 +124,9 @@ impl Registry {
     }
 
     fn new_repository(&self, key: &RepositoryKey) -> Repository {
-        let (folder, metrics) = (&self.cache_dir, self.metrics.clone());
+        let metrics = self.metrics.clone();
         let way = || Way::new(key.clone(), self.credentials.clone(), self.limits.call);
-        let shelf = || Shelf::new(folder, key, self.archives);
+        let shelf = || Shelf::new(&self.caches, key, self.archives);
         match (key.protocol(), Url::parse(key.url())) {
             (Protocol::Helm, Ok(url)) => {
                 let parts = Parts { way: way(), catalogs: self.catalogs(key), shelf: shelf(), metrics };
@@ -143,7 +143,7 @@ impl Registry {
 
     fn git(&self, key: &RepositoryKey) -> GitRepository {
         let (credentials, metrics) = (self.credentials.clone(), self.metrics.clone());
-        GitRepository::new(key.clone(), &self.cache_dir, self.limits, credentials, metrics)
+        GitRepository::new(key.clone(), &self.caches, self.limits, credentials, metrics)
     }
 
     /// The indexes of a Helm repository as a project sees it, which go with the last of its charts.
@@ -154,7 +154,7 @@ impl Registry {
         if let Some(known) = all.get(&place).and_then(Weak::upgrade) {
             return known;
         }
-        let new = Arc::new(Catalogs::new(self.cache_dir.clone()));
+        let new = Arc::new(Catalogs::new(self.caches.folder().to_owned()));
         all.insert(place, Arc::downgrade(&new));
         new
     }
@@ -195,7 +195,7 @@ mod tests {
         let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
         let credentials = Credentials::new(tokio::sync::watch::channel(None).1, limits.silence);
         let (cache, archives) = (folder.path().join("cache"), ArchiveLimits::of_mib(1));
-        let registry = Registry::new(cache, limits, archives, credentials, Metrics::new());
+        let registry = Registry::new(Caches::below(cache), limits, archives, credentials, Metrics::new());
         let key = RepositoryKey::new(&format!("file://{}", upstream.display()), "", true)?;
         let head = || BTreeSet::from(["HEAD".to_owned()]);
         registry.open(&key).observe(head(), false).await?;

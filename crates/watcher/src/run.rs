@@ -19,6 +19,7 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::archive::ArchiveLimits;
+use crate::cache::Caches;
 use crate::content::{Content, ContentLimits};
 use crate::credentials::Credentials;
 use crate::event::{Event, Events};
@@ -59,7 +60,7 @@ pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
     let credentials = Credentials::new(index_rx, limits.silence);
     let archives = ArchiveLimits::of_mib(args.content_max_mib);
     let registry =
-        Registry::new(args.cache_dir.clone(), limits, archives, credentials.clone(), metrics.clone());
+        Registry::new(Caches::below(&args.cache_dir), limits, archives, credentials.clone(), metrics.clone());
     let (events_tx, events_rx) = mpsc::unbounded_channel();
     let (orders_tx, orders_rx) = mpsc::unbounded_channel();
     let (secrets_tx, secrets) = watch::channel(None);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{ArchiveError, ArchiveLimits, Layout, Packing, unpack};
-use crate::cache::{Cache, Handle, Kept, carry, count, keep, kept};
+use crate::cache::{Cache, Caches, Handle, Kept, carry, count, keep, kept};
 use crate::repository::{Observation, RepositoryError, RepositoryKey};
 use crate::web::Downloaded;
 
@@ -38,12 +38,12 @@ pub struct Archive {
 }
 
 impl Shelf {
-    /// The shelf of a repository, below the folder of all caches.
-    pub fn new(folder: &Path, repository: &RepositoryKey, limits: ArchiveLimits) -> Self {
+    /// The shelf of a repository, in its cache.
+    pub fn new(caches: &Caches, repository: &RepositoryKey, limits: ArchiveLimits) -> Self {
         Self {
-            cache: Arc::new(Cache::new(folder, repository)),
+            cache: Arc::new(caches.of(repository)),
             repository: repository.to_string().into(),
-            folder: folder.into(),
+            folder: caches.folder().into(),
             limits,
         }
     }

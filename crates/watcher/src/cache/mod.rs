@@ -1,21 +1,24 @@
 //! The bare Git repository on disk that holds what was fetched of one remote, whatever protocol that speaks.
 //!
 //! What comes in: objects, written by whoever fetches. What goes out: the files of revisions. What it does not do:
-//! reach a network. Everything here blocks. It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder
-//! is begun from what is current; whoever still reads the old one is not disturbed.
+//! reach a network. Everything here blocks.
+//! It lives in a numbered folder. When too many fetches have left too many packs behind, a new folder is begun from what is
+//! current; whoever still reads the old one is not disturbed.
 
 mod changes;
 mod history;
+mod idle;
 mod kept;
 mod signed;
 mod snapshot;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use git2::{ErrorCode, ObjectType, Oid, RepositoryInitOptions};
 pub use history::Histories;
+use idle::{Idle, Place};
 pub use kept::{Kept, carry, count, keep, kept};
 use sha2::{Digest, Sha256};
 pub use snapshot::{CommitInfo, Snapshot, kind, small_text};
@@ -24,59 +27,78 @@ use crate::repository::{Protocol, RepositoryError, RepositoryKey};
 
 /// How many packs a cache may have before it is begun anew.
 const PACKS: usize = 64;
-/// How many opened handles are kept for the next reader.
-const HANDLES: usize = 4;
+
+/// The caches of all repositories, below one folder; cheap to clone.
+#[derive(Clone)]
+pub struct Caches {
+    folder: PathBuf,
+    idle: Arc<Idle>,
+}
 
 /// The cache of one repository.
 pub struct Cache {
     folder: PathBuf,
     repository: String,
-    current: Mutex<Current>,
+    /// Of the current folder.
+    number: Mutex<u64>,
+    /// What it goes by among the idle.
+    id: u64,
+    idle: Arc<Idle>,
 }
 
-struct Current {
-    number: u64,
-    handles: Vec<git2::Repository>,
-}
-
-/// A handle that goes back to its cache when it is dropped.
+/// A handle that waits for its next user when it is dropped.
 pub struct Handle<'a> {
     cache: &'a Cache,
     number: u64,
     repository: Option<git2::Repository>,
 }
 
-impl Cache {
-    /// The cache of a repository, below the folder of all caches. Touches nothing yet.
-    pub fn new(folder: &Path, key: &RepositoryKey) -> Self {
+impl Caches {
+    /// The caches below a folder. Touches nothing yet.
+    pub fn below(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), idle: Arc::default() }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The cache of a repository. Touches nothing yet.
+    pub fn of(&self, key: &RepositoryKey) -> Cache {
         let is_file = key.protocol() == Protocol::ValueFile;
         let kind = if is_file { "value file " } else { "" };
         let name = format!("{kind}{}\n{}\n{}", key.url(), key.chart(), key.scope());
         let name = hex::encode(&Sha256::digest(name)[..16]);
-        let folder = folder.join(name);
+        let folder = self.folder.join(name);
         let number = numbers(&folder).into_iter().max().unwrap_or(0);
-        Self {
+        Cache {
             folder,
             repository: key.to_string(),
-            current: Mutex::new(Current { number, handles: Vec::new() }),
+            number: Mutex::new(number),
+            id: self.idle.new_cache(),
+            idle: self.idle.clone(),
         }
     }
+}
 
+impl Cache {
     /// A handle on the current folder, which is made if need be: anybody may empty a folder of caches at any time.
     pub fn handle(&self) -> Result<Handle<'_>, RepositoryError> {
-        let mut current = self.lock();
-        let number = current.number;
+        // Of two who find nothing one makes it.
+        let number = self.lock();
         let is_there = |repository: &git2::Repository| repository.path().join("HEAD").exists();
-        let repository = match current.handles.pop().filter(is_there) {
+        let repository = match self.idle.take(self.place(*number)).filter(is_there) {
             Some(repository) => repository,
-            None => open(&self.folder.join(number.to_string())).map_err(|error| self.failed(&error))?,
+            None => open(&self.numbered(*number)).map_err(|error| self.failed(&error))?,
         };
-        Ok(Handle { cache: self, number, repository: Some(repository) })
+        Ok(Handle { cache: self, number: *number, repository: Some(repository) })
     }
 
     /// True when the cache has grown so much that it is better begun anew.
     pub fn is_old(&self) -> bool {
-        let packs = self.folder.join(self.lock().number.to_string()).join("objects/pack");
+        let number = *self.lock();
+        let packs = self.numbered(number).join("objects/pack");
         let Ok(entries) = std::fs::read_dir(packs) else { return false };
         entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "pack")).count()
             > PACKS
@@ -87,13 +109,14 @@ impl Cache {
         &self,
         fill: impl FnOnce(&git2::Repository) -> Result<T, RepositoryError>,
     ) -> Result<T, RepositoryError> {
-        let number = self.lock().number + 1;
-        let folder = self.folder.join(number.to_string());
+        let number = *self.lock() + 1;
+        let folder = self.numbered(number);
         // What an earlier attempt left behind is of no use.
         let _ = std::fs::remove_dir_all(&folder);
         let filled = open(&folder).map_err(|error| self.failed(&error)).and_then(|new| fill(&new));
         let kept = if filled.is_ok() { number } else { number - 1 };
-        *self.lock() = Current { number: kept, handles: Vec::new() };
+        let before = std::mem::replace(&mut *self.lock(), kept);
+        self.idle.close(self.place(before));
         self.remove_all_but(kept);
         filled
     }
@@ -105,7 +128,8 @@ impl Cache {
 
     /// Closes what is open: after a failure the next handle looks at the disk anew.
     pub fn close(&self) {
-        self.lock().handles.clear();
+        let number = *self.lock();
+        self.idle.close(self.place(number));
     }
 
     /// Takes everything out of the way at once: whoever opens the repository anew begins with nothing. Returns the
@@ -125,14 +149,22 @@ impl Cache {
         }
     }
 
+    fn place(&self, number: u64) -> Place {
+        Place { cache: self.id, number }
+    }
+
+    fn numbered(&self, number: u64) -> PathBuf {
+        self.folder.join(number.to_string())
+    }
+
     fn remove_all_but(&self, kept: u64) {
         for number in numbers(&self.folder).into_iter().filter(|number| *number != kept) {
-            let _ = std::fs::remove_dir_all(self.folder.join(number.to_string()));
+            let _ = std::fs::remove_dir_all(self.numbered(number));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, error: &git2::Error) -> RepositoryError {
@@ -160,9 +192,9 @@ impl std::ops::Deref for Handle<'_> {
 
 impl Drop for Handle<'_> {
     fn drop(&mut self) {
-        let mut current = self.cache.lock();
-        if current.number == self.number && current.handles.len() < HANDLES {
-            current.handles.extend(self.repository.take());
+        let number = self.cache.lock();
+        if let Some(repository) = self.repository.take().filter(|_| *number == self.number) {
+            self.cache.idle.keep(self.cache.place(*number), repository);
         }
     }
 }

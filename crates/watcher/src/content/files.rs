@@ -97,6 +97,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::cache::Caches;
     use crate::credentials::Credentials;
     use crate::git::Limits;
     use crate::metrics::Metrics;
@@ -124,7 +125,7 @@ mod tests {
         let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
         let credentials = Credentials::new(watch::channel(None).1, limits.silence);
         let (cache, archives) = (folder.path().join("cache"), crate::archive::ArchiveLimits::of_mib(1));
-        let registry = Registry::new(cache, limits, archives, credentials, Metrics::new());
+        let registry = Registry::new(Caches::below(cache), limits, archives, credentials, Metrics::new());
         let key =
             RepositoryKey::new(&format!("file://{}", folder.path().join("upstream").display()), "", true)?;
         let repository = registry.open(&key);

@@ -19,7 +19,7 @@ use super::modules::{self, Module};
 use super::refs::{Named, Refs, TAGS};
 use super::remote::{Fetch, exchange, kept};
 use super::ssh::SshLine;
-use crate::cache::{Cache, Handle, Histories, has_commit, has_tag, small_text};
+use crate::cache::{Cache, Caches, Handle, Histories, has_commit, has_tag, small_text};
 use crate::credentials::{Access, Credentials};
 use crate::metrics::Metrics;
 use crate::repository::{Observation, RepositoryError, RepositoryKey, Resolved, Tag, Wanted};
@@ -52,15 +52,15 @@ struct Inner {
 }
 
 impl GitRepository {
-    /// A repository whose cache lies below `cache_folder`. Touches neither disk nor network yet.
+    /// A repository with its cache. Touches neither disk nor network yet.
     pub fn new(
         key: RepositoryKey,
-        cache_folder: &Path,
+        caches: &Caches,
         limits: Limits,
         credentials: Credentials,
         metrics: Metrics,
     ) -> Self {
-        let cache = Cache::new(cache_folder, &key);
+        let cache = caches.of(&key);
         let remote = Arc::new(tokio::sync::Mutex::new(()));
         let histories = Mutex::default();
         let lfs = Lfs::new(key.clone(), credentials.clone(), limits, Objects::new(cache.beside(LFS_FOLDER)));

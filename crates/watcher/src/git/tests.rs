@@ -16,6 +16,7 @@ use git2::{Oid, Signature};
 use tokio::sync::watch;
 
 use super::*;
+use crate::cache::Caches;
 use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::reads::Kind;
@@ -108,7 +109,7 @@ fn open(url: &str, cache: &Path) -> GitRepository {
 fn open_as(credentials: Credentials, url: &str, cache: &Path) -> GitRepository {
     let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
     let key = RepositoryKey::new(url, "", true).expect("a URL");
-    GitRepository::new(key, cache, limits, credentials, Metrics::new())
+    GitRepository::new(key, &Caches::below(cache), limits, credentials, Metrics::new())
 }
 
 async fn observe(repository: &GitRepository, revision: &str) -> Result<String, String> {

@@ -21,6 +21,7 @@ use url::Url;
 
 use super::*;
 use crate::archive::{ArchiveLimits, Shelf};
+use crate::cache::Caches;
 use crate::credentials::{Credentials, Index};
 use crate::metrics::Metrics;
 use crate::repository::{RepositoryError, RepositoryKey, Resolved, wanted};
@@ -108,7 +109,7 @@ impl World {
     fn open_as(&self, url: &str, chart: &str, credentials: Credentials) -> HelmRepository {
         let key = RepositoryKey::new(url, chart, false).expect("a key");
         let limit = Duration::from_secs(20);
-        let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
+        let shelf = Shelf::new(&Caches::below(self.folder.path()), &key, ArchiveLimits::of_mib(1));
         let (url, way) = (Url::parse(key.url()).expect("a URL"), Way::new(key, credentials, limit));
         HelmRepository::new(
             url,

@@ -24,6 +24,7 @@ mod signatures;
 
 use super::*;
 use crate::archive::{ArchiveLimits, Shelf};
+use crate::cache::Caches;
 use crate::credentials::{Credentials, Index};
 use crate::metrics::Metrics;
 use crate::repository::{RepositoryKey, Resolved};
@@ -168,7 +169,7 @@ impl World {
 
     fn open_at(&self, url: &str, chart: &str, password: &str) -> OciRepository {
         let key = RepositoryKey::new(url, chart, false).expect("a key");
-        let shelf = Shelf::new(self.folder.path(), &key, ArchiveLimits::of_mib(1));
+        let shelf = Shelf::new(&Caches::below(self.folder.path()), &key, ArchiveLimits::of_mib(1));
         let way = Way::new(key, self.credentials(password), Duration::from_secs(20));
         OciRepository::new(way, shelf, Metrics::new())
     }

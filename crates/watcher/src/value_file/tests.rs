@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::archive::ArchiveLimits;
+use crate::cache::Caches;
 use crate::credentials::Index;
 
 /// What is served, and whether the last request said who asks.
@@ -59,7 +60,12 @@ fn open(folder: &std::path::Path, url: &str, scope: &str, index: Index) -> Value
     let credentials = Credentials::new(watch::channel(Some(Arc::new(index))).1, Duration::from_secs(5));
     let key = RepositoryKey::value_file(url).expect("a URL").within(scope);
     let way = Way::new(key.clone(), credentials.clone(), Duration::from_secs(20));
-    ValueFile::new(way, credentials, Shelf::new(folder, &key, ArchiveLimits::of_mib(1)), Metrics::new())
+    ValueFile::new(
+        way,
+        credentials,
+        Shelf::new(&Caches::below(folder), &key, ArchiveLimits::of_mib(1)),
+        Metrics::new(),
+    )
 }
 
 async fn look(file: &ValueFile) -> Result<Resolved, String> {
