@@ -434,6 +434,11 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
 }
 
 #[cfg(test)]
+#[cfg(test)]
+mod held;
+#[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod newest;
 #[cfg(test)]
 mod stuck;

@@ -23,6 +23,17 @@ fn with(state: Value, manifests: Vec<Value>) -> Case {
     case
 }
 
+/// An Application with nothing but these hooks, which run before the sync.
+pub(super) fn with_hooks(state: Value, names: &[&str]) -> Case {
+    let hook = |name| {
+        let metadata = json!({"name": name, "annotations": {"argocd.argoproj.io/hook": "PreSync"}});
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
+    };
+    let mut case = with(state, names.iter().map(hook).collect());
+    case.records.set_watched(GroupKind { group: "batch".to_owned(), kind: "Job".to_owned() }, true);
+    case
+}
+
 /// The object at this place is as wanted, and a script failed on it.
 fn fail_on(case: &mut Case, place: usize) {
     let desired = case.bundle.assembly.objects[place].clone();
@@ -63,12 +74,12 @@ fn a_script_that_fails_on_many_objects_is_one_condition_that_stays() {
     assert!(told.iter().all(|conditions| *conditions == told[0]), "{told:?}");
 }
 
-fn second(second: i64) -> Timestamp {
+pub(super) fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
 }
 
 /// A hook that its operation started, and that has run since then.
-fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
+pub(super) fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
     let task = run.task_mut(place).expect("a task");
     let Effect::Hook(hook) = &task.effect else { unreachable!("{task:?}") };
     let mut live = hook.object.as_value().expect("an object");
@@ -80,12 +91,7 @@ fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
 /// Was told in the operation's message alone, in the same words from the first second on.
 #[test]
 fn a_hook_that_does_not_end_is_a_condition_after_a_while() {
-    let hook = |name| {
-        let metadata = json!({"name": name, "annotations": {"argocd.argoproj.io/hook": "PreSync"}});
-        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
-    };
-    let mut case = with(running("b", false), vec![hook("first"), hook("second")]);
-    case.records.set_watched(GroupKind { group: "batch".to_owned(), kind: "Job".to_owned() }, true);
+    let mut case = with_hooks(running("b", false), &["first", "second"]);
     let mut run = case.taken_up().expect("an operation that is taken up");
     run.rehearsed(Vec::new());
     start_hook(&mut case, &mut run, 0, second(100));
