@@ -435,6 +435,8 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
 
 #[cfg(test)]
 #[cfg(test)]
+mod attempts;
+#[cfg(test)]
 mod held;
 #[cfg(test)]
 mod hooks;
@@ -443,6 +445,10 @@ mod newest;
 #[cfg(test)]
 mod stuck;
 #[cfg(test)]
+mod superseded;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod warned;
+#[cfg(test)]
+mod watched;

@@ -16,7 +16,7 @@ fn with_config_maps(names: &[&str]) -> Case {
     with(Value::Null, names.iter().map(manifest).collect())
 }
 
-fn with(state: Value, manifests: Vec<Value>) -> Case {
+pub(super) fn with(state: Value, manifests: Vec<Value>) -> Case {
     let mut case = Case::new(state, json!([]));
     let assembly = crate::desired::assemble(manifests, &case.owner, &|_| Some(true));
     case.bundle = Arc::new(Bundle { assembly: Arc::new(assembly), ..(*case.bundle).clone() });

@@ -214,3 +214,15 @@ fn what_waits_for_a_confirmation_holds_up_nothing_else() {
     case.records.remove(&config_map("settings"));
     assert!(case.told().contains("waiting for deletion confirmation"), "{:?}", case.decide());
 }
+
+/// Compat 1.6: an option of the Application is for every object, and an object has the last word.
+#[test]
+fn objects_stay_where_the_application_says_so_and_they_do_not_say_otherwise() {
+    let mut case = Case::foreground();
+    case.application.spec.sync_policy = serde_json::from_value(json!({"syncOptions": ["Delete=false"]})).ok();
+    case.has("settings", json!({}));
+    case.has("goes", json!({"argocd.argoproj.io/sync-options": "Delete=true"}));
+    assert_eq!(case.deleted(), ["goes"]);
+    case.records.remove(&config_map("goes"));
+    assert!(case.lets_go(), "{:?}", case.decide());
+}
