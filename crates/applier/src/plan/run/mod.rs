@@ -330,6 +330,8 @@ fn resource_result(task: &Task) -> Option<ResourceResult> {
 }
 
 #[cfg(test)]
+mod begun;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rules;
