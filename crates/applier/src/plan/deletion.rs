@@ -3,11 +3,13 @@
 //! What comes in: an Application with a deletion timestamp. What goes out: objects to delete, or the finalizers
 //! that are left. Without a finalizer there is nothing to decide: the Application vanishes and its objects stay.
 
+use std::sync::Arc;
+
 use ithaca_api::{
     Application, ConditionType, OperationPhase, annotation,
     sync_options::{Deletion, Propagation},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     application_set,
@@ -38,6 +40,9 @@ const POST_DELETE: Stage = Stage {
     runs: annotation::POST_DELETE_FINALIZER,
     cleans: annotation::POST_DELETE_CLEANUP_FINALIZER,
 };
+
+/// Between two attempts at a hook that was refused: nothing tells when it would be taken.
+const PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
 struct Stage {
     phase: Phase,
@@ -96,9 +101,8 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
     if let Some(action) = watch_kinds(kinds, view) {
         return Some(action);
     }
-    let fresh = || Run::of_deletion(bundle.clone(), stage.phase, deleted_at(view.application), view.records);
     let Some(run) = view.run.filter(|run| run.deletes == Some(stage.phase)) else {
-        return Some(Action::Begin(Box::new(fresh())));
+        return Some(begin(view, bundle, stage));
     };
     let next = match name == stage.cleans {
         true => run.cleared(view.records).unwrap_or(Next::Finish(OperationPhase::Succeeded, String::new())),
@@ -113,17 +117,40 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
         Next::Wait(message) => undeleted(view, &message),
         Next::RetryAt(at) => Action::Idle(Some(at)),
         Next::Finish(OperationPhase::Succeeded, _) => done(),
-        // Somebody took the failed object away: once more.
-        Next::Finish(..) if run.failed_hooks(view.records).is_empty() => Action::Begin(Box::new(fresh())),
-        Next::Finish(_, reason) => {
-            let failed = told::named(&run.failed_hooks(view.records), told::FEW);
-            let message = format!(
-                "a {} hook failed, and the Application waits: {reason}. Delete {failed} to try again, or take the finalizer {} off the Application to go on without it",
-                stage.phase, stage.runs
-            );
-            undeleted(view, &message)
-        }
+        Next::Finish(_, reason) => failed(view, bundle, stage, run, reason),
     })
+}
+
+fn begin(view: View<'_>, bundle: &Arc<Bundle>, stage: &Stage) -> Action {
+    let since = deleted_at(view.application);
+    Action::Begin(Box::new(Run::of_deletion(bundle.clone(), stage.phase, since, view.records)))
+}
+
+/// Hooks of a stage failed. They are run once more when somebody deletes their objects, which their finalizers kept until
+/// then; those that have none, for they were refused, after a pause.
+fn failed(view: View<'_>, bundle: &Arc<Bundle>, stage: &Stage, run: &Run, reason: String) -> Action {
+    let Some(again_at) = run.failed_at.map(|at| at.saturating_add(PAUSE).unwrap_or(at)) else {
+        return Action::Postpone(reason);
+    };
+    let failed = run.failed_hooks(view.records);
+    let is_kept = |record: &Record| record.deleting && record.is_held_hook();
+    let kept = failed.iter().filter(|key| view.records.get(key).is_some_and(is_kept));
+    let kept: Vec<_> = kept.map(|key| (*key).clone()).collect();
+    if !kept.is_empty() {
+        return Action::LetGo(kept);
+    }
+    if failed.is_empty() && view.now >= again_at {
+        return begin(view, bundle, stage);
+    }
+    let (again, wake) = match failed.is_empty() {
+        true => (format!("It is tried again every {} s", PAUSE.as_secs()), Some(again_at)),
+        false => (format!("Delete {} to try again", told::named(&failed, told::FEW)), None),
+    };
+    let message = format!(
+        "a {} hook failed, and the Application waits: {reason}. {again}, or take the finalizer {} off the Application to go on without it",
+        stage.phase, stage.runs
+    );
+    write_or(view, status::told(view, ConditionType::DeletionError, &message), wake)
 }
 
 fn finalizers(application: &Application) -> &[String] {
@@ -251,5 +278,7 @@ pub(super) fn inventory(application: &Application) -> Vec<Kind> {
         .collect()
 }
 
+#[cfg(test)]
+mod hooks;
 #[cfg(test)]
 mod tests;

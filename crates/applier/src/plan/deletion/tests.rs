@@ -1,5 +1,7 @@
 //! What goes with an Application, in which order, and what stays.
 
+use std::sync::Arc;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -15,11 +17,12 @@ use crate::{
 const DELETED_AT: &str = "2026-01-01T12:00:00Z";
 
 /// An Application `web` that is being deleted, and the cluster that it goes to.
-struct Case {
-    application: Application,
+pub(super) struct Case {
+    pub(super) application: Application,
     project: Project,
-    owner: Owner,
-    records: Records,
+    pub(super) owner: Owner,
+    pub(super) records: Records,
+    pub(super) now: Timestamp,
 }
 
 impl Case {
@@ -45,10 +48,11 @@ impl Case {
             project: Project::of(serde_json::from_value(project).expect("an AppProject")),
             owner: Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() },
             records: Records::default(),
+            now: Timestamp::UNIX_EPOCH,
         }
     }
 
-    fn foreground() -> Self {
+    pub(super) fn foreground() -> Self {
         Self::new(annotation::RESOURCES_FINALIZER, json!({}))
     }
 
@@ -64,28 +68,45 @@ impl Case {
     }
 
     /// A ConfigMap of the Application's is there.
-    fn has(&mut self, name: &str, annotations: Value) {
+    pub(super) fn has(&mut self, name: &str, annotations: Value) {
         self.put(&config_map(name), "web", annotations);
     }
 
     fn decide(&self) -> Action {
+        self.decide_with(None, None)
+    }
+
+    pub(super) fn decide_with(&self, tracked: Option<&Arc<Bundle>>, run: Option<&Run>) -> Action {
+        self.viewed(tracked, run, decide)
+    }
+
+    pub(super) fn guard_of(&self, bundle: &Arc<Bundle>) -> Option<Action> {
+        self.viewed(Some(bundle), None, |view| guard(view, bundle))
+    }
+
+    fn viewed<T>(
+        &self,
+        tracked: Option<&Arc<Bundle>>,
+        run: Option<&Run>,
+        decide: impl Fn(View<'_>) -> T,
+    ) -> T {
         decide(View {
             cluster: Ok(&Known::home()),
             application: &self.application,
             owner: &self.owner,
-            tracked: None,
+            tracked,
             requested: None,
             asked: Default::default(),
             project: Some(&self.project),
             orphaned: Orphaned::None,
             held: None,
-            run: None,
+            run,
             refreshed: 0,
             records: &self.records,
             guard: Guard::default(),
             others: &Nobody,
             control_plane: "argocd",
-            now: Timestamp::UNIX_EPOCH,
+            now: self.now,
         })
     }
 
@@ -114,7 +135,7 @@ impl Case {
     }
 }
 
-fn config_map(name: &str) -> ObjectKey {
+pub(super) fn config_map(name: &str) -> ObjectKey {
     ObjectKey::new("", "ConfigMap", "web", name)
 }
 
