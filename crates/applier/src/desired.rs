@@ -203,7 +203,9 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
                 assembly.invalid.push(format!("{key} has neither a name nor a generateName"));
             }
             Role::Hook { phases, delete } => {
-                assembly.hooks.push(Arc::new(Hook { manifest: desired, generate_name, phases, delete }));
+                let application = owner.instance.clone();
+                let hook = Hook { manifest: desired, generate_name, phases, delete, application };
+                assembly.hooks.push(Arc::new(hook));
             }
             _ if key.name.is_empty() => {
                 assembly.invalid.push(format!("{key} has no name; metadata.generateName is for hooks alone"));

@@ -29,6 +29,8 @@ pub struct Hook {
     pub phases: Vec<Phase>,
     /// When its object is deleted.
     pub delete: Vec<DeletePolicy>,
+    /// The Application that it belongs to, as its objects name it.
+    pub application: String,
 }
 
 /// One attempt of an operation, or of an Application's deletion.
@@ -56,6 +58,8 @@ pub struct Instance {
     pub mark: String,
     /// When it is deleted.
     pub delete: Vec<DeletePolicy>,
+    /// The Application that it belongs to.
+    pub application: String,
 }
 
 impl Hook {
@@ -83,7 +87,12 @@ impl Hook {
             None => *finalizers = json!([annotation::HOOK_FINALIZER]),
         }
         let json = serde_json::value::to_raw_value(&manifest).map_or(self.manifest.json.clone(), Arc::from);
-        Instance { object: Desired { key, json, ..self.manifest.clone() }, mark, delete: self.delete.clone() }
+        Instance {
+            object: Desired { key, json, ..self.manifest.clone() },
+            mark,
+            delete: self.delete.clone(),
+            application: self.application.clone(),
+        }
     }
 
     /// The prefix, the revision, the phase and the second of the operation's start, as Argo CD puts them together.

@@ -87,15 +87,16 @@ impl Run {
 
     /// What stands in the way of the hooks among these tasks: objects of earlier attempts, which have to go first.
     pub(super) fn leftovers(&self, places: &[usize], records: &Records) -> Option<Next> {
-        let hooks = places.iter().filter(|place| self.tasks[**place].hook().is_some());
-        let stale: Vec<(usize, &Record)> = hooks
-            .filter_map(|place| Some((*place, records.get(&self.tasks[*place].key)?)))
-            .filter(|(place, _)| self.tasks[*place].own(records).is_none())
-            .collect();
-        let foreign = |record: &Record| record.hook.is_none() && record.instance.is_none();
-        let foreign: Vec<_> = stale.iter().filter(|(_, record)| foreign(record)).collect();
+        let hooks = places.iter().filter_map(|place| Some((*place, self.tasks[*place].hook()?)));
+        let found = hooks
+            .filter_map(|(place, hook)| Some((place, hook, records.get(&self.tasks[place].key)?)))
+            .filter(|(place, ..)| self.tasks[*place].own(records).is_none());
+        // What is no hook is deleted only where it is the application's own.
+        let (stale, foreign): (Vec<_>, Vec<_>) = found.partition(|(_, hook, record)| {
+            record.hook.is_some() || record.instance.as_deref() == Some(&*hook.application)
+        });
         if !foreign.is_empty() {
-            let refused = foreign.iter().map(|(place, _)| {
+            let refused = foreign.iter().map(|(place, ..)| {
                 let message = format!(
                     "{} is there already and is no hook: rename one of the two, or delete it",
                     self.tasks[*place].key
@@ -105,8 +106,8 @@ impl Run {
             return Some(Next::Conclude(refused.collect()));
         }
         let keys = |wanted: fn(&Record) -> bool| -> Vec<ObjectKey> {
-            let found = stale.iter().filter(|(_, record)| wanted(record));
-            found.map(|(place, _)| self.tasks[*place].key.clone()).collect()
+            let found = stale.iter().filter(|(.., record)| wanted(record));
+            found.map(|(place, ..)| self.tasks[*place].key.clone()).collect()
         };
         put_away(keys(Record::is_held_hook), keys(|record| !record.deleting)).or_else(|| {
             let going = keys(|_| true);
