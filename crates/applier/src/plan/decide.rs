@@ -439,6 +439,8 @@ mod attempts;
 #[cfg(test)]
 mod held;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod newest;
@@ -452,3 +454,5 @@ mod tests;
 mod warned;
 #[cfg(test)]
 mod watched;
+#[cfg(test)]
+mod written;

@@ -58,6 +58,9 @@ fn between_attempts_it_is_told_when_the_next_is_and_nothing_is_done() {
     let message = "it is immutable. Retrying attempt #1 at 1970-01-01T00:01:50Z";
     assert_eq!((state.phase, &*state.message), (OperationPhase::Running, message));
     assert_eq!(state.finished_at.map(|time| time.0), Some(second(100)));
+    let told: Vec<_> = status.conditions.iter().map(|told| (told.type_, &*told.message)).collect();
+    let failed = "Failed last sync attempt to [b]: it is immutable";
+    assert_eq!(told, [(ConditionType::SyncError, failed)]);
     case.application.status = Some(status);
     let action = case.decide(Some(&run));
     assert!(matches!(action, Action::Idle(Some(wake)) if wake == second(110)), "{action:?}");

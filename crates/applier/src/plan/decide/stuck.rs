@@ -56,7 +56,7 @@ fn an_operation_that_is_asked_for_ends_with_the_reason() {
         let (phase, message) = state(change);
         assert_eq!(phase, OperationPhase::Error, "{message}");
         assert!(message.contains(reason), "{message} is not about {reason}");
-        assert!(change.clears_operation, "{message}");
+        assert!(change.clears_operation && change.is_pressing, "{message}");
     }
 }
 
@@ -68,7 +68,7 @@ fn an_operation_under_way_tells_what_it_waits_for_and_is_not_given_up() {
         let (phase, message) = state(&change);
         assert_eq!(phase, OperationPhase::Running, "{message}");
         assert!(message.starts_with("waiting: "), "{message}");
-        assert!(!change.ends_run && !change.clears_operation, "{message}");
+        assert!(!change.ends_run && !change.clears_operation && !change.is_pressing, "{message}");
     }
 }
 

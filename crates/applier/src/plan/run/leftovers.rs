@@ -77,3 +77,18 @@ fn an_operation_that_is_stopped_takes_its_running_hooks_away() {
     let end = Next::Finish(OperationPhase::Failed, "Operation terminated".to_owned());
     assert_eq!(run.stop(&world.records), end);
 }
+
+/// Whatever became of it.
+#[test]
+fn an_operation_has_begun_its_hooks_when_one_was_started() {
+    let mut world = World::default();
+    let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    let mut run = world.plan(&bundle(vec![config_map, hook("after", "PostSync")]), json!({}));
+    assert!(!run.has_begun_hooks());
+    world.perform(&mut run, 0);
+    assert!(!run.has_begun_hooks(), "only an object was applied");
+    world.perform(&mut run, 1);
+    assert!(run.has_begun_hooks());
+    run.task_mut(1).expect("a task").outcome = Some(Outcome::failed("no"));
+    assert!(run.has_begun_hooks());
+}
