@@ -283,11 +283,35 @@ mod tests {
             not_ready(&ill, "argocd", &bundle("a", 1), &house).as_deref(),
             Some("ill is Synced and Degraded")
         );
+        let status = house.0.get_mut(&well).and_then(|(application, _)| application.status.as_mut());
+        let syncing = json!({"operation": {}, "phase": "Running", "startedAt": "1970-01-01T00:00:00Z"});
+        status.expect("a status").operation_state = serde_json::from_value(syncing).ok();
+        assert_eq!(
+            not_ready(&well, "argocd", &bundle("a", 1), &house).as_deref(),
+            Some("well is being synced")
+        );
+        let status = house.0.get_mut(&well).and_then(|(application, _)| application.status.as_mut());
+        let state = status.and_then(|status| status.operation_state.as_mut()).expect("an operation");
+        state.phase = ithaca_api::OperationPhase::Succeeded;
+        assert_eq!(not_ready(&well, "argocd", &bundle("a", 1), &house), None, "it was synced");
         let nobody = Name { namespace: "argocd".to_owned(), name: "nobody".to_owned() };
         assert!(
             not_ready(&nobody, "argocd", &bundle("a", 1), &house)
                 .is_some_and(|told| told.contains("no Application nobody"))
         );
+    }
+
+    /// Another branch, and another repository, move at their own pace.
+    #[test]
+    fn only_the_same_branch_of_the_same_repository_is_compared() {
+        let mut house = House::default();
+        let base = add(&mut house, "base", "", "Healthy");
+        let mut newer = bundle("b", 2);
+        newer.sources[0].source.target_revision = "next".to_owned();
+        assert_eq!(not_ready(&base, "argocd", &newer, &house), None);
+        let mut newer = bundle("b", 2);
+        newer.sources[0].source.repo_url = "https://git.example.org/b".to_owned();
+        assert_eq!(not_ready(&base, "argocd", &newer, &house), None);
     }
 
     /// The bundle arrives before anything was compared with it.
@@ -322,6 +346,22 @@ mod tests {
         assert_eq!(first(&house), ["beside"]);
         house.1 = Some(project(["apps"]));
         assert_eq!(first(&house), ["apps/web", "beside"]);
+    }
+
+    #[test]
+    fn those_beside_an_application_and_those_of_the_control_plane_go_first_without_a_word_of_a_project() {
+        let mut house = House::default();
+        for namespace in ["argocd", "apps", "other"] {
+            let key = add(&mut house, namespace, "apps/base", "Healthy");
+            let (mut application, bundle) = house.0.remove(&key).expect("just put");
+            application.metadata.namespace = Some(namespace.to_owned());
+            application.metadata.deletion_timestamp = Some(Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH));
+            house.0.insert(Name::of(&application), (application, bundle));
+        }
+        let base = add(&mut house, "base", "", "Healthy");
+        let mut base = house.0.remove(&base).expect("just put").0;
+        base.metadata.namespace = Some("apps".to_owned());
+        assert_eq!(going_before(&base, "argocd", &house), ["apps", "argocd/argocd"]);
     }
 
     #[test]

@@ -10,7 +10,10 @@ use crate::{
     clusters::Known,
     desired::Owner,
     orphans::Orphaned,
-    plan::{Guard, dependencies::Nobody},
+    plan::{
+        Guard,
+        dependencies::{Name, Nobody, Other, Others},
+    },
     projects::Project,
 };
 
@@ -23,6 +26,7 @@ pub(super) struct Case {
     pub(super) owner: Owner,
     pub(super) records: Records,
     pub(super) now: Timestamp,
+    others: Box<dyn Others>,
 }
 
 impl Case {
@@ -49,6 +53,7 @@ impl Case {
             owner: Owner { instance: "web".to_owned(), namespace: "web".to_owned(), ..Owner::default() },
             records: Records::default(),
             now: Timestamp::UNIX_EPOCH,
+            others: Box::new(Nobody),
         }
     }
 
@@ -104,7 +109,7 @@ impl Case {
             refreshed: 0,
             records: &self.records,
             guard: Guard::default(),
-            others: &Nobody,
+            others: &*self.others,
             control_plane: "argocd",
             now: self.now,
         })
@@ -246,4 +251,37 @@ fn objects_stay_where_the_application_says_so_and_they_do_not_say_otherwise() {
     assert_eq!(case.deleted(), ["goes"]);
     case.records.remove(&config_map("goes"));
     assert!(case.lets_go(), "{:?}", case.decide());
+}
+
+/// An Application that names `web` in its annotation and is being deleted as well.
+struct Dependent(Application);
+
+impl Others for Dependent {
+    fn find(&self, name: &Name) -> Option<Other<'_>> {
+        (*name == Name::of(&self.0)).then_some(Other { application: &self.0, tracked: None, project: None })
+    }
+
+    fn dependents(&self, _: &Name) -> Vec<Name> {
+        vec![Name::of(&self.0)]
+    }
+}
+
+#[test]
+fn objects_stay_until_the_applications_that_depend_on_theirs_are_gone() {
+    let mut case = Case::foreground();
+    case.has("settings", json!({}));
+    let mut dependent = case.application.clone();
+    dependent.metadata.name = Some("shop".to_owned());
+    case.others = Box::new(Dependent(dependent));
+    assert_eq!(
+        case.told(),
+        "DeletionError: waiting for Applications that depend on it to go first: shop",
+        "{:?}",
+        case.decide()
+    );
+    case.application.metadata.finalizers = None;
+    assert!(matches!(case.decide(), Action::Idle(None)), "nothing keeps it: {:?}", case.decide());
+    case.application.metadata.finalizers = Case::foreground().application.metadata.finalizers;
+    case.others = Box::new(Nobody);
+    assert_eq!(case.deleted(), ["settings"]);
 }
