@@ -93,6 +93,11 @@ impl Bundle {
     pub fn has_content(&self) -> bool {
         !self.digest.is_empty()
     }
+
+    /// Why there is nothing, where there is nothing.
+    pub fn why_empty(&self) -> &str {
+        self.failure.as_ref().map_or("nothing was rendered yet", |failure| &failure.message)
+    }
 }
 
 /// What was rendered, of a fact.

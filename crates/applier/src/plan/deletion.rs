@@ -97,6 +97,15 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
     let name = [stage.runs, stage.cleans].into_iter().find(|name| has(name))?;
     let done = || Action::Release(without(view.application, &[name]));
     let Some(bundle) = view.tracked else { return Some(Action::Idle(None)) };
+    // Some are wanted, for there is the finalizer, and nobody knows which.
+    if !bundle.has_content() {
+        let message = format!(
+            "failed to render the {} hooks: {}. Mend that, or take the finalizer {name} off the Application to go on without them",
+            stage.phase,
+            bundle.why_empty()
+        );
+        return Some(undeleted(view, &message));
+    }
     let kinds = bundle.assembly.hooks.iter().map(|hook| hook.manifest.kind());
     if let Some(action) = watch_kinds(kinds, view) {
         return Some(action);

@@ -142,8 +142,7 @@ pub fn failed(view: View<'_>, bundle: &Bundle) -> Change {
     let healthy =
         HealthStatus { status: Some(ithaca_api::HealthStatusCode::Healthy), ..HealthStatus::default() };
     status.health = Some(status.health.unwrap_or(healthy));
-    let reason = bundle.failure.as_ref().map_or("nothing was rendered yet", |failure| &failure.message);
-    interrupted(view, status, answers_refresh(view, bundle), reason)
+    interrupted(view, status, answers_refresh(view, bundle), bundle.why_empty())
 }
 
 /// The status with nothing new but one condition.

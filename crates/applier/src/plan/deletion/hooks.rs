@@ -46,7 +46,7 @@ fn going() -> Going {
     let manifests = vec![hook("before", "PreDelete", "HookSucceeded"), hook("after", "PostDelete", "")];
     let assembly = crate::desired::assemble(manifests, &case.owner, &|_| Some(true));
     let bundle = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::new(assembly));
-    let bundle = Arc::new(bundle);
+    let bundle = Arc::new(Bundle { digest: "d".to_owned(), ..bundle });
     Going { case, bundle, run: None, live: BTreeMap::new(), refuses: false, log: Vec::new() }
 }
 
@@ -259,6 +259,23 @@ fn hooks_of_a_deletion_wait_until_they_are_known() {
     assert!(matches!(going.decide(), Action::Watch(kinds) if kinds.len() == 1), "{:?}", going.decide());
     going.case.records.set_watched(jobs(), false);
     assert!(matches!(going.decide(), Action::Idle(None)), "{:?}", going.decide());
+}
+
+/// Was taken for an Application without hooks: none of them ran, and its objects went.
+#[test]
+fn hooks_of_a_deletion_that_were_never_rendered_are_told_of_and_not_passed_over() {
+    let mut going = going();
+    let rendered = going.bundle.clone();
+    let failure = crate::bundle::Failure { invalid_spec: false, message: "no chart".to_owned() };
+    let empty = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
+    going.bundle = Arc::new(Bundle { failure: Some(failure), ..empty });
+    let told = going.go();
+    let advice = "failed to render the PreDelete hooks: no chart. Mend that, or take the finalizer \
+                  pre-delete-finalizer.argocd.argoproj.io off the Application to go on without them";
+    assert_eq!(told, advice);
+    assert!(going.log.is_empty(), "{:?}", going.log);
+    going.bundle = rendered;
+    assert_eq!(going.go(), "waiting for completion of hook batch/Job/before");
 }
 
 #[test]
