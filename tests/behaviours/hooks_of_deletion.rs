@@ -1,9 +1,12 @@
 //! Hooks of a deletion: before an Application's objects go, and after; and objects go wave by wave.
 
 use anyhow::ensure;
+use ithaca_tests::wait_until;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, annotated, application, automated, config_map, hook, job, manifest};
+use crate::scene::{
+    DEADLINE, Scene, annotated, application, automated, config_map, hook, job, job_path, manifest,
+};
 
 const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/boats.deletion.example.com";
@@ -68,7 +71,10 @@ async fn an_application_goes_between_its_hooks() -> anyhow::Result<()> {
             app["metadata"]["finalizers"].as_array().is_some_and(|all| all.len() == 5)
         })
         .await?;
-    ensure!(scene.get(&job_path("farewell")).await?.is_none(), "a hook of the deletion ran in the sync");
+    ensure!(
+        scene.get(&job_path("hooks-delete", "farewell")).await?.is_none(),
+        "a hook of the deletion ran in the sync"
+    );
 
     scene.delete(&name).await?;
     let waits =
@@ -93,7 +99,7 @@ async fn an_application_goes_between_its_hooks() -> anyhow::Result<()> {
     ensure!(scene.expect(DEFINITION).await?["metadata"]["deletionTimestamp"].is_null(), "a definition goes");
     scene.let_play("hooks-delete").await?;
     scene.gone(&name).await?;
-    scene.gone(&job_path("after")).await
+    scene.gone(&job_path("hooks-delete", "after")).await
 }
 
 #[tokio::test]
@@ -112,12 +118,19 @@ async fn a_hook_that_fails_holds_the_application_until_somebody_acts() -> anyhow
         conditions.contains("DeletionError") && conditions.contains("a PreDelete hook failed")
     };
     scene.wait(&name, "tells of the hook", told).await?;
+    let path = job_path("hooks-delete-fail", "farewell");
+    let failed = scene.expect(&path).await?;
+    scene.delete(&path).await?;
+    wait_until("what somebody deleted is gone", DEADLINE, async || {
+        let found = scene.get(&path).await?;
+        let goes = found.is_none_or(|job| job["metadata"]["uid"] != failed["metadata"]["uid"]);
+        ensure!(goes, "it is held");
+        Ok(())
+    })
+    .await?;
+    ensure!(scene.get(&name).await?.is_some(), "the Application did not wait");
     scene.patch(&name, json!({"metadata": {"finalizers": null}})).await?;
     scene.gone(&name).await?;
     scene.expect(&config_map("hooks-delete-fail", "settings")).await?;
     Ok(())
-}
-
-fn job_path(name: &str) -> String {
-    format!("/apis/batch/v1/namespaces/hooks-delete/jobs/{name}")
 }
