@@ -21,9 +21,8 @@ use crate::object::ObjectKey;
 
 const KIND: &str = "ApplicationSet";
 
-/// For how long no further Application may have been deleted before those that were are counted. Times of deletions are
-/// told to the second that they are in, so one more is added.
-const SETTLE: SignedDuration = SignedDuration::from_secs(2 + 1);
+/// For how long no further Application may be seen being deleted before those that are are counted.
+const SETTLE: SignedDuration = SignedDuration::from_secs(2);
 
 /// How long an answer of the API server's counts: it is not told when an ApplicationSet goes.
 const ANSWER: SignedDuration = SignedDuration::from_secs(10);
@@ -60,6 +59,15 @@ fn controller(application: &Application) -> Option<&OwnerReference> {
     let owner = owners.find(|owner| owner.controller == Some(true))?;
     let group = owner.api_version.split_once('/').map(|(group, _)| group);
     (group == Some(GROUP) && owner.kind == KIND).then_some(owner)
+}
+
+/// One of an ApplicationSet's Applications.
+#[derive(Clone, Copy, Debug)]
+pub struct Generated<'a> {
+    /// As it is known.
+    pub application: &'a Application,
+    /// Since when this process knows that it is being deleted. The API server's word would be by another clock.
+    pub going_since: Option<Timestamp>,
 }
 
 /// Whether an ApplicationSet is there.
@@ -168,9 +176,9 @@ struct Loss<'a> {
 }
 
 impl<'a> Loss<'a> {
-    fn of(all: &[&'a Application]) -> Self {
-        let doomed = all.iter().filter(|application| application.metadata.deletion_timestamp.is_some());
-        let newest = doomed.clone().map(|application| deletion::deleted_at(application)).max();
+    fn of(all: &[Generated<'a>]) -> Self {
+        let newest = all.iter().filter_map(|one| one.going_since).max();
+        let doomed = all.iter().filter(|one| one.going_since.is_some()).map(|one| one.application);
         let mut doomed: Vec<_> =
             doomed.map(|application| application.metadata.name.as_deref().unwrap_or_default()).collect();
         doomed.sort_unstable();

@@ -11,7 +11,7 @@ use ithaca_api::{
 use jiff::Timestamp;
 
 use super::{
-    application_set::{ApplicationSet, Presence},
+    application_set::{ApplicationSet, Generated, Presence},
     view::View,
 };
 use crate::{
@@ -68,7 +68,7 @@ pub trait Others {
         Vec::new()
     }
     /// All that were generated from an ApplicationSet; None while not all Applications are known.
-    fn generated_from(&self, _set: &ApplicationSet) -> Option<Vec<&Application>> {
+    fn generated_from(&self, _set: &ApplicationSet) -> Option<Vec<Generated<'_>>> {
         None
     }
     /// Whether an ApplicationSet is there, as far as the API server was asked.

@@ -21,7 +21,7 @@ mod status;
 mod told;
 mod view;
 
-pub use application_set::{Answers, ApplicationSet, Presence};
+pub use application_set::{Answers, ApplicationSet, Generated, Presence};
 #[cfg(test)]
 pub use comparison::Comparison;
 pub use decide::{Action, decide};

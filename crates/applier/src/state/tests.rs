@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::{plan::Comparison, plan::Run};
+use crate::{
+    bundle::Bundle,
+    plan::{Comparison, Run},
+};
 
 const UID: &str = "5f0c2f2e-0000-4000-8000-000000000001";
 const BEGUN: i64 = 1_790_000_000;
@@ -66,4 +69,27 @@ fn what_an_application_set_has_is_not_known_before_all_applications_are() {
     assert!(state.generated_from(&set).is_none());
     state.listed = true;
     assert_eq!(state.generated_from(&set).map(|all| all.len()), Some(1));
+}
+
+#[test]
+fn since_when_an_application_goes_is_told_from_the_first_word_of_it() {
+    let going = |version| {
+        let mut application = application(version, None);
+        let long_ago = Timestamp::from_second(BEGUN).ok().map(|at| json!(at.to_string()));
+        application.metadata.deletion_timestamp = long_ago.and_then(|at| serde_json::from_value(at).ok());
+        application
+    };
+    let before = Timestamp::now();
+    let mut state = State::default();
+    let since = |state: &State| state.apps.get(UID).and_then(|app| app.going_since);
+    state.put_application(application(1, None), "argocd");
+    assert_eq!(since(&state), None);
+    state.put_application(going(2), "argocd");
+    let first = since(&state);
+    assert!(first >= Some(before), "by its own clock: {first:?}");
+    state.put_application(going(3), "argocd");
+    assert_eq!(since(&state), first);
+    let mut restarted = State::default();
+    restarted.put_application(going(3), "argocd");
+    assert!(since(&restarted) >= first, "another life hears of it when it begins");
 }

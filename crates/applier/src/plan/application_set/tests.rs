@@ -25,6 +25,8 @@ struct House {
     listed: bool,
     answers: Answers,
     guard: Guard,
+    /// By how much this process's clock is ahead of the API server's, or hears later of a deletion.
+    late: SignedDuration,
 }
 
 impl Others for House {
@@ -36,8 +38,15 @@ impl Others for House {
         Vec::new()
     }
 
-    fn generated_from(&self, set: &ApplicationSet) -> Option<Vec<&Application>> {
-        self.listed.then(|| self.applications.iter().filter(|application| set.has(application)).collect())
+    fn generated_from(&self, set: &ApplicationSet) -> Option<Vec<Generated<'_>>> {
+        let own = self.applications.iter().filter(|application| set.has(application));
+        let generated = own.map(|application| {
+            let deleted = application.metadata.deletion_timestamp.is_some();
+            let going_since =
+                deleted.then(|| deletion::deleted_at(application)).map(|at| after(at, self.late));
+            Generated { application, going_since }
+        });
+        self.listed.then(|| generated.collect())
     }
 
     fn presence(&self, set: &ApplicationSet, now: Timestamp) -> Option<(&Presence, Timestamp)> {
@@ -73,6 +82,7 @@ impl House {
             listed: true,
             answers: Answers::default(),
             guard: Guard::default(),
+            late: SignedDuration::ZERO,
         }
     }
 
@@ -191,18 +201,29 @@ fn nothing_is_asked_before_the_guard_would_hold() {
     );
 }
 
-/// Told to the second, a deletion may have been as late as the end of it.
 #[test]
 fn the_first_waits_until_no_more_come() {
     let mut house = House::of(12);
     house.delete([0], 0);
-    assert_eq!(house.waits_until(0, 0), Some(3));
-    house.delete([1], 2);
-    assert_eq!((house.waits_until(0, 3), house.waits_until(1, 3)), (Some(5), Some(5)));
-    assert!(house.goes(0, 5) && house.goes(1, 5));
-    house.delete(0..11, 4);
-    assert_eq!(house.waits_until(0, 5), Some(7));
-    assert!(matches!(house.hold(0, 7), Some(Action::Ask(_))), "{:?}", house.hold(0, 7));
+    assert_eq!(house.waits_until(0, 0), Some(2));
+    house.delete([1], 1);
+    assert_eq!((house.waits_until(0, 2), house.waits_until(1, 2)), (Some(3), Some(3)));
+    assert!(house.goes(0, 3) && house.goes(1, 3));
+    house.delete(0..11, 3);
+    assert_eq!(house.waits_until(0, 4), Some(5));
+    assert!(matches!(house.hold(0, 5), Some(Action::Ask(_))), "{:?}", house.hold(0, 5));
+}
+
+/// By the API server's clock the deletion was long ago, and the others come all the same.
+#[test]
+fn it_waits_by_its_own_clock() {
+    let mut house = House::of(12);
+    house.late = SignedDuration::from_mins(5);
+    house.delete([0], 0);
+    assert_eq!(house.waits_until(0, 300), Some(302));
+    house.delete(0..12, 1);
+    assert_eq!(house.waits_until(0, 302), Some(303));
+    assert!(matches!(house.hold(0, 303), Some(Action::Ask(_))), "{:?}", house.hold(0, 303));
 }
 
 #[test]
