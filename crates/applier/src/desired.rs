@@ -20,7 +20,7 @@ use crate::{
     judge::Ignored,
     links,
     object::{GroupKind, Kind, ObjectKey},
-    order::{self, Role},
+    order::{self, Phase, Role},
     rules::Rules,
     tracked,
 };
@@ -90,6 +90,8 @@ pub struct Assembly {
     pub objects: Vec<Arc<Desired>>,
     /// Objects that no API of the cluster serves, with the reason. A sync that meets one fails.
     pub unknown: Vec<(ObjectKey, String)>,
+    /// The hooks among them: when they would run, and why they cannot.
+    pub unserved_hooks: Vec<(Vec<Phase>, String)>,
     /// Objects that cannot be applied as they are, with the reason.
     pub invalid: Vec<String>,
     /// Objects that the sources hold more than once; the last one counts.
@@ -174,6 +176,9 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
         } else if namespaced.is_none() {
             let reason =
                 format!("the cluster does not serve {kind}; is its CustomResourceDefinition missing?");
+            if let Role::Hook { phases, .. } = order::role(annotations_of(&manifest)) {
+                assembly.unserved_hooks.push((phases, format!("{key}: {reason}")));
+            }
             assembly.unknown.push((key, reason));
             continue;
         }

@@ -97,12 +97,10 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
     let name = [stage.runs, stage.cleans].into_iter().find(|name| has(name))?;
     let done = || Action::Release(without(view.application, &[name]));
     let Some(bundle) = view.tracked else { return Some(Action::Idle(None)) };
-    // Some are wanted, for there is the finalizer, and nobody knows which.
-    if !bundle.has_content() {
+    if let Some(reason) = unrunnable(bundle, stage, name) {
         let message = format!(
-            "failed to render the {} hooks: {}. Mend that, or take the finalizer {name} off the Application to go on without them",
-            stage.phase,
-            bundle.why_empty()
+            "failed to run the {} hooks: {reason}; mend that, or take the finalizer {name} off the Application to go on without them",
+            stage.phase
         );
         return Some(undeleted(view, &message));
     }
@@ -128,6 +126,16 @@ fn run_hooks(view: View<'_>, stage: &Stage) -> Option<Action> {
         Next::Finish(OperationPhase::Succeeded, _) => done(),
         Next::Finish(_, reason) => failed(view, bundle, stage, run, reason),
     })
+}
+
+/// Why hooks that are wanted, for there is their finalizer, cannot be run.
+fn unrunnable(bundle: &Bundle, stage: &Stage, finalizer: &str) -> Option<String> {
+    if !bundle.has_content() {
+        return Some(bundle.why_empty().to_owned());
+    }
+    let unserved = bundle.assembly.unserved_hooks.iter();
+    let unserved = unserved.filter(|(phases, _)| finalizer == stage.runs && phases.contains(&stage.phase));
+    told::listed(unserved.map(|(_, reason)| reason.clone()))
 }
 
 fn begin(view: View<'_>, bundle: &Arc<Bundle>, stage: &Stage) -> Action {

@@ -270,12 +270,33 @@ fn hooks_of_a_deletion_that_were_never_rendered_are_told_of_and_not_passed_over(
     let empty = Bundle::new(ithaca_proto::v1::BundleRendered::default(), Arc::default());
     going.bundle = Arc::new(Bundle { failure: Some(failure), ..empty });
     let told = going.go();
-    let advice = "failed to render the PreDelete hooks: no chart. Mend that, or take the finalizer \
+    let advice = "failed to run the PreDelete hooks: no chart; mend that, or take the finalizer \
                   pre-delete-finalizer.argocd.argoproj.io off the Application to go on without them";
     assert_eq!(told, advice);
     assert!(going.log.is_empty(), "{:?}", going.log);
     going.bundle = rendered;
     assert_eq!(going.go(), "waiting for completion of hook batch/Job/before");
+}
+
+/// Was passed over, and the objects went without it.
+#[test]
+fn a_hook_of_a_deletion_that_the_cluster_does_not_serve_is_told_of_and_not_passed_over() {
+    let mut going = going();
+    let mut unserved = hook("backup", "PreDelete", "");
+    unserved["kind"] = json!("Backup");
+    let manifests = vec![unserved, hook("after", "PostDelete", "")];
+    let scopes = |kind: &Kind| (kind.kind != "Backup").then_some(true);
+    let assembly = crate::desired::assemble(manifests, &going.case.owner, &scopes);
+    going.bundle = Arc::new(Bundle { assembly: Arc::new(assembly), ..(*going.bundle).clone() });
+    let told = going.go();
+    let advice = "failed to run the PreDelete hooks: batch/Backup/web/backup: the cluster does not serve \
+                  batch/v1 Backup; is its CustomResourceDefinition missing?; mend that, or take the finalizer \
+                  pre-delete-finalizer.argocd.argoproj.io off the Application to go on without them";
+    assert_eq!(told, advice);
+    assert!(going.log.is_empty(), "{:?}", going.log);
+    going.case.application.metadata.finalizers =
+        Some(FINALIZERS[1..].iter().map(ToString::to_string).collect());
+    assert_eq!(going.go(), "waiting for completion of hook batch/Job/after", "somebody let it go on");
 }
 
 #[test]
