@@ -90,10 +90,10 @@ pub struct Assembly {
     pub objects: Vec<Arc<Desired>>,
     /// Objects that no API of the cluster serves, with the reason. A sync that meets one fails.
     pub unknown: Vec<(ObjectKey, String)>,
-    /// The hooks among them: when they would run, and why they cannot.
-    pub unserved_hooks: Vec<(Vec<Phase>, String)>,
     /// Objects that cannot be applied as they are, with the reason.
     pub invalid: Vec<String>,
+    /// The hooks among both: when they would run, and why they cannot.
+    pub barred_hooks: Vec<(Vec<Phase>, String)>,
     /// Objects that the sources hold more than once; the last one counts.
     pub repeated: Vec<ObjectKey>,
     /// What runs in the phases of an operation.
@@ -123,6 +123,17 @@ impl Assembly {
         let all = self.objects.iter().map(Arc::as_ref).chain(hooks);
         let mut custom = all.filter(|desired| is_custom(&desired.key.group));
         self.unknown.is_empty() && !self.guessed && custom.all(|desired| serves(&desired.kind()))
+    }
+
+    fn bar(&mut self, role: &Role, reason: &str) {
+        if let Role::Hook { phases, .. } = role {
+            self.barred_hooks.push((phases.clone(), reason.to_owned()));
+        }
+    }
+
+    fn refuse(&mut self, role: &Role, reason: String) {
+        self.bar(role, &reason);
+        self.invalid.push(reason);
     }
 
     /// Whether the sources hold no object at all.
@@ -167,6 +178,7 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
         }
         let own_options = sync_options_of(&manifest);
         assembly.unsupported.extend(unsupported(&key, annotations_of(&manifest)));
+        let role = order::role(annotations_of(&manifest));
         let may_be_missing = || {
             let options = own_options.map(SyncOptions::from_annotation).unwrap_or_default();
             owner.skips_missing_kinds || options.skips_missing_kinds()
@@ -176,19 +188,15 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
         } else if namespaced.is_none() {
             let reason =
                 format!("the cluster does not serve {kind}; is its CustomResourceDefinition missing?");
-            if let Role::Hook { phases, .. } = order::role(annotations_of(&manifest)) {
-                assembly.unserved_hooks.push((phases, format!("{key}: {reason}")));
-            }
+            assembly.bar(&role, &format!("{key}: {reason}"));
             assembly.unknown.push((key, reason));
             continue;
         }
         if namespaced == Some(true) && key.namespace.is_empty() {
-            assembly
-                .invalid
-                .push(format!("{key} has no namespace, and neither has spec.destination.namespace"));
+            let reason = format!("{key} has no namespace, and neither has spec.destination.namespace");
+            assembly.refuse(&role, reason);
             continue;
         }
-        let role = order::role(annotations_of(&manifest));
         if let Role::Skipped = role {
             assembly.skipped.push(key);
             continue;
@@ -197,7 +205,7 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
         let desired = match finish(manifest, kind, key.clone(), owner) {
             Ok(desired) => desired,
             Err(reason) => {
-                assembly.invalid.push(format!("{key}: {reason}"));
+                assembly.refuse(&role, format!("{key}: {reason}"));
                 continue;
             }
         };
@@ -205,7 +213,7 @@ pub fn assemble(manifests: Vec<Value>, owner: &Owner, scopes: Scopes<'_>) -> Ass
             // Tests and rollbacks of Helm, and what was told of as unknown.
             Role::Hook { phases, .. } if phases.is_empty() => {}
             Role::Hook { .. } if key.name.is_empty() && generate_name.is_empty() => {
-                assembly.invalid.push(format!("{key} has neither a name nor a generateName"));
+                assembly.refuse(&role, format!("{key} has neither a name nor a generateName"));
             }
             Role::Hook { phases, delete } => {
                 let application = owner.instance.clone();

@@ -133,9 +133,9 @@ fn unrunnable(bundle: &Bundle, stage: &Stage, finalizer: &str) -> Option<String>
     if !bundle.has_content() {
         return Some(bundle.why_empty().to_owned());
     }
-    let unserved = bundle.assembly.unserved_hooks.iter();
-    let unserved = unserved.filter(|(phases, _)| finalizer == stage.runs && phases.contains(&stage.phase));
-    told::listed(unserved.map(|(_, reason)| reason.clone()))
+    let barred = bundle.assembly.barred_hooks.iter();
+    let barred = barred.filter(|(phases, _)| finalizer == stage.runs && phases.contains(&stage.phase));
+    told::listed(barred.map(|(_, reason)| reason.clone()))
 }
 
 fn begin(view: View<'_>, bundle: &Arc<Bundle>, stage: &Stage) -> Action {
