@@ -194,9 +194,9 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
             None => return Some(Action::Idle(None)),
         },
     };
-    let recompared = view.compare(bundle);
-    let tracked_comparison = comparison;
-    let comparison = if Arc::ptr_eq(bundle, tracked) { comparison } else { &recompared };
+    let (tracked_comparison, other) = (comparison, !Arc::ptr_eq(bundle, tracked));
+    let recompared = other.then(|| view.compare(bundle));
+    let comparison = recompared.as_ref().unwrap_or(tracked_comparison);
     let mut run = begin(view, operation.clone(), bundle, comparison);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
         run.resume(state, comparison, view.records);
@@ -434,7 +434,6 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
 }
 
 #[cfg(test)]
-#[cfg(test)]
 mod attempts;
 #[cfg(test)]
 mod held;
@@ -444,6 +443,8 @@ mod history;
 mod hooks;
 #[cfg(test)]
 mod newest;
+#[cfg(test)]
+mod resumed;
 #[cfg(test)]
 mod stuck;
 #[cfg(test)]
