@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::line::{HttpLine, Line};
+use super::turns;
 use crate::web::retry_after;
 
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
@@ -238,7 +239,7 @@ fn check_format(advertisement: &[u8]) -> Result<(), git2::Error> {
 /// Waits on a thread that may block; it must belong to a runtime.
 fn wait<T>(future: impl Future<Output = T>) -> Result<T, git2::Error> {
     let runtime = Handle::try_current().map_err(|error| git2::Error::from_str(&error.to_string()))?;
-    Ok(runtime.block_on(future))
+    Ok(turns::waiting(|| runtime.block_on(future)))
 }
 
 /// The reason at the bottom, without the URL, which may hold credentials.

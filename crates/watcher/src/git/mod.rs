@@ -13,6 +13,7 @@ mod refs;
 mod remote;
 mod repository;
 mod ssh;
+mod turns;
 
 pub use lfs::{LONGEST as LONGEST_POINTER, Objects, Pointer};
 pub use limits::{Limits, prepare_process};

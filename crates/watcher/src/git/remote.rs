@@ -9,6 +9,7 @@ use super::failure::explain;
 use super::limits::{Limits, give_back};
 use super::line::Line;
 use super::refs::Refs;
+use super::turns;
 use crate::credentials::Access;
 use crate::repository::{RepositoryError, RepositoryKey};
 
@@ -59,8 +60,10 @@ pub(super) fn exchange(
         };
         let depth = depth(&fetch, (repository.is_local(), cache.is_shallow()), access.settings.depth);
         let mut options = options(depth, started, limits);
+        let turn = takes_much(&fetch, cache).then(|| turns::take(limits.call));
         let fetched = connection.remote().download(&refspecs(&fetch), Some(&mut options));
         give_back();
+        drop(turn);
         fetched.map_err(failed)?;
         refs
     };
@@ -86,6 +89,16 @@ fn refspecs(fetch: &Fetch) -> Vec<String> {
 
 fn everything(below: &str) -> Vec<String> {
     ["heads", "tags"].map(|kind| format!("+refs/{kind}/*:{below}{kind}/*")).to_vec()
+}
+
+/// Whether a fetch may bring more than what is new in a repository.
+pub(super) fn takes_much(fetch: &Fetch, cache: &git2::Repository) -> bool {
+    match fetch {
+        Fetch::Tips(_) | Fetch::Commit(_) => {
+            cache.references().map_or(true, |mut kept| kept.next().is_none())
+        }
+        Fetch::Histories(_) | Fetch::Everything | Fetch::Search | Fetch::EverythingOf(_) => true,
+    }
 }
 
 /// How much of a history is fetched; none where that cannot be said.

@@ -7,6 +7,7 @@ mod modules;
 mod moved;
 mod private;
 mod ssh;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg};
 
 use super::Host;
+use crate::git::turns;
 
 /// How much of what the host complains of is told.
 const COMPLAINT: usize = 512;
@@ -37,7 +38,8 @@ impl SshStream {
     /// Waits for what the host says next; None at its end.
     fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            let message = self.runtime.block_on(tokio::time::timeout(self.silence, self.channel.wait()));
+            let message = tokio::time::timeout(self.silence, self.channel.wait());
+            let message = turns::waiting(|| self.runtime.block_on(message));
             match message.map_err(|_| io::Error::other("timed out"))? {
                 Some(ChannelMsg::Data { data }) => return Ok(Some(data)),
                 Some(ChannelMsg::ExtendedData { data, .. }) => {

@@ -44,7 +44,7 @@ pub(super) async fn serve(folder: &Path) -> String {
     listen(router).await
 }
 
-async fn listen(router: Router) -> String {
+pub(super) async fn listen(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -52,7 +52,7 @@ async fn listen(router: Router) -> String {
 }
 
 /// Lists what another repository has.
-async fn lie(state: State<PathBuf>) -> Response<Body> {
+pub(super) async fn lie(state: State<PathBuf>) -> Response<Body> {
     let uri = "/git/upstream/info/refs?service=git-upload-pack";
     backend(state, Request::get(uri).body(Body::empty()).expect("a request")).await
 }
