@@ -157,10 +157,12 @@ async fn large(
     apply::delete_all(&client).await?;
     apply::create_all(&client, applications.into_iter()).await?;
     progress.step("reading large repositories");
+    let started = Instant::now();
     start(stack)?;
     bundles.wait_for("large-", count, |done| progress.detail(&format!("{done} of {count}"))).await?;
+    let seconds = started.elapsed().as_secs_f64();
     bundles.until_silent(SILENCE).await?;
-    Ok(Large { repositories: args.repositories, files: args.files, usage: both(stack)? })
+    Ok(Large { repositories: args.repositories, files: args.files, seconds, usage: both(stack)? })
 }
 
 fn file_path(file: usize) -> String {

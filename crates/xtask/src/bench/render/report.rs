@@ -60,6 +60,8 @@ pub struct Large {
     pub repositories: usize,
     /// In each.
     pub files: usize,
+    /// From the start of the processes to the last bundle.
+    pub seconds: f64,
     /// Watcher and renderer since they started.
     pub usage: [Usage; 2],
 }
@@ -127,8 +129,9 @@ impl Display for Report {
             ("memory after all that".to_owned(), memory(&self.after_charts)),
             (
                 format!("{} repositories of {} files", self.large.repositories, self.large.files),
-                memory(&self.large.usage),
+                format!("in {:.1} s", self.large.seconds),
             ),
+            ("  memory".to_owned(), memory(&self.large.usage)),
         ];
         let mut table = Table::new();
         table.load_style(NOTHING);
