@@ -36,6 +36,7 @@ pub mod version_constraint;
 pub mod yaml;
 
 mod object;
+mod patience;
 mod schema;
 mod sensitive;
 
@@ -51,6 +52,7 @@ pub use exclusions::Exclusions;
 pub use generate_paths::GeneratePaths;
 pub use kind_pattern::KindPattern;
 pub use operation::Operation;
+pub use patience::patience;
 pub use project::AppProject;
 pub use repository::RepositorySpec;
 pub use request::operation_request_key;

@@ -228,7 +228,7 @@ pub fn forget_operation(shared: &Shared, uid: &Uid) {
 pub async fn definitions(site: Site) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(site.cluster.client());
     let mut events =
-        pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(cluster::patience()));
+        pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(ithaca_api::patience()));
     while next_definition(&site, &mut events).await {
         while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&site, &mut events)).await {}
         rediscover(&site).await;

@@ -24,7 +24,7 @@ use kube::{
 use tokio::task::AbortHandle;
 
 use crate::{
-    cluster::{self, Served},
+    cluster::Served,
     clusters::Holdings,
     follow,
     object::{GroupKind, KeyParts, ObjectKey},
@@ -196,7 +196,7 @@ async fn look(site: Site, place: Place, served: Served) {
         None => Api::all_with(client, &served.resource),
     };
     let mut events =
-        pin!(watcher(api, watcher::Config::default().page_size(PAGE)).backoff(cluster::patience()));
+        pin!(watcher(api, watcher::Config::default().page_size(PAGE)).backoff(ithaca_api::patience()));
     // Whoever changes the rules ends this watch.
     let tracking = site.rules().tracking.clone();
     let mut seen = HashSet::new();

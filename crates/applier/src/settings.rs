@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    cluster, health,
+    health,
     object::{GroupKind, ObjectKey},
     rules::Rules,
     scripts::{self, Scripts},
@@ -180,7 +180,7 @@ pub async fn follow(shared: Arc<Shared>) {
     let api: Api<ConfigMap> = Api::namespaced(shared.home.client(), &shared.namespace);
     let mut events = watch_object(api, SETTINGS_CONFIG_MAP)
         .inspect_err(|error| tracing::warn!(%error, "failed to watch ConfigMap {SETTINGS_CONFIG_MAP}"))
-        .backoff(cluster::patience())
+        .backoff(ithaca_api::patience())
         .boxed();
     while let Some(event) = events.next().await {
         if let Ok(config_map) = event {

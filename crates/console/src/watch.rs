@@ -1,17 +1,16 @@
 //! The watch of the Applications: from the Kubernetes API to the board.
 
-use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::pin, sync::Arc};
 
-use backon::ExponentialBuilder;
 use futures::{StreamExt, TryStreamExt, future::ready};
-use ithaca_api::{Application, ApplicationNamespaces};
+use ithaca_api::{Application, ApplicationNamespaces, patience};
 use ithaca_chassis::ReadyFlag;
 use kube::{
     Api, Client, Resource,
     core::error_boundary::DeserializeGuard,
     runtime::{
         WatchStreamExt,
-        watcher::{self, Event, ExponentialBackoff},
+        watcher::{self, Event},
     },
 };
 
@@ -68,11 +67,4 @@ pub async fn follow(
             }
         }
     }
-}
-
-/// How long a watch that failed waits. All have to see soon that an API server is back, however long it was away.
-fn patience() -> ExponentialBackoff {
-    let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(4));
-    let builder = ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest);
-    builder.without_max_times().with_jitter().into()
 }

@@ -11,7 +11,6 @@ use kube::{Api, Client};
 
 use crate::application::{Watched, WatchedObject};
 use crate::event::{Event, Events};
-use crate::watch::patience;
 
 /// How many objects are asked for at once: whole objects are large, and only small parts are kept.
 const PAGE: u32 = 100;
@@ -28,7 +27,7 @@ pub async fn watch(client: Client, namespaces: &ApplicationNamespaces, events: E
             let why = ithaca_api::unreadable(error);
             tracing::warn!(why, %error, "failed to watch Applications, trying again");
         })
-        .backoff(patience())
+        .backoff(ithaca_api::patience())
         .boxed();
     let mut listed: BTreeSet<Arc<str>> = BTreeSet::new();
     while let Some(event) = stream.next().await {

@@ -13,7 +13,6 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
 use crate::event::{Event, Events};
-use crate::watch::patience;
 
 /// Definitions often come many at once; the API server also takes a moment to serve them.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -23,7 +22,7 @@ pub async fn watch(client: Client, events: Events) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
     let mut changes = watcher(api, watcher::Config::default().page_size(100))
         .inspect_err(|error| tracing::warn!(%error, "failed to watch CustomResourceDefinitions"))
-        .backoff(patience())
+        .backoff(ithaca_api::patience())
         .boxed();
     loop {
         let capabilities = discover_patiently(&client).await;

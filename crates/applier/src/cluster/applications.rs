@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use futures::{Stream, StreamExt, TryStreamExt, future::ready};
-use ithaca_api::{Application, ApplicationNamespaces};
+use ithaca_api::{Application, ApplicationNamespaces, patience};
 use kube::{
     Api, Client, Resource,
     core::{NamespaceResourceScope, ObjectMeta},
@@ -19,7 +19,7 @@ use kube::{
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
 
-use super::watch::{PAGE, patience};
+use super::watch::PAGE;
 
 /// An Application as it passes by: most are what this process wrote itself, and need not be read again.
 #[derive(Clone, Debug)]

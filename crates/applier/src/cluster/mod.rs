@@ -16,7 +16,7 @@ pub use account::acting_as;
 pub use applications::{Told, watch_applications};
 pub use connect::{Token, connect};
 pub use kinds::Served;
-pub use watch::{Event, patience, watch};
+pub use watch::{Event, watch};
 pub use write::Mode;
 
 use std::{

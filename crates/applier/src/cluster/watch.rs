@@ -2,16 +2,14 @@
 //!
 //! Objects pass by as plain JSON and are not kept.
 
-use std::time::Duration;
-
-use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt};
+use ithaca_api::patience;
 use kube::{
     Api, Client, Resource,
     core::{ApiResource, ObjectMeta},
     runtime::{
         WatchStreamExt,
-        watcher::{self, ExponentialBackoff, watcher},
+        watcher::{self, watcher},
     },
 };
 use serde::{Deserialize, Deserializer};
@@ -45,13 +43,6 @@ pub fn watch(
         None => Api::all_with(client, &served.resource),
     };
     watcher(api, watcher::Config::default().page_size(PAGE)).backoff(patience()).boxed()
-}
-
-/// How long a watch that failed waits. All have to see soon that an API server is back, however long it was away.
-pub fn patience() -> ExponentialBackoff {
-    let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(4));
-    let builder = ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest);
-    builder.without_max_times().with_jitter().into()
 }
 
 impl<'de> Deserialize<'de> for Passing {

@@ -19,7 +19,7 @@ use kube::{
 };
 
 use super::{HOME, keep};
-use crate::{cluster, service::Shared};
+use crate::service::Shared;
 
 /// Keeps the cluster that Ithaca runs in, as long as no Secret describes it.
 pub fn start_home(shared: &Arc<Shared>) {
@@ -33,7 +33,7 @@ pub fn start_home(shared: &Arc<Shared>) {
 pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let api: Api<Secret> = Api::namespaced(shared.home.client(), &shared.namespace);
     let config = watcher::Config::default().labels(&format!("{SECRET_TYPE_LABEL}=cluster"));
-    let mut events = pin!(watcher(api, config).backoff(cluster::patience()));
+    let mut events = pin!(watcher(api, config).backoff(ithaca_api::patience()));
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {

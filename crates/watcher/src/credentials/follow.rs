@@ -17,7 +17,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
 use super::Index;
-use crate::watch::{self as watched, patience};
+use crate::watch as watched;
 
 const KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
 const KNOWN_HOSTS_KEY: &str = "ssh_known_hosts";
@@ -51,7 +51,7 @@ pub async fn follow(
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let config =
         watcher::Config::default().labels(&format!("{SECRET_TYPE_LABEL} in (repository, repo-creds)"));
-    let secrets = watcher(secrets, config).inspect_err(warn).backoff(patience());
+    let secrets = watcher(secrets, config).inspect_err(warn).backoff(ithaca_api::patience());
     let secrets = secrets.filter_map(async |event| event.ok()).map(Told::Secret).boxed();
     let object = |name: &'static str| watched::named::<ConfigMap>(client.clone(), namespace, name);
     let known_hosts = object(KNOWN_HOSTS).map(Told::KnownHosts).boxed();

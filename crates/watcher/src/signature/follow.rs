@@ -14,7 +14,7 @@ use kube::{Api, Client};
 
 use super::{AllowedSigners, CosignKeys, Keyring, OpenPgpKeys, Origins, Rules, cosign, openpgp, ssh};
 use crate::event::{Event, Events};
-use crate::watch::{self, patience};
+use crate::watch;
 
 /// What is known so far. Nothing is told before all is.
 #[derive(Default)]
@@ -127,7 +127,7 @@ fn projects(client: Client, namespace: &str) -> impl Stream<Item = watcher::Even
         let why = ithaca_api::unreadable(error);
         tracing::warn!(why, %error, "failed to watch AppProjects, trying again; nothing is said before they were read once");
     });
-    stream.backoff(patience()).filter_map(async |event| event.ok())
+    stream.backoff(ithaca_api::patience()).filter_map(async |event| event.ok())
 }
 
 /// The entries of a ConfigMap, which may be absent.

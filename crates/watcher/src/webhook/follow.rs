@@ -14,7 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
 use super::Secrets;
-use crate::watch::{self as watched, patience};
+use crate::watch as watched;
 
 /// What Argo CD asks of the Secrets that its settings may refer to, as the value of the label.
 const PART_OF: &str = "argocd";
@@ -40,7 +40,7 @@ pub async fn follow(client: Client, namespace: &str, secrets: watch::Sender<Opti
     let own = watched::named::<Secret>(client.clone(), namespace, SETTINGS_SECRET);
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let labels = watcher::Config::default().labels(&format!("{PART_OF_LABEL}={PART_OF}"));
-    let others = watcher(api, labels).inspect_err(warn).backoff(patience());
+    let others = watcher(api, labels).inspect_err(warn).backoff(ithaca_api::patience());
     let others = others.filter_map(async |event| event.ok()).map(Told::Other);
     let mut told = futures::stream::select_all([own.map(Told::Own).boxed(), others.boxed()]);
     let mut known = Known::default();
