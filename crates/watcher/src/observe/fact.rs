@@ -9,7 +9,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::effect::Attachment;
-use super::track::Track;
+use super::track::{Epoch, Track};
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::cache::CommitInfo;
@@ -106,7 +106,7 @@ pub(super) struct Said {
     pub(super) print: Fingerprint,
     pub(super) outcome: Arc<Outcome>,
     /// The version of the request.
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
     /// The version of what the destination offers and overlays are built with.
     pub(super) offer: u64,
 }

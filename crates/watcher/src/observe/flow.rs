@@ -46,6 +46,7 @@ impl Observer {
         let (sources, attachments) = match locate(now, track, &rule, &mut self.remotes) {
             Located::Waits => return,
             Located::Fails(outcome) => {
+                track.again = track.is_evaluating;
                 track.outcome = Some(Arc::new(outcome));
                 return self.settle(now, key);
             }
@@ -57,11 +58,11 @@ impl Observer {
                 && outcome.revisions().eq(revisions)
                 && outcome.attachments.iter().map(|(attachment, _)| attachment).eq(&attachments)
         });
+        // What is being evaluated may be of another moment.
+        track.again = track.is_evaluating;
         if is_known {
             self.settle(now, key);
-        } else if track.is_evaluating {
-            track.again = true;
-        } else {
+        } else if !track.is_evaluating {
             track.is_evaluating = true;
             let (epoch, previous) = (track.epoch, track.outcome.clone());
             let application = reads::Application {
@@ -89,7 +90,7 @@ impl Observer {
         let Some(known) = self.applications.get_mut(&key.uid) else { return };
         let Some((watched, track)) = known.track(key.purpose) else { return };
         if looks_again(now, track, &mut self.remotes) {
-            return;
+            return self.calm.cancel(key, track.wait.take());
         }
         let offer = (self.capabilities.as_deref(), self.build_options.as_deref(), self.tools.as_deref());
         let made = match track.news_by_grounds(self.offer) {

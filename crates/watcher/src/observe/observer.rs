@@ -13,7 +13,7 @@ use super::effect::{Effect, Job, Key};
 use super::fact::Outcome;
 use super::remote::{Answer, Remote};
 use super::renewal::Renewals;
-use super::track::Track;
+use super::track::{Epochs, Track};
 use crate::application::Watched;
 use crate::build_options::BuildOptions;
 use crate::credentials::Index;
@@ -52,6 +52,7 @@ pub struct Observer {
     pub(super) offer: u64,
     pub(super) calm: Calm,
     renewals: Renewals,
+    epochs: Epochs,
     pub(super) effects: Vec<Effect>,
     pub(super) jobs: Vec<Job>,
     /// The newest stamp given to a fact, in microseconds since the epoch.
@@ -66,13 +67,14 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    fn new(now: Instant, watched: Watched, settings: &Settings) -> Self {
-        let mut tracked = Track::new(now, watched.tracked.clone(), String::new(), settings);
+    fn new(now: Instant, epochs: &mut Epochs, watched: Watched, settings: &Settings) -> Self {
+        let mut tracked = Track::new(now, epochs.next(), watched.tracked.clone(), String::new(), settings);
         if watched.refresh.is_some() || watched.look_for.is_some() {
             tracked.force(now);
         }
         let operation = watched.operation.clone();
-        let operation = operation.map(|(key, request)| Track::new(now, request, key, settings));
+        let operation =
+            operation.map(|(key, request)| Track::new(now, epochs.next(), request, key, settings));
         Self { watched, tracked, operation }
     }
 
@@ -86,10 +88,10 @@ impl Observed {
     }
 
     /// Looks up the repositories of all requests anew.
-    fn relocate(&mut self, now: Instant, settings: &Settings) {
+    fn relocate(&mut self, now: Instant, epochs: &mut Epochs, settings: &Settings) {
         for track in std::iter::once(&mut self.tracked).chain(&mut self.operation) {
             let request = track.request.clone();
-            track.replace(now, request, settings);
+            track.replace(now, epochs.next(), request, settings);
         }
     }
 
@@ -112,6 +114,7 @@ impl Observer {
             tools: None,
             offer: 0,
             calm: Calm::default(),
+            epochs: Epochs::default(),
             effects: Vec::new(),
             jobs: Vec::new(),
             last_stamp: 0,
@@ -140,7 +143,11 @@ impl Observer {
     fn renew(&mut self, now: Instant) {
         for uid in self.renewals.due(now) {
             let Some(known) = self.applications.get_mut(&uid) else { continue };
-            known.tracked.renew(known.watched.generate_paths.is_some());
+            if known.watched.generate_paths.is_some() {
+                // What was read may be older than what is there.
+                known.tracked.reconsider(self.epochs.next());
+            }
+            known.tracked.renew();
             self.advance(now, &Key { uid, purpose: Purpose::Tracked });
         }
     }
@@ -158,7 +165,7 @@ impl Observer {
         }
         let uid = watched.uid.clone();
         let observed = match self.applications.remove(&uid) {
-            None => Observed::new(now, watched, &self.settings),
+            None => Observed::new(now, &mut self.epochs, watched, &self.settings),
             Some(mut known) => {
                 let before = std::mem::replace(&mut known.watched, watched);
                 if before.tells_the_same_as(&known.watched) {
@@ -301,7 +308,7 @@ impl Observer {
         for uid in &moved {
             let Some(mut known) = self.applications.remove(uid) else { continue };
             self.count_users(&known, -1);
-            known.relocate(now, &self.settings);
+            known.relocate(now, &mut self.epochs, &self.settings);
             self.count_users(&known, 1);
             self.applications.insert(uid.clone(), known);
         }
@@ -378,7 +385,7 @@ impl Observer {
         for key in keys {
             let known = self.applications.get_mut(&key.uid);
             if let Some((_, track)) = known.and_then(|known| known.track(key.purpose)) {
-                track.reconsider();
+                track.reconsider(self.epochs.next());
             }
             self.advance(now, key);
         }
@@ -430,7 +437,7 @@ impl Observer {
         let settings = &self.settings;
         let Observed { watched, tracked, operation } = observed;
         if watched.tracked != before.tracked {
-            tracked.replace(now, watched.tracked.clone(), settings);
+            tracked.replace(now, self.epochs.next(), watched.tracked.clone(), settings);
         }
         let looks_again = watched.look_for.is_some() && watched.look_for != before.look_for;
         if looks_again || watched.refresh.is_some() && watched.refresh != before.refresh {
@@ -439,13 +446,14 @@ impl Observer {
         let reads_anew = watched.refresh == Some(Refresh::Hard) && watched.refresh != before.refresh;
         if watched.generate_paths != before.generate_paths || reads_anew && watched.generate_paths.is_some() {
             // What was read may be older than what is there.
-            tracked.outcome = None;
+            tracked.reconsider(self.epochs.next());
         }
         if watched.operation != before.operation {
             let key = Key { uid: watched.uid.clone(), purpose: Purpose::Operation };
             self.calm.cancel(&key, operation.as_ref().and_then(|track| track.wait));
             let wanted = watched.operation.clone();
-            *operation = wanted.map(|(key, request)| Track::new(now, request, key, settings));
+            *operation =
+                wanted.map(|(key, request)| Track::new(now, self.epochs.next(), request, key, settings));
         }
     }
 }

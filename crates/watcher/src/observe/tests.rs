@@ -1,6 +1,7 @@
 //! What the observer says in a world of remotes and files that the tests change.
 
 mod dependencies;
+mod late;
 mod looks;
 mod permissions;
 mod renewals;

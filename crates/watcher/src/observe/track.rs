@@ -15,6 +15,20 @@ use crate::repository::{Protocol, RepositoryError, RepositoryKey, is_internal};
 /// An answer that was asked for this long before an application appeared is new enough to begin with.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
 
+/// The version of a request.
+pub(super) type Epoch = u64;
+
+/// Versions, of which no two are alike: not even those of requests that take each other's place.
+#[derive(Debug, Default)]
+pub(super) struct Epochs(Epoch);
+
+impl Epochs {
+    pub(super) fn next(&mut self) -> Epoch {
+        self.0 += 1;
+        self.0
+    }
+}
+
 /// A request of an application.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -27,8 +41,8 @@ pub(super) struct Track {
     pub(super) lfs: Vec<bool>,
     /// What the sources were found to want from other repositories.
     pub(super) attachments: Vec<(Want, Result<RepositoryKey, RepositoryError>)>,
-    /// Counts the requests, so that late results can be told.
-    pub(super) epoch: u64,
+    /// Tells results that come late.
+    pub(super) epoch: Epoch,
     /// When the request came.
     pub(super) seen: Instant,
     /// Answers that were asked for earlier than this do not count.
@@ -55,14 +69,20 @@ pub(super) struct Place<'a> {
 }
 
 impl Track {
-    pub(super) fn new(now: Instant, request: Request, request_key: String, settings: &Settings) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        epoch: Epoch,
+        request: Request,
+        request_key: String,
+        settings: &Settings,
+    ) -> Self {
         let mut track = Self {
             request: request.clone(),
             request_key,
             repositories: Vec::new(),
             lfs: Vec::new(),
             attachments: Vec::new(),
-            epoch: 0,
+            epoch,
             seen: now,
             fresh_from: now,
             is_forced: false,
@@ -74,23 +94,21 @@ impl Track {
             owes_refresh: false,
             is_renewed: false,
         };
-        track.replace(now, request, settings);
+        track.replace(now, epoch, request, settings);
         track
     }
 
     /// Takes another request in place of the one before; what was said stays known.
-    pub(super) fn replace(&mut self, now: Instant, request: Request, settings: &Settings) {
+    pub(super) fn replace(&mut self, now: Instant, epoch: Epoch, request: Request, settings: &Settings) {
         self.repositories = repositories(&request, settings);
         self.lfs = lfs(&self.repositories, settings);
         self.attachments.clear();
         self.request = request;
-        self.epoch += 1;
-        self.outcome = None;
         self.seen = now;
         // Who operates means what a branch is at that moment.
         let leeway = if self.request_key.is_empty() { FRESH } else { Duration::ZERO };
         self.fresh_from = now.checked_sub(leeway).unwrap_or(now);
-        self.again = self.is_evaluating;
+        self.reconsider(epoch);
     }
 
     /// True where its sources mean other repositories by now, or other files in them: Secrets have changed.
@@ -113,8 +131,8 @@ impl Track {
     }
 
     /// What was found does not count any more; what was said stays known.
-    pub(super) fn reconsider(&mut self) {
-        self.epoch += 1;
+    pub(super) fn reconsider(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
         self.outcome = None;
         self.again = self.is_evaluating;
     }
@@ -128,12 +146,10 @@ impl Track {
         self.owes_refresh = true;
     }
 
-    /// Has the next fact rendered anew, whatever is known. What was read by rules of the Application's own may be older
-    /// than what is there.
-    pub(super) fn renew(&mut self, reads_anew: bool) {
+    /// Has the next fact rendered anew, whatever is known.
+    pub(super) fn renew(&mut self) {
         self.owes_refresh = true;
         self.is_renewed = true;
-        self.outcome = self.outcome.take().filter(|_| !reads_anew);
     }
 
     /// What there is to say where the grounds tell it: the same request, the same reads, the same offer.

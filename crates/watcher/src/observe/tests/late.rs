@@ -1,0 +1,127 @@
+//! What comes while something else is under way: late results are of what they were begun for, and of nothing that took its
+//! place.
+
+use super::*;
+
+fn operated(revision: &str) -> Value {
+    application("a", json!({"operation": {"sync": {"revision": revision}}}))
+}
+
+/// Has the remote asked, and gives what is to be evaluated of its answer.
+fn evaluations(world: &mut World) -> Vec<Job> {
+    let effects = world.observer.effects(world.now);
+    let (repository, revisions, begun) = call(&effects).expect("one call");
+    let answer = world.answer(repository, revisions);
+    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    let effects = world.observer.effects(world.now);
+    evaluation(&effects).expect("an evaluation").to_vec()
+}
+
+fn evaluate(world: &mut World, jobs: &[Job]) {
+    for job in jobs {
+        let outcome = world.outcome(job);
+        world.observer.evaluated(world.now, &job.key, job.epoch, outcome);
+    }
+}
+
+#[test]
+fn what_was_found_for_an_operation_is_no_answer_to_the_next() {
+    for ends_between in [false, true] {
+        let mut world = World::new().with(&["a"]);
+        world.revisions.extend([("v1", "c1"), ("v2", "c2")]);
+        world.settle();
+        world.now += SECOND;
+        world.apply(operated("v1"));
+        let jobs = evaluations(&mut world);
+        if ends_between {
+            world.apply(application("a", json!({})));
+        }
+        world.apply(operated("v2"));
+        evaluate(&mut world, &jobs);
+        assert_eq!(texts(&world.settle()), ["a c2"]);
+    }
+}
+
+#[test]
+fn what_was_found_before_an_application_was_left_alone_is_not_told_of_what_it_became() {
+    let mut world = World::new().with(&["a", "b"]);
+    let jobs = evaluations(&mut world);
+    world.apply(annotated("a", "argocd.argoproj.io/skip-reconcile", "true"));
+    let source = json!({"repoURL": URL, "path": "apps/b"});
+    world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
+    evaluate(&mut world, &jobs);
+    let said = world.settle();
+    assert_eq!(texts(&said), ["a c1", "b c1"]);
+    assert!(said.iter().all(|said| said.fact.sources[0].reads[0].path == "apps/b"));
+}
+
+#[test]
+fn a_branch_that_is_moved_back_is_not_told_where_it_was() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.commit("c2", &["a"]);
+    world.push();
+    let jobs = evaluations(&mut world);
+    let outcomes: Vec<Outcome> = jobs.iter().map(|job| world.outcome(job)).collect();
+    world.commit("c1", &[]);
+    world.files.insert("apps/a".to_owned(), "1".to_owned());
+    world.push();
+    assert!(world.settle().is_empty());
+    for (job, outcome) in jobs.iter().zip(outcomes) {
+        world.observer.evaluated(world.now, &job.key, job.epoch, outcome);
+    }
+    assert!(world.settle().is_empty());
+}
+
+#[test]
+fn a_failure_that_was_told_is_not_taken_back_by_what_was_found_before_it() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.commit("c2", &["a"]);
+    world.push();
+    let jobs = evaluations(&mut world);
+    world.revisions.remove("HEAD");
+    world.push();
+    assert!(texts(&world.settle())[0].contains("no such branch"));
+    evaluate(&mut world, &jobs);
+    assert!(world.settle().is_empty());
+}
+
+#[test]
+fn other_files_that_concern_an_application_count_though_it_was_being_evaluated() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.commit("c2", &["a"]);
+    world.push();
+    let jobs = evaluations(&mut world);
+    world.apply(annotated("a", "argocd.argoproj.io/manifest-generate-paths", "/shared"));
+    evaluate(&mut world, &jobs);
+    let effects = world.observer.effects(world.now);
+    let jobs = evaluation(&effects).expect("another evaluation");
+    assert!(jobs[0].generate_paths.is_some() && jobs[0].previous.is_none());
+}
+
+#[test]
+fn a_failure_that_may_heal_is_not_told_for_what_waited() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.commit("c2", &[]);
+    world.push();
+    assert!(world.settle().is_empty(), "it waits for quiet");
+    world.now += SECOND;
+    world.apply(application(
+        "a",
+        json!({"spec": {"project": "", "destination": {}, "source": {"repoURL": URL, "path": "apps/b"}}}),
+    ));
+    let effects = world.observer.effects(world.now);
+    let jobs = evaluation(&effects).expect("an evaluation").to_vec();
+    evaluate(&mut world, &jobs);
+    let effects = world.observer.effects(world.now);
+    let (repository, revisions, begun) = call(&effects).expect("a newer look");
+    world.now += QUIET;
+    assert!(world.observer.effects(world.now).is_empty());
+    world.commit("c3", &["b"]);
+    let answer = world.answer(repository, revisions);
+    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    assert_eq!(texts(&world.settle()), ["a c3"]);
+}
