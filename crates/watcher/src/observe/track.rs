@@ -76,6 +76,8 @@ impl Track {
         request_key: String,
         settings: &Settings,
     ) -> Self {
+        // Nor is an old failure an answer to who operates.
+        let is_forced = !request_key.is_empty();
         let mut track = Self {
             request: request.clone(),
             request_key,
@@ -85,7 +87,7 @@ impl Track {
             epoch,
             seen: now,
             fresh_from: now,
-            is_forced: false,
+            is_forced,
             is_evaluating: false,
             again: false,
             outcome: None,
@@ -105,8 +107,8 @@ impl Track {
         self.attachments.clear();
         self.request = request;
         self.seen = now;
-        // Who operates means what a branch is at that moment.
-        let leeway = if self.request_key.is_empty() { FRESH } else { Duration::ZERO };
+        // Who operates means what a branch is at that moment, and who asked for a new look still does.
+        let leeway = if self.is_forced { now.duration_since(self.fresh_from).min(FRESH) } else { FRESH };
         self.fresh_from = now.checked_sub(leeway).unwrap_or(now);
         self.reconsider(epoch);
     }

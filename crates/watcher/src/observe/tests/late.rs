@@ -88,6 +88,23 @@ fn a_failure_that_was_told_is_not_taken_back_by_what_was_found_before_it() {
 }
 
 #[test]
+fn a_refresh_is_answered_by_a_look_of_its_own_though_the_spec_changes_meanwhile() {
+    let mut world = World::new().with(&["a", "b"]);
+    world.settle();
+    world.commit("c2", &["a", "b"]);
+    world.now += SECOND;
+    let mut object = annotated("a", "argocd.argoproj.io/refresh", "normal");
+    world.apply(object.clone());
+    object["spec"]["source"]["path"] = json!("apps/b");
+    world.apply(object);
+    let effects = world.observer.effects(world.now);
+    let (repository, revisions, begun) = call(&effects).expect("one call, and nothing to evaluate yet");
+    let answer = world.answer(repository, revisions);
+    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    assert_eq!(texts(&world.settle()), ["a c2", "b c2"]);
+}
+
+#[test]
 fn other_files_that_concern_an_application_count_though_it_was_being_evaluated() {
     let mut world = World::new().with(&["a"]);
     world.settle();
@@ -99,6 +116,36 @@ fn other_files_that_concern_an_application_count_though_it_was_being_evaluated()
     let effects = world.observer.effects(world.now);
     let jobs = evaluation(&effects).expect("another evaluation");
     assert!(jobs[0].generate_paths.is_some() && jobs[0].previous.is_none());
+}
+
+#[test]
+fn an_old_failure_is_no_answer_to_an_operation() {
+    let mut world = World::new();
+    world.is_down = true;
+    world = world.with(&["a"]);
+    world.settle();
+    world.is_down = false;
+    world.revisions.insert("v1", "c1");
+    world.now += SECOND;
+    world.apply(operated("v1"));
+    assert_eq!(texts(&world.settle()), ["a c1", "a c1"], "what is tracked is had as well");
+}
+
+#[test]
+fn what_was_known_before_a_failure_is_no_answer_to_an_operation() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.is_down = true;
+    world.now += SECOND;
+    world.push();
+    world.settle();
+    world.is_down = false;
+    world.commit("c2", &["a"]);
+    world.now += SECOND;
+    world.apply(operated("HEAD"));
+    let said = world.settle();
+    let operation = said.iter().filter(|said| said.key.purpose == Purpose::Operation);
+    assert_eq!(texts(&operation.cloned().collect::<Vec<_>>()), ["a c2"]);
 }
 
 #[test]
