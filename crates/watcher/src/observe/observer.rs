@@ -222,7 +222,9 @@ impl Observer {
             Err(error) => Ended::Failed(error.hold()),
         };
         remote.schedule.finish(now, ended, &policy, chance);
-        let since = remote.reason.take().map_or(started, |(since, _)| since);
+        // What came up during the call is what the next one is for.
+        let reason = remote.reason.take_if(|(since, _)| *since <= started);
+        let since = reason.map_or(started, |(since, _)| since);
         remote.take(now, answer.map(|revisions| Answer { started, since, context, revisions }));
         let users = self.keys(|track| track.remotes().any(|used| used == repository));
         users.iter().for_each(|key| self.advance(now, key));

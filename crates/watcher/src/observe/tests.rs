@@ -11,6 +11,7 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ithaca_api::RepositorySpec;
 use ithaca_api::annotation::SECRET_TYPE_LABEL;

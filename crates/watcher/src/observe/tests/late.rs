@@ -172,3 +172,24 @@ fn a_failure_that_may_heal_is_not_told_for_what_waited() {
     world.observer.observed(world.now, repository, begun, answer, 0.0);
     assert_eq!(texts(&world.settle()), ["a c3"]);
 }
+
+#[test]
+fn a_push_during_a_look_is_what_the_next_look_is_for() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    world.now += SECOND;
+    let begun = world.now;
+    world.commit("c2", &["a"]);
+    world.push();
+    let effects = world.observer.effects(world.now);
+    let (repository, revisions, call) = call(&effects).expect("one call");
+    let answer = world.answer(repository, revisions);
+    world.now += SECOND;
+    world.commit("c3", &["a"]);
+    world.push();
+    world.observer.observed(world.now, repository, call, answer, 0.0);
+    world.now += SECOND;
+    let said = world.settle();
+    let since: Vec<Instant> = said.iter().map(|said| said.since).collect();
+    assert_eq!((texts(&said), since), (vec!["a c3".to_owned()], vec![begun + SECOND]));
+}
