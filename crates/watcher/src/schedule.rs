@@ -127,11 +127,6 @@ impl Schedule {
     pub fn is_running(&self) -> bool {
         self.running
     }
-
-    /// Whether the last call failed.
-    pub fn is_failing(&self) -> bool {
-        self.failures > 0
-    }
 }
 
 #[cfg(test)]
@@ -201,6 +196,7 @@ mod tests {
         let before = now + Duration::from_secs(59);
         assert!(schedule.is_held(before) && !schedule.start(before));
         assert_eq!(schedule.next(), Some(now + Duration::from_secs(60)));
+        assert!(!schedule.is_held(now + Duration::from_secs(60)));
         assert!(schedule.start(now + Duration::from_secs(60)));
         let mut liar = Schedule::default();
         hold(&mut liar, 1_000_000);
@@ -220,6 +216,26 @@ mod tests {
         assert_eq!(seconds(&[Some(10), None]), (10, 5));
         assert_eq!(seconds(&[Some(0), Some(600)]), (600, 60));
         assert_eq!(seconds(&[Some(0), Some(0)]), (0, 0));
+    }
+
+    #[test]
+    fn a_shorter_interval_brings_the_next_call_forward_and_a_longer_one_delays_none() {
+        let (now, mut schedule) = (Instant::now(), Schedule::default());
+        let next = |schedule: &Schedule| schedule.next().map(|next| next.duration_since(now).as_secs());
+        let policy = |interval, jitter| Policy {
+            interval: Duration::from_secs(interval),
+            jitter: Duration::from_secs(jitter),
+            ..POLICY
+        };
+        schedule.request(now);
+        assert!(schedule.start(now));
+        schedule.bring_forward(now, &policy(10, 5));
+        schedule.finish(now, Ended::Answered, &POLICY, 0.0);
+        assert_eq!(next(&schedule), Some(120), "what runs takes the new interval as it ends");
+        for (interval, jitter, expected) in [(0, 5, 120), (600, 5, 120), (20, 5, 25), (120, 60, 25)] {
+            schedule.bring_forward(now, &policy(interval, jitter));
+            assert_eq!(next(&schedule), Some(expected), "{interval}");
+        }
     }
 
     #[test]

@@ -138,3 +138,90 @@ fn warn(error: &watcher::Error) {
         "failed to watch the credentials of repositories, trying again; none is asked before they were read once"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+    use watcher::Event;
+
+    use super::*;
+    use crate::repository::RepositoryKey;
+
+    fn secret(name: &str) -> Secret {
+        let data = [("url", format!("https://example.org/{name}")), ("bearerToken", name.to_owned())];
+        let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.into_bytes())));
+        let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
+        secret.metadata.name = Some(name.to_owned());
+        secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repository".to_owned())].into());
+        secret
+    }
+
+    /// Of these repositories those that there are credentials for.
+    fn reached<'a>(known: &Known, names: &[&'a str]) -> Vec<&'a str> {
+        let is_reached = |name: &&&str| {
+            let key = RepositoryKey::new(&format!("https://example.org/{name}"), "", false).expect("a URL");
+            known.index.access(&key).is_ok_and(|access| access.secret.as_deref() == Some(**name))
+        };
+        names.iter().filter(is_reached).copied().collect()
+    }
+
+    #[test]
+    fn nothing_counts_before_all_was_read_once() {
+        let told = |number: usize| match number {
+            0 => Told::Secret(Event::InitDone),
+            1 => Told::KnownHosts(None),
+            _ => Told::Authorities(None),
+        };
+        for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1]] {
+            let mut known = Known::default();
+            known.take(Told::Secret(Event::Init));
+            for number in order {
+                assert!(!known.is_complete(), "{order:?}");
+                known.take(told(number));
+            }
+            assert!(known.is_complete(), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_count_from_when_they_are_written_until_they_are_gone() {
+        let mut known = Known::default();
+        let all = ["a", "b", "c"];
+        let mut take = |events: Vec<Event<Secret>>| {
+            events.into_iter().for_each(|event| known.take(Told::Secret(event)));
+            reached(&known, &all)
+        };
+        let list = |names: &[&str]| {
+            let listed = names.iter().map(|name| Event::InitApply(secret(name)));
+            [Event::Init].into_iter().chain(listed).chain([Event::InitDone]).collect()
+        };
+        assert_eq!(take(list(&["a", "b"])), ["a", "b"]);
+        assert_eq!(take(vec![Event::Apply(secret("c"))]), ["a", "b", "c"]);
+        assert_eq!(take(vec![Event::Delete(secret("a"))]), ["b", "c"]);
+        // What went while nobody watched is in no list.
+        assert_eq!(take(list(&["c"])), ["c"]);
+        assert!(take(list(&[])).is_empty());
+    }
+
+    #[test]
+    fn keys_and_authorities_of_hosts_are_read_and_forgotten() {
+        let map = |key: &str, text: &str| {
+            let data = Some([(key.to_owned(), text.to_owned())].into());
+            Some(ConfigMap { data, ..ConfigMap::default() })
+        };
+        let access = |known: &Known, url: &str| {
+            let key = RepositoryKey::new(url, "", false).expect("a URL");
+            known.index.access(&key).expect("access")
+        };
+        let mut known = Known::default();
+        known.take(Told::KnownHosts(map(KNOWN_HOSTS_KEY, "lines")));
+        known.take(Told::Authorities(map("example.org", "PEM")));
+        let (ssh, web) = ("git@example.org:a/b", "https://example.org/a");
+        assert_eq!(access(&known, ssh).known_hosts.as_deref(), Some("lines"));
+        assert_eq!(access(&known, web).authorities.as_deref(), Some("PEM"));
+        known.take(Told::KnownHosts(None));
+        known.take(Told::Authorities(None));
+        assert_eq!(access(&known, ssh).known_hosts.as_deref(), Some(""));
+        assert_eq!(access(&known, web).authorities, None);
+    }
+}

@@ -132,3 +132,59 @@ impl Credentials {
         Ok(Some(header))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ithaca_api::repository::ClientCertificate;
+
+    use super::*;
+
+    fn of(index: Index) -> (watch::Sender<Option<Arc<Index>>>, Credentials) {
+        let (told, index) = watch::channel(Some(Arc::new(index)));
+        (told, Credentials::new(index, Duration::from_secs(5)))
+    }
+
+    #[test]
+    fn another_server_is_reached_as_nobody_by_the_same_proxy_and_by_its_own_certificate() {
+        let mut index = Index::default();
+        index.set_authorities([("files.example.org".to_owned(), "PEM".to_owned())].into());
+        let (_told, credentials) = of(index);
+        let certificate = ClientCertificate { certificate: "shown".to_owned(), key: "key".to_owned().into() };
+        let settings = RepositoryAccess {
+            credential: Some(Credential::Bearer("token".to_owned().into())),
+            client_certificate: Some(certificate),
+            proxy: "http://proxy.example.org".to_owned().into(),
+            ..RepositoryAccess::default()
+        };
+        let access = Access {
+            settings,
+            secret: Some("own".to_owned()),
+            authorities: Some("its own".into()),
+            known_hosts: None,
+        };
+        let url = Url::parse("https://files.example.org/a").expect("a URL");
+        let found = credentials.elsewhere(&access, &url);
+        let proxy = "http://proxy.example.org".to_owned().into();
+        let settings = RepositoryAccess { proxy, ..RepositoryAccess::default() };
+        let expected = Access { settings, authorities: Some("PEM".into()), ..Access::default() };
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_told_once_it_is_and_as_it_changes() {
+        let (told, index) = watch::channel(None);
+        let mut credentials = Credentials::new(index, Duration::from_secs(5));
+        let mut known = Index::default();
+        known.set_known_hosts("one");
+        let known = Arc::new(known);
+        told.send_replace(Some(known.clone()));
+        assert_eq!(credentials.first().await, Some(known.clone()));
+        told.send_replace(Some(Arc::default()));
+        assert_eq!(credentials.changed().await, Arc::default());
+        told.send_replace(Some(known.clone()));
+        assert_eq!(credentials.changed().await, known);
+        drop(told);
+        let changed = tokio::time::timeout(Duration::from_millis(10), credentials.changed());
+        assert!(changed.await.is_err(), "nobody tells any more");
+    }
+}

@@ -62,3 +62,48 @@ impl Calm {
         Some(self.not_before.map_or(*until, |time| time.max(*until)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ithaca_proto::v1::Purpose;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const QUIET: Duration = Duration::from_secs(5);
+
+    fn key(number: usize) -> Key {
+        Key { uid: format!("{number:03}").into(), purpose: Purpose::Tracked }
+    }
+
+    #[test]
+    fn twenty_are_said_at_once_and_the_next_after_a_pause() {
+        let (now, mut calm) = (Instant::now(), Calm::default());
+        for number in 0..45 {
+            calm.defer(now, QUIET, &key(number), None);
+        }
+        assert_eq!(calm.next(), Some(now + QUIET));
+        let mut time = now + QUIET;
+        for expected in [20, 20, 5] {
+            assert_eq!(calm.due(time).len(), expected);
+            assert!(calm.due(time).is_empty());
+            assert_eq!(calm.next(), (expected == 20).then_some(time + PAUSE));
+            time += PAUSE;
+        }
+    }
+
+    #[test]
+    fn one_that_waits_anew_waits_for_no_more_than_a_minute() {
+        let (now, mut calm) = (Instant::now(), Calm::default());
+        let mut wait = None;
+        for second in (0..60).step_by(4) {
+            wait = Some(calm.defer(now + second * SECOND, QUIET, &key(0), wait));
+        }
+        assert_eq!(calm.next(), Some(now + 60 * SECOND));
+        calm.cancel(&key(0), wait);
+        assert_eq!(calm.next(), None);
+        // Who wants more quiet than that has it.
+        calm.defer(now, 90 * SECOND, &key(0), None);
+        assert_eq!(calm.next(), Some(now + 90 * SECOND));
+    }
+}

@@ -108,7 +108,8 @@ impl Track {
         self.request = request;
         self.seen = now;
         // Who operates means what a branch is at that moment, and who asked for a new look still does.
-        let leeway = if self.is_forced { now.duration_since(self.fresh_from).min(FRESH) } else { FRESH };
+        let is_asked = self.is_forced || !self.request_key.is_empty();
+        let leeway = if is_asked { now.duration_since(self.fresh_from).min(FRESH) } else { FRESH };
         self.fresh_from = now.checked_sub(leeway).unwrap_or(now);
         self.reconsider(epoch);
     }

@@ -1,6 +1,7 @@
 //! Servers that are reached only in the right way: by their own authority, with a client's certificate, by a proxy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ithaca_api::repository::{ClientCertificate, RepositoryAccess};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -159,4 +160,59 @@ fn nobody_is_led_inside_or_to_where_there_is_no_tls() {
     assert!(refused("http://example.org/a", "http://kubernetes.default.svc/a"));
     assert!(!refused("http://example.org/a", "https://elsewhere.example.org/a"));
     assert!(!refused("http://gitea.git.svc/a", "http://gitea.git.svc/a.git"));
+}
+
+/// A server that leads to a URL whatever it is asked, and how often it was.
+async fn lead(to: impl FnOnce(u16) -> String) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (to, asked) = (to(port), Arc::new(AtomicUsize::new(0)));
+    let counted = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test]
+async fn a_server_that_leads_on_for_ever_is_followed_ten_times() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (port, asked) = lead(|port| format!("http://localhost:{port}/again")).await;
+    assert!(get(&Access::default(), &format!("http://localhost:{port}/")).await.is_err());
+    assert_eq!(asked.load(Ordering::Relaxed), 11);
+}
+
+#[tokio::test]
+async fn a_server_inside_that_a_secret_names_leads_to_no_other() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let other = serve(None).await;
+    let (port, _) = lead(|_| format!("http://127.0.0.1:{other}/")).await;
+    let guard = Guard { known: Some(("127.0.0.1".to_owned(), port)), proxy: None };
+    let get = async |guard: Option<Guard>| {
+        let client = Clients::new(Duration::from_secs(5)).get(&Access::default(), guard).expect("a client");
+        client.get(format!("http://127.0.0.1:{port}/")).send().await.is_ok()
+    };
+    assert!(get(None).await);
+    assert!(!get(Some(guard)).await);
+}
+
+#[test]
+fn who_is_reached_alike_shares_a_client() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let clients = Clients::new(Duration::from_secs(5));
+    let kept = || clients.kept.lock().expect("the clients").len();
+    let settings = RepositoryAccess { insecure: true, ..RepositoryAccess::default() };
+    let insecure = Access { settings, ..Access::default() };
+    for access in [&Access::default(), &insecure, &Access::default(), &insecure] {
+        clients.get(access, None).expect("a client");
+    }
+    assert_eq!(kept(), 2);
 }
