@@ -262,3 +262,70 @@ fn refresh(asked: Option<Refresh>, is_renewed: bool) -> v1::Refresh {
         Some(Refresh::Hard) => v1::Refresh::Hard,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_laid_at_other_paths_is_told_after_what_comes_from_elsewhere() {
+        let laid = |path: &str, from: &str| (path.to_owned(), from.to_owned());
+        let reads = Reads {
+            paths: [("shared".to_owned(), "tree".to_owned())].into(),
+            laid: vec![laid("charts/shared", "shared"), laid("charts/gone", "gone")],
+            ..Reads::default()
+        };
+        let source = ObservedSource { reads: Arc::new(reads), ..ObservedSource::default() };
+        let told: Vec<_> = attachments(0, &source, &Outcome::default())
+            .into_iter()
+            .map(|told| (told.path, told.read.map(|read| (read.path, read.object_id)), told.repository))
+            .collect();
+        let expected = |path: &str, from: &str, id: &str| {
+            (path.to_owned(), Some((from.to_owned(), id.to_owned())), String::new())
+        };
+        assert_eq!(told, [expected("charts/shared", "shared", "tree"), expected("charts/gone", "gone", "")]);
+    }
+
+    #[test]
+    fn what_a_kustomization_names_by_url_is_told_with_where_it_lies() {
+        let (folder, written, path) =
+            ("overlay".to_owned(), "https://example.org/a".to_owned(), "../a".to_owned());
+        let told =
+            reference(&Reference { folder: folder.clone(), written: written.clone(), path: path.clone() });
+        assert_eq!(told, v1::Reference { folder, written, path });
+    }
+
+    #[test]
+    fn reads_are_the_same_where_they_were_found_once_and_nothing_failed() {
+        let source = |revision: &str, reads: &Arc<Reads>| ObservedSource {
+            resolved: Resolved::commit(revision.to_owned()),
+            reads: reads.clone(),
+            ..ObservedSource::default()
+        };
+        let of = |sources: Vec<ObservedSource>| Outcome { sources, ..Outcome::default() };
+        let (one, other): (Arc<Reads>, Arc<Reads>) = Default::default();
+        let known = of(vec![source("c1", &one)]);
+        assert!(known.same_reads(&of(vec![source("c2", &one)])), "revisions may differ");
+        assert!(!known.same_reads(&of(vec![source("c1", &other)])));
+        assert!(!known.same_reads(&of(vec![source("c1", &one), source("c1", &one)])));
+        let failed = Outcome {
+            failure: Outcome::failed(v1::failure::Reason::Source, String::new(), true).failure,
+            ..known.clone()
+        };
+        assert!(!known.same_reads(&failed) && !failed.same_reads(&known));
+        assert_eq!(
+            of(vec![
+                source(
+                    "c1",
+                    &Arc::new(Reads {
+                        paths: [("a".into(), "1".into()), ("b".into(), "2".into())].into(),
+                        ..Reads::default()
+                    })
+                );
+                2
+            ])
+            .size(),
+            4
+        );
+    }
+}

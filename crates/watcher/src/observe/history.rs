@@ -153,7 +153,10 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 
+    use ithaca_api::project::Depth;
+
     use super::*;
+    use crate::signature::CosignKeys;
 
     /// A history of numbered commits: `3s:1,2` is a commit that seals what is before it, `3x` is one that is not good.
     struct Graph {
@@ -252,5 +255,42 @@ mod tests {
         let graph = Graph::new(&format!("2000:{} {}", parents.join(","), bad_ones.join(" ")));
         assert_eq!(graph.check(2_000, &[]), bad(1));
         assert!(*graph.judged.borrow() < 100);
+    }
+
+    #[test]
+    fn what_was_found_good_counts_in_its_repository_under_its_demand_and_keys_alone() {
+        let repository = |url| RepositoryKey::new(url, "", false).expect("a URL");
+        let (here, there) = (repository("https://example.org/a"), repository("https://example.org/b"));
+        let demand =
+            |key: &str| GitDemand { depth: Depth::Strict, keys: Some(vec![key.to_owned()]), signers: None };
+        let (one, other) = (demand("A"), demand("B"));
+        let commit = |number: u8| Oid::from_bytes(&[number; 20]).expect("an id");
+        let keys: Arc<Keyring> = Arc::default();
+        let vouched = Vouched::default();
+        vouched.add(&here, &one, &keys, commit(1));
+        assert_eq!(vouched.of(&here, &one, &keys), [commit(1)]);
+        assert_eq!(vouched.of(&here, &one, &Arc::default()), [commit(1)], "the same keys, read again");
+        assert!(vouched.of(&there, &one, &keys).is_empty());
+        assert!(vouched.of(&here, &other, &keys).is_empty());
+        let key = format!("MCowBQYDK2VwAyEA{}=", "A".repeat(43));
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n");
+        let (cosign, _) = CosignKeys::read([("team", pem.as_str())]);
+        let more = Arc::new(Keyring { cosign, ..Keyring::default() });
+        assert!(vouched.of(&here, &one, &more).is_empty());
+        // The newest of a repository count, each once, until it has other keys.
+        vouched.add(&there, &one, &keys, commit(2));
+        for number in [1, 1, 3] {
+            vouched.add(&here, &one, &keys, commit(number));
+        }
+        assert_eq!(vouched.of(&here, &one, &keys), [commit(3), commit(1)]);
+        for number in 10..40 {
+            vouched.add(&here, &one, &keys, commit(number));
+        }
+        let newest = vouched.of(&here, &one, &keys);
+        assert_eq!((newest.len(), newest[0]), (MOST_KNOWN, commit(39)));
+        vouched.add(&here, &one, &more, commit(4));
+        assert_eq!(vouched.of(&here, &one, &more), [commit(4)]);
+        assert!(vouched.of(&here, &one, &keys).is_empty());
+        assert_eq!(vouched.of(&there, &one, &keys), [commit(2)]);
     }
 }
