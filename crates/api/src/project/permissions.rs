@@ -38,6 +38,12 @@ impl SourceRepos {
         let url = normalized(url);
         permitted(self.0.iter().map(|rule| rule.judge(&url)))
     }
+
+    /// Whether a pattern with `!` in front is about a repository.
+    pub fn denies(&self, url: &str) -> bool {
+        let url = normalized(url);
+        self.0.iter().any(|rule| rule.judge(&url) == Judgement::Denies)
+    }
 }
 
 /// What a project permits, ready to be asked.

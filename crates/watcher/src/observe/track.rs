@@ -270,7 +270,7 @@ fn permitted(
     project: &str,
     settings: &Settings,
 ) -> Result<(), RepositoryError> {
-    if settings.rules.as_ref().is_some_and(|rules| rules.permits(project, url)) {
+    if settings.rules.as_ref().is_some_and(|rules| rules.permits(project, url, key)) {
         return Ok(());
     }
     Err(RepositoryError::Forbidden { repository: key.to_string(), project: project.to_owned() })

@@ -45,6 +45,9 @@ impl RepositoryKey {
         if text.is_empty() {
             return refuse("the URL is empty");
         }
+        if leads_elsewhere(text) {
+            return refuse(LEADS_ELSEWHERE);
+        }
         let new = |protocol: Protocol, url: String, chart: &str| {
             Ok(Self { protocol, url, chart: chart.to_owned(), scope: String::new() })
         };
@@ -81,13 +84,14 @@ impl RepositoryKey {
 
     /// A file at a URL.
     pub fn value_file(url: &str) -> Result<Self, RepositoryError> {
-        let refuse = || RepositoryError::Unsupported {
-            repository: without_credentials(url),
-            reason: "files are had by http and https URLs only",
-        };
-        let parsed = url::Url::parse(url.trim()).map_err(|_| refuse())?;
+        let refused = |reason| RepositoryError::Unsupported { repository: without_credentials(url), reason };
+        let unserved = || refused("files are had by http and https URLs only");
+        let parsed = url::Url::parse(url.trim()).map_err(|_| unserved())?;
         if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(refuse());
+            return Err(unserved());
+        }
+        if leads_elsewhere(url.trim()) {
+            return Err(refused(LEADS_ELSEWHERE));
         }
         let (chart, scope) = (String::new(), String::new());
         Ok(Self { protocol: Protocol::ValueFile, url: parsed.into(), chart, scope })
@@ -134,6 +138,17 @@ impl RepositoryKey {
     pub fn is_local(&self) -> bool {
         self.url.starts_with('/') || self.url.starts_with("file://")
     }
+}
+
+const LEADS_ELSEWHERE: &str =
+    "its path must not hold . or .. as a part, nor a backslash or a control character";
+
+/// Whether a URL would be asked for otherwise than it is written: projects permit it as it is written.
+fn leads_elsewhere(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let mut parts = path.split('/').map(|part| part.to_ascii_lowercase().replace("%2e", "."));
+    url.contains(|c: char| c == '\\' || c.is_control()) || parts.any(|part| matches!(&*part, "." | ".."))
 }
 
 /// What follows a scheme, with its host in lower case.
@@ -202,6 +217,29 @@ mod tests {
         ] {
             let error = RepositoryKey::new(url, "", false).expect_err(url).to_string();
             assert!(error.contains(reason), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_leads_elsewhere_is_not_served() {
+        for url in [
+            "https://example.org/open/../secret/app",
+            "https://example.org/open/%2E%2e/secret/app",
+            "https://example.org/open/.%2e",
+            "https://example.org/./secret/app",
+            "https://example.org/open\\..\\secret/app",
+            "https://example.org/open/.\t./secret/app",
+            "ssh://git@example.org/open/../secret/app",
+            "oci://example.org/open/../secret",
+        ] {
+            let refused = |key: Result<RepositoryKey, RepositoryError>| {
+                key.is_err_and(|error| error.to_string().contains("must not hold"))
+            };
+            assert!(refused(RepositoryKey::new(url, "", true)), "{url}");
+            assert!(!url.starts_with("http") || refused(RepositoryKey::value_file(url)), "{url}");
+        }
+        for url in ["https://example.org/a..b/.c", "https://example.org/a?path=../b", "file:///srv/a"] {
+            assert!(RepositoryKey::new(url, "", true).is_ok(), "{url}");
         }
     }
 

@@ -82,10 +82,18 @@ impl Rules {
         Some(Rule { integrity, keyring: self.keyring.clone() })
     }
 
-    /// Whether a project permits a repository. One that is not known permits nothing.
-    pub fn permits(&self, project: &str, url: &str) -> bool {
+    /// Whether a project permits a repository, which somebody calls by a URL. What it denies it denies by any spelling. One
+    /// that is not known permits nothing.
+    pub fn permits(&self, project: &str, url: &str, repository: &RepositoryKey) -> bool {
         match self.origins.get(project) {
-            Some(origins) => origins.repositories.permits(url),
+            Some(origins) => {
+                let repositories = &origins.repositories;
+                let denies = |spelling: &String| {
+                    let bare = spelling.strip_prefix("oci://").unwrap_or(spelling);
+                    repositories.denies(spelling) || repositories.denies(bare)
+                };
+                repositories.permits(url) && !spellings(url, repository).iter().any(denies)
+            }
             None => project == DEFAULT_PROJECT && !self.projects.contains_key(project),
         }
     }
@@ -195,7 +203,6 @@ mod tests {
         for (kind, place, url, chart) in [
             ("git", "https://example.org/team/*", "https://me:secret@example.org/team/shop/", ""),
             ("git", "https://example.org/team/*", "HTTPS://Example.org:443/team/shop.git", ""),
-            ("git", "https://example.org/team/*", "https://example.org/open/../team/shop", ""),
             ("git", "git@example.org:team/*", "ssh://git@example.org/team/shop.git", ""),
             ("helm", "https://example.org/charts", "https://example.org/charts/", "web"),
             ("helm", "https://example.org", "https://me@example.org", "web"),
@@ -212,6 +219,29 @@ mod tests {
         assert!(!asks("oci", "example.org/charts/web", "example.org/charts", "till"));
         assert!(!asks("git", "*", "example.org/charts", "web"));
         assert!(!asks("oci", "*", "https://example.org/team/shop", ""));
+    }
+
+    #[test]
+    fn no_spelling_of_a_repository_escapes_its_denial() {
+        let permits = |denied: &str, url: &str, chart: &str| {
+            let spec = json!({"sourceRepos": ["*", format!("!{denied}")]});
+            let origins = Origins::of(&serde_json::from_value(spec).expect("a spec"));
+            let origins = [("shop".to_owned(), Arc::new(origins))].into();
+            let repository = RepositoryKey::new(url, chart, false).expect(url);
+            Rules { origins, ..Rules::default() }.permits("shop", url, &repository)
+        };
+        for (denied, url, chart) in [
+            ("https://example.org/secret/*", "https://example.org/secret/app", ""),
+            ("https://example.org/secret/app", "https://example.org/secret/app/", ""),
+            ("https://example.org/secret/app", "https://example.org/secret/app.git/", ""),
+            ("https://example.org/secret/*", "https://me@example.org/secret/app", ""),
+            ("https://example.org/secret/*", "https://me:secret@Example.org:443/secret/app", ""),
+            ("example.org/charts", "oci://example.org/charts/", "web"),
+            ("docker.io/team/*", "oci://registry-1.docker.io/team/web", ""),
+        ] {
+            assert!(!permits(denied, url, chart), "{denied}: {url} {chart}");
+            assert!(permits("https://example.org/other/*", url, chart), "{url} {chart}");
+        }
     }
 
     #[test]
