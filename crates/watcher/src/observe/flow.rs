@@ -235,7 +235,6 @@ fn resolved(
     };
     let (started, answer) = match remote.standing(now) {
         Some(Ok(answer)) => (Some(answer.started), answer.revisions.get(revision).filter(has_proof).cloned()),
-        Some(Err(error)) if is_failing => return Some(Err(error.clone())),
         _ => (None, None),
     };
     let is_fresh = started.is_some_and(|started| started >= track.fresh_from);

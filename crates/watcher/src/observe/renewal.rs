@@ -76,3 +76,27 @@ fn share(uid: &str) -> f64 {
     uid.hash(&mut hasher);
     (hasher.finish() % PLACES + 1) as f64 / PLACES as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_turn_within_the_interval_until_it_is_gone() {
+        let (now, hour) = (Instant::now(), Duration::from_secs(3_600));
+        let uids: [Arc<str>; 2] = ["a".into(), "b".into()];
+        let mut renewals = Renewals::new(hour);
+        uids.iter().for_each(|uid| renewals.add(now, uid));
+        let first = renewals.next().expect("a turn");
+        assert!(now < first && first <= now + hour);
+        assert!(renewals.due(now).is_empty());
+        let mut due = renewals.due(now + hour);
+        due.sort();
+        assert_eq!(due, uids);
+        assert_eq!(renewals.next(), Some(now + hour + hour));
+        renewals.remove("a");
+        assert_eq!(renewals.due(now + hour + hour), uids[1..]);
+        renewals.remove("b");
+        assert_eq!(renewals.next(), None);
+    }
+}

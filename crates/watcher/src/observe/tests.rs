@@ -416,3 +416,41 @@ fn what_a_project_reaches_by_its_own_credentials_is_a_repository_of_its_own() {
     world.settle();
     assert_eq!(world.observer.sizes(), (2, 1));
 }
+
+#[test]
+fn a_repository_that_nobody_names_any_more_is_forgotten() {
+    let mut world = World::new().with(&["a"]);
+    world.settle();
+    let source = json!({"repoURL": "https://example.org/other", "path": "apps/a"});
+    world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
+    world.settle();
+    assert_eq!((world.push(), world.observer.sizes()), (0, (1, 1)));
+}
+
+#[test]
+fn what_a_secret_says_of_git_lfs_is_told_and_told_anew() {
+    let index = |enabled: &str| {
+        let data = [("url", URL), ("enableLfs", enabled)];
+        let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
+        let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
+        secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repository".to_owned())].into());
+        let mut index = Index::default();
+        index.put("lfs", RepositorySpec::read(&secret));
+        Arc::new(index)
+    };
+    let mut world = World::new().with(&["a"]);
+    assert!(!world.settle()[0].fact.sources[0].lfs);
+    world.observer.credentials(world.now, index("true"));
+    assert!(world.settle()[0].fact.sources[0].lfs);
+    world.observer.credentials(world.now, index("true"));
+    assert!(world.settle().is_empty());
+    world.observer.credentials(world.now, index("false"));
+    assert!(!world.settle()[0].fact.sources[0].lfs);
+    // Registries have none.
+    let mut object = application("b", json!({}));
+    object["spec"]["source"] =
+        json!({"repoURL": "oci://example.org/repo", "path": "apps/a", "targetRevision": "HEAD"});
+    world.apply(object);
+    let said = world.settle();
+    assert!(!said[0].fact.sources[0].lfs && said[0].fact.sources[0].commit.is_none());
+}

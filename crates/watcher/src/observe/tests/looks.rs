@@ -95,3 +95,30 @@ fn what_the_destination_offers_is_no_answer() {
     world.observer.capabilities(world.now, offer);
     assert_eq!(texts(&world.settle()), ["a c2"]);
 }
+
+#[test]
+fn a_hard_refresh_reads_anew_where_the_application_says_what_concerns_it() {
+    let with = |annotations: Value| {
+        let metadata = json!({"uid": "a", "name": "a", "namespace": "argocd", "annotations": annotations});
+        application("a", json!({"metadata": metadata}))
+    };
+    let (refresh, paths) = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/manifest-generate-paths");
+    for (says, kind, reads_anew) in [(true, "hard", true), (true, "normal", false), (false, "hard", false)] {
+        let annotations = if says { json!({paths: "/shared"}) } else { json!({}) };
+        let mut world = World::new().with(&["a"]);
+        world.apply(with(annotations.clone()));
+        world.settle();
+        world.now += SECOND;
+        let mut asked = annotations;
+        asked[refresh] = json!(kind);
+        world.apply(with(asked));
+        let effects = world.observer.effects(world.now);
+        let (repository, revisions, begun) = call(&effects).expect("one call");
+        let answer = world.answer(repository, revisions);
+        world.observer.observed(world.now, repository, begun, answer, 0.0);
+        let effects = world.observer.effects(world.now);
+        let jobs = evaluation(&effects);
+        assert_eq!(jobs.is_some_and(|jobs| jobs[0].previous.is_none()), reads_anew, "{says} {kind}");
+        assert_eq!(jobs.is_none(), !reads_anew, "{says} {kind}");
+    }
+}

@@ -181,3 +181,15 @@ fn who_leads_to_a_repository_is_told_with_the_call() {
     world.settle();
     assert_eq!(world.led, ["https://other.example.org/base".to_owned()].into());
 }
+
+#[test]
+fn what_a_chart_depends_on_needs_no_permission_where_nobody_is_shown_credentials() {
+    let mut world = World::before_projects();
+    world.files.insert("apps/a".to_owned(), "1".to_owned());
+    world.revisions.insert("v1", "1.0.0");
+    let charts = Want { chart: "db".to_owned(), ..want(What::Dependency, "https://charts.example.org") };
+    world.wants = vec![charts];
+    world.observer.rules(world.now, permitting(&[URL]));
+    world.apply(in_shop("a"));
+    assert_eq!(texts(&world.settle()), ["a c1"]);
+}
