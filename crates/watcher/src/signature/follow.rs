@@ -86,11 +86,11 @@ impl Known {
                 self.remove(object.metadata.name.as_deref().unwrap_or_default())
             }
             watcher::Event::InitDone => {
-                let before = self.projects.len();
+                let before = self.origins.len();
                 self.projects.retain(|name, _| seen.contains(name));
                 self.origins.retain(|name, _| seen.contains(name));
                 let was_listed = std::mem::replace(&mut self.listed, true);
-                !was_listed || before != self.projects.len()
+                !was_listed || before != self.origins.len()
             }
         }
     }
@@ -108,14 +108,17 @@ impl Known {
             }
             Err(error) => {
                 tracing::error!(%error, project = name, "failed to read an AppProject; its CRD is not the one of this version");
-                self.remove(&name)
+                // It is there, and nobody knows what it asks for: it permits nothing.
+                let nothing = Arc::new(Origins::of(&AppProjectSpec::default()));
+                self.projects.remove(&name);
+                self.origins.insert(name, nothing.clone()) != Some(nothing)
             }
         }
     }
 
     fn remove(&mut self, name: &str) -> bool {
-        self.origins.remove(name);
-        self.projects.remove(name).is_some()
+        self.projects.remove(name);
+        self.origins.remove(name).is_some()
     }
 }
 
@@ -147,5 +150,79 @@ fn texts(data: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> 
 fn warn(config_map: &str, unreadable: &[String]) {
     for problem in unreadable {
         tracing::warn!("failed to read ConfigMap {config_map}: {problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use watcher::Event;
+
+    use super::*;
+    use crate::repository::RepositoryKey;
+
+    const URL: &str = "https://example.org/app";
+
+    fn project(name: &str, spec: Value) -> DynamicObject {
+        let object = json!({"metadata": {"name": name}, "spec": spec});
+        serde_json::from_value(object).expect("an object")
+    }
+
+    fn open(name: &str) -> DynamicObject {
+        project(name, json!({"sourceRepos": ["*"]}))
+    }
+
+    fn known() -> Known {
+        let (openpgp, ssh, cosign) =
+            (Some(Default::default()), Some(Default::default()), Some(Default::default()));
+        Known { openpgp, ssh, cosign, ..Known::default() }
+    }
+
+    /// Those of these projects that permit the repository.
+    fn permitting<'a>(known: &Known, names: &[&'a str]) -> Vec<&'a str> {
+        let rules = known.rules().expect("all is known");
+        let key = RepositoryKey::new(URL, "", false).expect("a URL");
+        names.iter().filter(|name| rules.permits(name, URL, &key)).copied().collect()
+    }
+
+    #[test]
+    fn projects_count_from_when_all_are_listed_until_they_are_gone() {
+        let (mut known, mut seen, names) = (known(), BTreeSet::new(), ["a", "b"]);
+        assert!(!known.take(Event::Init, &mut seen));
+        assert!(known.take(Event::InitApply(open("a")), &mut seen) && known.rules().is_none());
+        assert!(known.take(Event::InitDone, &mut seen));
+        assert!(known.take(Event::Apply(open("b")), &mut seen));
+        assert_eq!(permitting(&known, &names), ["a", "b"]);
+        assert!(!known.take(Event::Apply(open("b")), &mut seen), "it is as it was");
+        assert!(known.take(Event::Apply(project("b", json!({"sourceRepos": []}))), &mut seen));
+        assert_eq!(permitting(&known, &names), ["a"]);
+        let signed = json!({"sourceRepos": ["*"], "signatureKeys": [{"keyID": "0123456789ABCDEF"}]});
+        assert!(known.take(Event::Apply(project("a", signed)), &mut seen));
+        assert!(known.rules().and_then(|rules| rules.of("a")).is_some_and(|rule| rule.asks()));
+        // What went while nobody watched is in no list.
+        known.take(Event::Init, &mut seen);
+        known.take(Event::InitApply(open("b")), &mut seen);
+        assert!(known.take(Event::InitDone, &mut seen));
+        assert_eq!(permitting(&known, &names), ["b"]);
+        assert!(known.take(Event::Delete(open("b")), &mut seen));
+        assert!(!known.take(Event::Delete(open("b")), &mut seen));
+        assert!(permitting(&known, &names).is_empty());
+    }
+
+    /// The default project permits everything where nobody made it; one that cannot be read is another thing.
+    #[test]
+    fn a_project_that_cannot_be_read_permits_nothing() {
+        let (mut known, mut seen, names) = (known(), BTreeSet::new(), ["default", "shop"]);
+        known.take(Event::Init, &mut seen);
+        known.take(Event::InitDone, &mut seen);
+        assert_eq!(permitting(&known, &names), ["default"]);
+        for name in names {
+            known.take(Event::Apply(open(name)), &mut seen);
+            assert!(known.take(Event::Apply(project(name, json!({"sourceRepos": 7}))), &mut seen));
+        }
+        assert!(permitting(&known, &names).is_empty());
+        assert!(known.rules().is_some_and(|rules| names.iter().all(|name| rules.of(name).is_none())));
+        assert!(known.take(Event::Delete(open("default")), &mut seen));
+        assert_eq!(permitting(&known, &names), ["default"]);
     }
 }

@@ -76,7 +76,7 @@ impl Rules {
     pub fn of(&self, project: &str) -> Option<Rule> {
         let integrity = match self.projects.get(project) {
             Some(integrity) => integrity.clone(),
-            None if project == DEFAULT_PROJECT => Arc::default(),
+            None if project == DEFAULT_PROJECT && !self.origins.contains_key(project) => Arc::default(),
             None => return None,
         };
         Some(Rule { integrity, keyring: self.keyring.clone() })
