@@ -5,6 +5,7 @@ mod late;
 mod looks;
 mod permissions;
 mod renewals;
+mod secrets;
 mod signatures;
 mod tools;
 mod world;
@@ -13,18 +14,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ithaca_api::RepositorySpec;
-use ithaca_api::annotation::SECRET_TYPE_LABEL;
 use ithaca_proto::v1::failure::Reason;
 use ithaca_proto::v1::{Capabilities, Purpose, Refresh};
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 use self::world::*;
 use super::*;
 use crate::build_options::BuildOptions;
-use crate::credentials::Index;
 
 #[test]
 fn many_applications_of_a_repository_cost_one_call() {
@@ -368,55 +364,6 @@ fn build_options_concern_overlays_alone() {
     assert!(world.settle().is_empty());
 }
 
-/// Credentials in which one token reaches the repository of all tests, for all or for one project.
-fn credentials(token: &str, project: &str) -> Arc<Index> {
-    let data = [("url", URL), ("bearerToken", token), ("project", project)];
-    let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
-    let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
-    secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repository".to_owned())].into());
-    let mut index = Index::default();
-    index.put("private", RepositorySpec::read(&secret));
-    Arc::new(index)
-}
-
-#[test]
-fn a_change_of_credentials_asks_the_repositories_that_it_concerns_at_once() {
-    let mut world = World::new().with(&["a"]);
-    world.is_down = true;
-    assert_eq!(world.settle().len(), 1);
-    world.is_down = false;
-    let calls = world.calls;
-    world.observer.credentials(world.now, Arc::default());
-    assert!(world.settle().is_empty());
-    assert_eq!(world.calls, calls);
-    world.observer.credentials(world.now, credentials("one", ""));
-    assert_eq!(texts(&world.settle()), ["a c1"]);
-    assert_eq!(world.calls, calls + 1);
-    world.observer.credentials(world.now, credentials("two", ""));
-    assert!(world.settle().is_empty());
-    assert_eq!(world.calls, calls + 2);
-}
-
-#[test]
-fn what_a_project_reaches_by_its_own_credentials_is_a_repository_of_its_own() {
-    let mut world = World::new().with(&["a"]);
-    world.observer.rules(world.now, rules(&[("shop", false)]));
-    let mut object = application("b", json!({}));
-    object["spec"]["project"] = json!("shop");
-    world.apply(object);
-    world.files.insert("apps/b".to_owned(), "1".to_owned());
-    assert_eq!(texts(&world.settle()), ["a c1", "b c1"]);
-    assert_eq!(world.observer.sizes(), (2, 1));
-    world.observer.credentials(world.now, credentials("one", "shop"));
-    let said = world.settle();
-    assert_eq!(texts(&said), ["b c1"]);
-    assert_eq!(said[0].fact.sources[0].scope, "shop");
-    assert_eq!(world.observer.sizes(), (2, 2));
-    world.observer.credentials(world.now, Arc::default());
-    world.settle();
-    assert_eq!(world.observer.sizes(), (2, 1));
-}
-
 #[test]
 fn a_repository_that_nobody_names_any_more_is_forgotten() {
     let mut world = World::new().with(&["a"]);
@@ -425,32 +372,4 @@ fn a_repository_that_nobody_names_any_more_is_forgotten() {
     world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
     world.settle();
     assert_eq!((world.push(), world.observer.sizes()), (0, (1, 1)));
-}
-
-#[test]
-fn what_a_secret_says_of_git_lfs_is_told_and_told_anew() {
-    let index = |enabled: &str| {
-        let data = [("url", URL), ("enableLfs", enabled)];
-        let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
-        let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
-        secret.metadata.labels = Some([(SECRET_TYPE_LABEL.to_owned(), "repository".to_owned())].into());
-        let mut index = Index::default();
-        index.put("lfs", RepositorySpec::read(&secret));
-        Arc::new(index)
-    };
-    let mut world = World::new().with(&["a"]);
-    assert!(!world.settle()[0].fact.sources[0].lfs);
-    world.observer.credentials(world.now, index("true"));
-    assert!(world.settle()[0].fact.sources[0].lfs);
-    world.observer.credentials(world.now, index("true"));
-    assert!(world.settle().is_empty());
-    world.observer.credentials(world.now, index("false"));
-    assert!(!world.settle()[0].fact.sources[0].lfs);
-    // Registries have none.
-    let mut object = application("b", json!({}));
-    object["spec"]["source"] =
-        json!({"repoURL": "oci://example.org/repo", "path": "apps/a", "targetRevision": "HEAD"});
-    world.apply(object);
-    let said = world.settle();
-    assert!(!said[0].fact.sources[0].lfs && said[0].fact.sources[0].commit.is_none());
 }

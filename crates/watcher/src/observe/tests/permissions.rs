@@ -1,8 +1,13 @@
 //! What a project does not permit is not asked for, whoever names it.
 
+use ithaca_api::RepositorySpec;
+use ithaca_api::annotation::SECRET_TYPE_LABEL;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
 use super::*;
+use crate::credentials::Index;
 use crate::reads::{Want, What};
 use crate::signature::{Origins, Rules};
 
