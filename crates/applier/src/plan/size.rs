@@ -59,8 +59,23 @@ pub(super) fn fit(status: &mut ApplicationStatus, spec: &ApplicationSpec) {
 }
 
 fn bytes(value: &impl Serialize) -> usize {
+    length(value).unwrap_or(usize::MAX)
+}
+
+fn length(value: &impl Serialize) -> serde_json::Result<usize> {
     let mut length = Length(0);
-    serde_json::to_writer(&mut length, value).map_or(usize::MAX, |()| length.0)
+    serde_json::to_writer(&mut length, value)?;
+    Ok(length.0)
+}
+
+/// The JSON of a value that may be nearly a megabyte, in no more room than it takes.
+///
+/// # Errors
+/// When the value cannot be told in JSON.
+pub fn exact_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut json = Vec::with_capacity(length(value)?);
+    serde_json::to_writer(&mut json, value)?;
+    Ok(json)
 }
 
 /// Counts what is written, and keeps nothing of it.
@@ -294,6 +309,14 @@ mod tests {
             }
             assert!(estimate(&status) >= LIMIT || bytes(&status) <= LIMIT, "{objects} objects");
         }
+    }
+
+    #[test]
+    fn json_takes_no_more_room_than_it_has_bytes() {
+        let status = status(3_000);
+        let json = exact_json(&status).expect("JSON");
+        assert_eq!((json.len(), json.capacity()), (bytes(&status), bytes(&status)));
+        assert_eq!(serde_json::from_slice::<ApplicationStatus>(&json).expect("a status"), status);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::{fmt::Debug, sync::Arc};
 use ithaca_api::{Application, OperationPhase};
 use jiff::Timestamp;
 use kube::{
-    Api,
-    api::{Patch, PatchParams},
+    Api, Resource,
+    api::{PartialObjectMeta, Patch, PatchParams, Request},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -80,7 +80,11 @@ async fn patch_application(
     shared.expect_own(uid)?;
     let api: Api<Application> = Api::namespaced(shared.home.client(), namespace.unwrap_or_default());
     let what = format!("Application {name}");
-    match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+    let patched = match request(name, namespace, patch) {
+        Ok(request) => shared.home.client().request::<PartialObjectMeta<Application>>(request).await,
+        Err(error) => Err(error),
+    };
+    match patched {
         Ok(answer) => {
             let after = Application { metadata: answer.metadata, ..written };
             let mut state = shared.state();
@@ -108,6 +112,19 @@ async fn patch_application(
         }
         Err(error) => Err(Error::of(&what, error)),
     }
+}
+
+/// A merge patch that is answered by the metadata alone.
+fn request(
+    name: &str,
+    namespace: Option<&str>,
+    patch: impl Serialize,
+) -> Result<http::Request<Vec<u8>>, kube::Error> {
+    let text = plan::exact_json(&patch).map_err(kube::Error::SerdeError)?;
+    let (place, empty) = (Application::url_path(&(), namespace), Patch::Merge(json!({})));
+    let request = Request::new(place).patch_metadata(name, &PatchParams::default(), &empty);
+    let (parts, _) = request.map_err(kube::Error::BuildRequest)?.into_parts();
+    Ok(http::Request::from_parts(parts, text))
 }
 
 /// One line for an outcome, and its metrics.
