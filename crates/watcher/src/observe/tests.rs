@@ -35,13 +35,11 @@ fn many_applications_of_a_repository_cost_one_call() {
 #[test]
 fn applications_that_come_during_a_call_are_served_by_its_answer() {
     let mut world = World::new().with(&["a"]);
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
+    let call = world.call();
     world.now += SECOND;
     world = world.with(&["b"]);
     assert!(world.observer.effects(world.now).is_empty());
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    world.reply(call);
     assert_eq!(texts(&world.settle()), ["a c1", "b c1"]);
     assert_eq!(world.calls, 0);
     // What was pushed between the call and the application is found a little later.
@@ -107,15 +105,14 @@ fn however_many_pushes_come_during_a_look_one_more_follows() {
     let mut world = World::new().with(&["a"]);
     world.settle();
     world.push();
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
-    let answer = world.answer(repository, revisions);
+    let call = world.call();
+    let answer = world.answer(&call.repository, &call.revisions);
     world.commit("c2", &["a"]);
     for _ in 0..100 {
         assert_eq!(world.push(), 1);
         assert!(world.observer.effects(world.now).is_empty());
     }
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    world.answered(call, answer);
     world.calls = 0;
     assert_eq!(texts(&world.settle()), ["a c2"]);
     assert_eq!(world.calls, 1);
@@ -241,8 +238,7 @@ fn before_a_missing_path_is_told_the_newest_commit_is_looked_at() {
     world.commit("c2", &["b"]);
     world.files.remove("apps/b");
     world.apply(application("b", json!({})));
-    let effects = world.observer.effects(world.now);
-    let jobs = evaluation(&effects).expect("an evaluation");
+    let jobs = world.evaluations().expect("an evaluation");
     let outcome = world.outcome(&jobs[0]);
     world.files.insert("apps/b".into(), "new".into());
     world.observer.evaluated(world.now, &jobs[0].key, jobs[0].epoch, outcome);
@@ -278,18 +274,11 @@ fn a_late_outcome_of_an_older_spec_is_not_told() {
     world.settle();
     world.commit("c2", &["a"]);
     world.push();
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
-    let effects = world.observer.effects(world.now);
-    let jobs = evaluation(&effects).expect("an evaluation");
+    world.look();
+    let jobs = world.evaluations().expect("an evaluation");
     let source = json!({"repoURL": URL, "path": "apps/b"});
     world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
-    for job in jobs {
-        let outcome = world.outcome(job);
-        world.observer.evaluated(world.now, &job.key, job.epoch, outcome);
-    }
+    world.evaluate(&jobs);
     let said = world.settle();
     assert_eq!(texts(&said), ["a c2"]);
     assert_eq!(said[0].fact.sources[0].reads[0].path, "apps/b");

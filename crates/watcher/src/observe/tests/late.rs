@@ -7,23 +7,6 @@ fn operated(revision: &str) -> Value {
     application("a", json!({"operation": {"sync": {"revision": revision}}}))
 }
 
-/// Has the remote asked, and gives what is to be evaluated of its answer.
-fn evaluations(world: &mut World) -> Vec<Job> {
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
-    let effects = world.observer.effects(world.now);
-    evaluation(&effects).expect("an evaluation").to_vec()
-}
-
-fn evaluate(world: &mut World, jobs: &[Job]) {
-    for job in jobs {
-        let outcome = world.outcome(job);
-        world.observer.evaluated(world.now, &job.key, job.epoch, outcome);
-    }
-}
-
 #[test]
 fn what_was_found_for_an_operation_is_no_answer_to_the_next() {
     for ends_between in [false, true] {
@@ -32,12 +15,13 @@ fn what_was_found_for_an_operation_is_no_answer_to_the_next() {
         world.settle();
         world.now += SECOND;
         world.apply(operated("v1"));
-        let jobs = evaluations(&mut world);
+        world.look();
+        let jobs = world.evaluations().expect("an evaluation");
         if ends_between {
             world.apply(application("a", json!({})));
         }
         world.apply(operated("v2"));
-        evaluate(&mut world, &jobs);
+        world.evaluate(&jobs);
         assert_eq!(texts(&world.settle()), ["a c2"]);
     }
 }
@@ -45,11 +29,12 @@ fn what_was_found_for_an_operation_is_no_answer_to_the_next() {
 #[test]
 fn what_was_found_before_an_application_was_left_alone_is_not_told_of_what_it_became() {
     let mut world = World::new().with(&["a", "b"]);
-    let jobs = evaluations(&mut world);
+    world.look();
+    let jobs = world.evaluations().expect("an evaluation");
     world.apply(annotated("a", "argocd.argoproj.io/skip-reconcile", "true"));
     let source = json!({"repoURL": URL, "path": "apps/b"});
     world.apply(application("a", json!({"spec": {"project": "", "destination": {}, "source": source}})));
-    evaluate(&mut world, &jobs);
+    world.evaluate(&jobs);
     let said = world.settle();
     assert_eq!(texts(&said), ["a c1", "b c1"]);
     assert!(said.iter().all(|said| said.fact.sources[0].reads[0].path == "apps/b"));
@@ -61,7 +46,8 @@ fn a_branch_that_is_moved_back_is_not_told_where_it_was() {
     world.settle();
     world.commit("c2", &["a"]);
     world.push();
-    let jobs = evaluations(&mut world);
+    world.look();
+    let jobs = world.evaluations().expect("an evaluation");
     let outcomes: Vec<Outcome> = jobs.iter().map(|job| world.outcome(job)).collect();
     world.commit("c1", &[]);
     world.files.insert("apps/a".to_owned(), "1".to_owned());
@@ -79,11 +65,12 @@ fn a_failure_that_was_told_is_not_taken_back_by_what_was_found_before_it() {
     world.settle();
     world.commit("c2", &["a"]);
     world.push();
-    let jobs = evaluations(&mut world);
+    world.look();
+    let jobs = world.evaluations().expect("an evaluation");
     world.revisions.remove("HEAD");
     world.push();
     assert!(texts(&world.settle())[0].contains("no such branch"));
-    evaluate(&mut world, &jobs);
+    world.evaluate(&jobs);
     assert!(world.settle().is_empty());
 }
 
@@ -97,10 +84,7 @@ fn a_refresh_is_answered_by_a_look_of_its_own_though_the_spec_changes_meanwhile(
     world.apply(object.clone());
     object["spec"]["source"]["path"] = json!("apps/b");
     world.apply(object);
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call, and nothing to evaluate yet");
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    world.look();
     assert_eq!(texts(&world.settle()), ["a c2", "b c2"]);
 }
 
@@ -110,11 +94,11 @@ fn other_files_that_concern_an_application_count_though_it_was_being_evaluated()
     world.settle();
     world.commit("c2", &["a"]);
     world.push();
-    let jobs = evaluations(&mut world);
+    world.look();
+    let jobs = world.evaluations().expect("an evaluation");
     world.apply(annotated("a", "argocd.argoproj.io/manifest-generate-paths", "/shared"));
-    evaluate(&mut world, &jobs);
-    let effects = world.observer.effects(world.now);
-    let jobs = evaluation(&effects).expect("another evaluation");
+    world.evaluate(&jobs);
+    let jobs = world.evaluations().expect("another evaluation");
     assert!(jobs[0].generate_paths.is_some() && jobs[0].previous.is_none());
 }
 
@@ -160,16 +144,13 @@ fn a_failure_that_may_heal_is_not_told_for_what_waited() {
         "a",
         json!({"spec": {"project": "", "destination": {}, "source": {"repoURL": URL, "path": "apps/b"}}}),
     ));
-    let effects = world.observer.effects(world.now);
-    let jobs = evaluation(&effects).expect("an evaluation").to_vec();
-    evaluate(&mut world, &jobs);
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("a newer look");
+    let jobs = world.evaluations().expect("an evaluation");
+    world.evaluate(&jobs);
+    let call = world.call();
     world.now += QUIET;
     assert!(world.observer.effects(world.now).is_empty());
     world.commit("c3", &["b"]);
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    world.reply(call);
     assert_eq!(texts(&world.settle()), ["a c3"]);
 }
 
@@ -181,13 +162,12 @@ fn a_push_during_a_look_is_what_the_next_look_is_for() {
     let begun = world.now;
     world.commit("c2", &["a"]);
     world.push();
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, call) = call(&effects).expect("one call");
-    let answer = world.answer(repository, revisions);
+    let call = world.call();
+    let answer = world.answer(&call.repository, &call.revisions);
     world.now += SECOND;
     world.commit("c3", &["a"]);
     world.push();
-    world.observer.observed(world.now, repository, call, answer, 0.0);
+    world.answered(call, answer);
     world.now += SECOND;
     let said = world.settle();
     let since: Vec<Instant> = said.iter().map(|said| said.since).collect();

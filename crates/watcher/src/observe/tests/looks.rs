@@ -48,12 +48,8 @@ fn what_was_being_evaluated_is_no_answer() {
         world.commit("c2", &["a"]);
         world.now += SECOND;
         world.push();
-        let effects = world.observer.effects(world.now);
-        let (repository, revisions, begun) = call(&effects).expect("one call");
-        let answer = world.answer(repository, revisions);
-        world.observer.observed(world.now, repository, begun, answer, 0.0);
-        let effects = world.observer.effects(world.now);
-        let jobs = evaluation(&effects).expect("an evaluation");
+        world.look();
+        let jobs = world.evaluations().expect("an evaluation");
         let outcome = world.outcome(&jobs[0]);
         world.commit("c3", &["a"]);
         world.now += SECOND;
@@ -73,12 +69,10 @@ fn what_waited_for_quiet_is_no_answer() {
     world.commit("c3", &[]);
     world.now += SECOND;
     world.apply(refreshed());
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
+    let call = world.call();
     world.now += QUIET;
     assert!(world.observer.effects(world.now).is_empty());
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
+    world.reply(call);
     assert_eq!(texts(&world.settle()), ["a c3"]);
 }
 
@@ -112,13 +106,9 @@ fn a_hard_refresh_reads_anew_where_the_application_says_what_concerns_it() {
         let mut asked = annotations;
         asked[refresh] = json!(kind);
         world.apply(with(asked));
-        let effects = world.observer.effects(world.now);
-        let (repository, revisions, begun) = call(&effects).expect("one call");
-        let answer = world.answer(repository, revisions);
-        world.observer.observed(world.now, repository, begun, answer, 0.0);
-        let effects = world.observer.effects(world.now);
-        let jobs = evaluation(&effects);
-        assert_eq!(jobs.is_some_and(|jobs| jobs[0].previous.is_none()), reads_anew, "{says} {kind}");
+        world.look();
+        let jobs = world.evaluations();
+        assert_eq!(jobs.as_ref().is_some_and(|jobs| jobs[0].previous.is_none()), reads_anew, "{says} {kind}");
         assert_eq!(jobs.is_none(), !reads_anew, "{says} {kind}");
     }
 }

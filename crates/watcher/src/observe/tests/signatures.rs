@@ -39,12 +39,8 @@ fn what_a_project_asks_for_takes_effect_at_once() {
 #[test]
 fn a_verdict_under_other_rules_does_not_count() {
     let mut world = World::new().with(&["a"]);
-    let effects = world.observer.effects(world.now);
-    let (repository, revisions, begun) = call(&effects).expect("one call");
-    let answer = world.answer(repository, revisions);
-    world.observer.observed(world.now, repository, begun, answer, 0.0);
-    let effects = world.observer.effects(world.now);
-    let job = &evaluation(&effects).expect("one evaluation")[0];
+    world.look();
+    let job = &world.evaluations().expect("one evaluation")[0];
     let outcome = world.outcome(job);
     world.observer.rules(world.now, rules(&[("default", true)]));
     world.observer.evaluated(world.now, &job.key, job.epoch, outcome);

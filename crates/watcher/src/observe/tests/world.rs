@@ -49,6 +49,13 @@ pub(super) struct World {
     pub(super) wants: Vec<Want>,
 }
 
+/// A call to a remote that is under way.
+pub(super) struct Call {
+    pub(super) repository: RepositoryKey,
+    pub(super) revisions: BTreeSet<String>,
+    begun: (Instant, opentelemetry::Context),
+}
+
 impl World {
     pub(super) fn new() -> Self {
         let mut world = Self::before_projects();
@@ -140,6 +147,50 @@ impl World {
                     Effect::Discard(_) | Effect::Forget(_) => {}
                 }
             }
+        }
+    }
+
+    /// Begins what is to be done, where that is one call to a remote.
+    pub(super) fn call(&mut self) -> Call {
+        match &*self.observer.effects(self.now) {
+            [Effect::Observe { repository, revisions, started, context, .. }] => {
+                let begun = (*started, context.clone());
+                Call { repository: repository.clone(), revisions: revisions.clone(), begun }
+            }
+            effects => unreachable!("one call is to be made, not {effects:?}"),
+        }
+    }
+
+    /// A call ends with this answer.
+    pub(super) fn answered(&mut self, call: Call, answer: Result<Observation, RepositoryError>) {
+        self.observer.observed(self.now, &call.repository, call.begun, answer, 0.0);
+    }
+
+    /// A call ends with what is there now.
+    pub(super) fn reply(&mut self, call: Call) {
+        let answer = self.answer(&call.repository, &call.revisions);
+        self.answered(call, answer);
+    }
+
+    /// A call is made and answered, and nothing else is done.
+    pub(super) fn look(&mut self) {
+        let call = self.call();
+        self.reply(call);
+    }
+
+    /// Begins what is to be done, where that is to evaluate.
+    pub(super) fn evaluations(&mut self) -> Option<Vec<Job>> {
+        match &*self.observer.effects(self.now) {
+            [Effect::Evaluate(jobs)] => Some(jobs.clone()),
+            _ => None,
+        }
+    }
+
+    /// Evaluations end with what is there now.
+    pub(super) fn evaluate(&mut self, jobs: &[Job]) {
+        for job in jobs {
+            let outcome = self.outcome(job);
+            self.observer.evaluated(self.now, &job.key, job.epoch, outcome);
         }
     }
 
@@ -287,24 +338,4 @@ pub(super) fn texts(said: &[Publication]) -> Vec<String> {
     let mut texts: Vec<String> = said.iter().map(text).collect();
     texts.sort();
     texts
-}
-
-/// The only effect, where it is a call: whom it asks for what, and when it was begun.
-pub(super) fn call(
-    effects: &[Effect],
-) -> Option<(&RepositoryKey, &BTreeSet<String>, (Instant, opentelemetry::Context))> {
-    match effects {
-        [Effect::Observe { repository, revisions, started, context, .. }] => {
-            Some((repository, revisions, (*started, context.clone())))
-        }
-        _ => None,
-    }
-}
-
-/// The only effect, where it is an evaluation.
-pub(super) fn evaluation(effects: &[Effect]) -> Option<&[Job]> {
-    match effects {
-        [Effect::Evaluate(jobs)] => Some(jobs),
-        _ => None,
-    }
 }
