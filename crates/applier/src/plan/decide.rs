@@ -434,26 +434,4 @@ pub(super) fn write_or(view: View<'_>, change: Change, wake: Option<Timestamp>) 
 }
 
 #[cfg(test)]
-mod attempts;
-#[cfg(test)]
-mod held;
-#[cfg(test)]
-mod history;
-#[cfg(test)]
-mod hooks;
-#[cfg(test)]
-mod newest;
-#[cfg(test)]
-mod resumed;
-#[cfg(test)]
-mod stuck;
-#[cfg(test)]
-mod superseded;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod warned;
-#[cfg(test)]
-mod watched;
-#[cfg(test)]
-mod written;

@@ -296,6 +296,4 @@ pub(super) fn inventory(application: &Application) -> Vec<Kind> {
 }
 
 #[cfg(test)]
-mod hooks;
-#[cfg(test)]
 mod tests;

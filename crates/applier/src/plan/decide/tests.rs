@@ -1,5 +1,17 @@
 //! What is decided after a restart, and in closed windows.
 
+mod attempts;
+mod held;
+mod history;
+mod hooks;
+mod newest;
+mod resumed;
+mod stuck;
+mod superseded;
+mod warned;
+mod watched;
+mod written;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -109,6 +121,38 @@ pub(super) fn running(revision: &str, automated: bool) -> Value {
         "startedAt": "1970-01-01T00:00:00Z",
         "syncResult": {"revision": revision},
     })
+}
+
+pub(super) fn with(state: Value, manifests: Vec<Value>) -> Case {
+    let mut case = Case::new(state, json!([]));
+    let assembly = crate::desired::assemble(manifests, &case.owner, &|_| Some(true));
+    case.bundle = Arc::new(Bundle { assembly: Arc::new(assembly), ..(*case.bundle).clone() });
+    case
+}
+
+/// An Application with nothing but these hooks, which run before the sync.
+pub(super) fn with_hooks(state: Value, names: &[&str]) -> Case {
+    let hook = |name| {
+        let metadata = json!({"name": name, "annotations": {"argocd.argoproj.io/hook": "PreSync"}});
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
+    };
+    let mut case = with(state, names.iter().map(hook).collect());
+    case.records.set_watched(GroupKind { group: "batch".to_owned(), kind: "Job".to_owned() }, true);
+    case
+}
+
+pub(super) fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+/// A hook that its operation started, and that has run since then.
+pub(super) fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
+    let task = run.task_mut(place).expect("a task");
+    let Effect::Hook(hook) = &task.effect else { unreachable!("{task:?}") };
+    let mut live = hook.object.as_value().expect("an object");
+    live["metadata"]["creationTimestamp"] = json!(since.to_string());
+    case.records.put(task.key.clone(), Record::of(&task.key, &live, None, None, &Default::default()));
+    task.outcome = Some(Outcome::running("created"));
 }
 
 fn closed() -> Value {

@@ -1,5 +1,7 @@
 //! What goes with an Application, in which order, and what stays.
 
+mod hooks;
+
 use std::sync::Arc;
 
 use rstest::rstest;

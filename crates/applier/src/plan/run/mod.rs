@@ -330,14 +330,6 @@ fn resource_result(task: &Task) -> Option<ResourceResult> {
 }
 
 #[cfg(test)]
-mod begun;
-#[cfg(test)]
-mod chosen;
-#[cfg(test)]
-mod leftovers;
-#[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod rules;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,10 @@
 //! Runs against a small cluster of plain data: what is applied when, and that every run ends.
 
+mod begun;
+mod chosen;
+mod leftovers;
+mod rules;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

@@ -3,11 +3,7 @@
 use ithaca_api::ResultCode;
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    warned::second,
-    *,
-};
+use super::*;
 
 /// Its operation, of which all is done.
 fn done(case: &Case) -> Run {

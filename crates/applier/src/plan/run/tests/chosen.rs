@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::tests::{World, bundle, owner};
 use super::*;
 use crate::plan::comparison::compare;
 

@@ -3,7 +3,6 @@
 use ithaca_api::OperationPhase;
 use serde_json::{Value, json};
 
-use super::tests::{World, bundle, job};
 use super::*;
 use crate::live::Record;
 

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{tests::Case, *};
+use super::*;
 use crate::plan::Asked;
 
 const ASKED: Timestamp = Timestamp::UNIX_EPOCH;

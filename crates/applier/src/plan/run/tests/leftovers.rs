@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::tests::{World, bundle, job};
 use super::*;
 
 fn hook(name: &str, phase: &str) -> Value {

@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use super::{
-    tests::{Case, running},
-    *,
-};
+use super::*;
 use crate::{
     clusters::{Known, NoCluster, Reach},
     projects::Project,

@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    warned::second,
-    *,
-};
+use super::*;
 
 /// An operation with one task that is retried so, ready to be done.
 fn ready(retry: Value) -> (Case, Run) {

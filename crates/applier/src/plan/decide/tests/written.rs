@@ -3,11 +3,7 @@
 use ithaca_api::{HealthStatusCode, SyncStatusCode, Time, annotation};
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    warned::{second, with},
-    *,
-};
+use super::*;
 use crate::{
     clusters::{Known, NoCluster},
     live::Record,

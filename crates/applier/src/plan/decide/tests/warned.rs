@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    *,
-};
+use super::*;
 use crate::{live::Record, scripts::Fault};
 
 const KEY: &str = "resource.customizations.health.ConfigMap";
@@ -14,24 +11,6 @@ const KEY: &str = "resource.customizations.health.ConfigMap";
 fn with_config_maps(names: &[&str]) -> Case {
     let manifest = |name| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
     with(Value::Null, names.iter().map(manifest).collect())
-}
-
-pub(super) fn with(state: Value, manifests: Vec<Value>) -> Case {
-    let mut case = Case::new(state, json!([]));
-    let assembly = crate::desired::assemble(manifests, &case.owner, &|_| Some(true));
-    case.bundle = Arc::new(Bundle { assembly: Arc::new(assembly), ..(*case.bundle).clone() });
-    case
-}
-
-/// An Application with nothing but these hooks, which run before the sync.
-pub(super) fn with_hooks(state: Value, names: &[&str]) -> Case {
-    let hook = |name| {
-        let metadata = json!({"name": name, "annotations": {"argocd.argoproj.io/hook": "PreSync"}});
-        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
-    };
-    let mut case = with(state, names.iter().map(hook).collect());
-    case.records.set_watched(GroupKind { group: "batch".to_owned(), kind: "Job".to_owned() }, true);
-    case
 }
 
 /// The object at this place is as wanted, and a script failed on it.
@@ -72,20 +51,6 @@ fn a_script_that_fails_on_many_objects_is_one_condition_that_stays() {
     }
     assert!(told[0].len() == 1 && told[0][0].message.contains("/ConfigMap/web/b"), "{told:?}");
     assert!(told.iter().all(|conditions| *conditions == told[0]), "{told:?}");
-}
-
-pub(super) fn second(second: i64) -> Timestamp {
-    Timestamp::from_second(second).expect("a time")
-}
-
-/// A hook that its operation started, and that has run since then.
-pub(super) fn start_hook(case: &mut Case, run: &mut Run, place: usize, since: Timestamp) {
-    let task = run.task_mut(place).expect("a task");
-    let Effect::Hook(hook) = &task.effect else { unreachable!("{task:?}") };
-    let mut live = hook.object.as_value().expect("an object");
-    live["metadata"]["creationTimestamp"] = json!(since.to_string());
-    case.records.put(task.key.clone(), Record::of(&task.key, &live, None, None, &Default::default()));
-    task.outcome = Some(Outcome::running("created"));
 }
 
 /// Was told in the operation's message alone, in the same words from the first second on.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{tests::Case, *};
+use super::*;
 use crate::{
     object::GroupKind,
     plan::run::{Effect, Outcome},

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::tests::{World, bundle, job};
 use super::*;
 
 fn object(kind: &str, name: &str) -> Value {

@@ -3,11 +3,7 @@
 use ithaca_api::ResultCode;
 use serde_json::json;
 
-use super::{
-    tests::{Case, running},
-    warned::{second, start_hook, with_hooks},
-    *,
-};
+use super::*;
 
 /// An Application with one hook, and its operation, which is to start it now.
 fn ready() -> (Case, Run) {

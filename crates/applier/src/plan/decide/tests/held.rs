@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    *,
-};
+use super::*;
 
 /// An Application that automation would sync, with these annotations, in a project with these windows.
 fn automated(annotations: Value, windows: Value) -> Case {

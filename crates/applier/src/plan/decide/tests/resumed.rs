@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    warned::with_hooks,
-    *,
-};
+use super::*;
 
 fn operation(value: Value) -> Operation {
     serde_json::from_value(value).expect("an operation")

@@ -3,11 +3,7 @@
 use ithaca_api::ResultCode;
 use serde_json::{Value, json};
 
-use super::{
-    tests::{Case, running},
-    warned::{second, start_hook, with, with_hooks},
-    *,
-};
+use super::*;
 use crate::live::Record;
 
 /// An operation for revision b, which automation began, and nothing speaks against its first change.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{tests::Case, warned::with, *};
+use super::*;
 use crate::{
     judge::Author,
     live::{Drift, Record},
