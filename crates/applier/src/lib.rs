@@ -15,6 +15,7 @@ mod error;
 mod follow;
 mod health;
 mod hook;
+mod json;
 mod judge;
 mod links;
 mod live;

@@ -194,9 +194,8 @@ fn asked_for(view: View<'_>, tracked: &Arc<Bundle>, comparison: &Comparison) -> 
             None => return Some(Action::Idle(None)),
         },
     };
-    let (tracked_comparison, other) = (comparison, !Arc::ptr_eq(bundle, tracked));
-    let recompared = other.then(|| view.compare(bundle));
-    let comparison = recompared.as_ref().unwrap_or(tracked_comparison);
+    let recompared = (!Arc::ptr_eq(bundle, tracked)).then(|| view.compare(bundle));
+    let (tracked_comparison, comparison) = (comparison, recompared.as_ref().unwrap_or(comparison));
     let mut run = begin(view, operation.clone(), bundle, comparison);
     if let Some(state) = unfinished.filter(|state| state.operation == *operation) {
         run.resume(state, comparison, view.records);

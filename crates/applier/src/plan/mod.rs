@@ -30,6 +30,5 @@ pub use dependencies::{Name, Other, Others, depends_on};
 pub use facts::facts;
 pub use guard::Guard;
 pub use run::{Effect, Outcome, Run, Task};
-pub use size::exact_json;
 pub use status::Change;
 pub use view::{Asked, View};

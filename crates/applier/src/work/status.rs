@@ -15,7 +15,7 @@ use serde_json::json;
 use super::set_run;
 use crate::{
     error::Error,
-    follow,
+    follow, json,
     plan::{self, Change, Run},
     service::Shared,
     state::Uid,
@@ -120,7 +120,7 @@ fn request(
     namespace: Option<&str>,
     patch: impl Serialize,
 ) -> Result<http::Request<Vec<u8>>, kube::Error> {
-    let text = plan::exact_json(&patch).map_err(kube::Error::SerdeError)?;
+    let text = json::exact(&patch).map_err(kube::Error::SerdeError)?;
     let (place, empty) = (Application::url_path(&(), namespace), Patch::Merge(json!({})));
     let request = Request::new(place).patch_metadata(name, &PatchParams::default(), &empty);
     let (parts, _) = request.map_err(kube::Error::BuildRequest)?.into_parts();
