@@ -1,9 +1,13 @@
 //! Whether a cluster answers. Everything that asks it something goes through here: a request that gets no answer makes
 //! the cluster doubtful, and once the connection is over no request of it waits any longer.
 
-use std::{error::Error as _, time::Duration};
+use std::{
+    error::Error as StdError,
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{error::Elapsed, sleep, timeout};
 
 use super::Cluster;
 use crate::error::Error;
@@ -19,6 +23,8 @@ const CALM: Duration = Duration::from_secs(10);
 /// For how long it may refuse before it is called down: an API server that starts anew is back soon.
 const REFUSALS: u32 = 6;
 const BETWEEN_REFUSALS: Duration = Duration::from_millis(500);
+/// Whatever it did not answer to: a connection, the greeting on it, or a question.
+const SILENT: &str = "it does not answer";
 
 impl Cluster {
     /// Waits for an answer while there is hope for one.
@@ -61,7 +67,7 @@ impl Cluster {
         let mut refusal = None;
         for _ in 0..REFUSALS {
             match timeout(SIGN_OF_LIFE, self.ask_readiness()).await {
-                Err(_) => return Some(format!("it does not answer within {SIGN_OF_LIFE:?}")),
+                Err(_) => return Some(SILENT.to_owned()),
                 Ok(Ok(())) => return None,
                 Ok(Err(kube::Error::Api(status))) if (402..500).contains(&status.code) => return None,
                 Ok(Err(error)) => refusal = Some(why(&error)),
@@ -74,7 +80,7 @@ impl Cluster {
     /// Asks a cluster that nothing is known of yet for its kinds.
     pub async fn meet(&self) -> Result<(), String> {
         match timeout(SIGN_OF_LIFE * 2, self.discover()).await {
-            Err(_) => Err(format!("it does not answer within {:?}", SIGN_OF_LIFE * 2)),
+            Err(_) => Err(SILENT.to_owned()),
             Ok(Ok(_)) => Ok(()),
             Ok(Err(Error::Unreachable { source, .. })) => Err(why(&source)),
             Ok(Err(error)) => Err(error.to_string()),
@@ -102,16 +108,44 @@ pub fn why(error: &kube::Error) -> String {
         };
     }
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    if causes.clone().any(is_silence) {
+        return SILENT.to_owned();
+    }
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn is_silence(cause: &(dyn StdError + 'static)) -> bool {
+    let timed_out = |error: &io::Error| error.kind() == ErrorKind::TimedOut;
+    cause.is::<Elapsed>() || cause.downcast_ref().is_some_and(timed_out)
 }
 
 #[cfg(test)]
 mod tests {
+    use ithaca_api::cluster::ClusterAccess;
+    use ithaca_chassis::CountRequests;
+    use rstest::rstest;
+
     use super::*;
+    use crate::cluster::connect;
+
+    /// A connection is taken by the kernel, and nobody says a word on it.
+    #[rstest]
+    #[case::greeting("https")]
+    #[case::question("http")]
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_called_the_same_wherever_it_is_met(#[case] scheme: &str) -> anyhow::Result<()> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let server = format!("{scheme}://{}", listener.local_addr()?);
+        let way = connect(&server, &ClusterAccess::default(), &CountRequests::new("test")).await;
+        let way = way.map_err(anyhow::Error::msg)?;
+        let met = Cluster::new(way.client, true).meet().await;
+        assert_eq!(met, Err(SILENT.to_owned()));
+        Ok(())
+    }
 
     #[test]
     fn the_last_cause_is_the_reason() {
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let refused = io::Error::from(ErrorKind::ConnectionRefused);
         let error = kube::Error::Service(Box::new(refused));
         assert_eq!(why(&error), "connection refused");
         let status = kube::core::Status { code: 401, ..Default::default() };
