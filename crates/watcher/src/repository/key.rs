@@ -4,6 +4,7 @@ use std::fmt;
 
 use ithaca_api::repository::is_ssh;
 use ithaca_api::{ApplicationSource, without_credentials};
+use percent_encoding::percent_decode_str;
 
 use super::RepositoryError;
 
@@ -145,10 +146,28 @@ const LEADS_ELSEWHERE: &str =
 
 /// Whether a URL would be asked for otherwise than it is written: projects permit it as it is written.
 fn leads_elsewhere(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else { return false };
-    let path = rest.split(['?', '#']).next().unwrap_or_default();
-    let mut parts = path.split('/').map(|part| part.to_ascii_lowercase().replace("%2e", "."));
-    url.contains(|c: char| c == '\\' || c.is_control()) || parts.any(|part| matches!(&*part, "." | ".."))
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split(['?', '#']).next().unwrap_or_default(),
+        None => url,
+    };
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let mut parts = path.split(['/', ':']);
+    path.contains(|c: char| c == '\\' || c.is_control()) || parts.any(|part| matches!(part, "." | ".."))
+}
+
+/// A URL as the server that is asked may take it: no letter is escaped, no slash stands twice, and SSH has its own port.
+pub fn plain(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest.to_owned()),
+        None if is_ssh(url) => (String::new(), url.replacen(':', "/", 1)),
+        None => (String::new(), url.to_owned()),
+    };
+    let decoded = percent_decode_str(&rest).decode_utf8_lossy();
+    let mut parts: Vec<&str> = decoded.split('/').filter(|part| !part.is_empty()).collect();
+    if let (true, Some(host)) = (is_ssh(url), parts.first_mut()) {
+        *host = host.strip_suffix(":22").unwrap_or(host);
+    }
+    format!("{scheme}{}", parts.join("/"))
 }
 
 /// What follows a scheme, with its host in lower case.
@@ -228,6 +247,10 @@ mod tests {
             "https://example.org/open/.%2e",
             "https://example.org/./secret/app",
             "https://example.org/open\\..\\secret/app",
+            "https://example.org/open%2F..%2fsecret/app",
+            "https://example.org/open%5c..%5csecret/app",
+            "git@example.org:../secret/app",
+            "git@example.org:open/../secret/app",
             "https://example.org/open/.\t./secret/app",
             "ssh://git@example.org/open/../secret/app",
             "oci://example.org/open/../secret",

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use error::RepositoryError;
 pub use internal::{host, is_internal, is_internal_address};
-pub use key::{Protocol, RepositoryKey, match_key};
+pub use key::{Protocol, RepositoryKey, match_key, plain};
 pub use proof::{Artifact, Attached, ChartArchive, Proof};
 pub use wanted::Wanted;
 

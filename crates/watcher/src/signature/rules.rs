@@ -10,7 +10,7 @@ use url::Url;
 
 use super::Keyring;
 use crate::oci::HUB;
-use crate::repository::{Protocol, RepositoryKey};
+use crate::repository::{Protocol, RepositoryKey, plain};
 
 /// All projects, and the installation's keys.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +154,8 @@ impl Rule {
 fn spellings(url: &str, repository: &RepositoryKey) -> Vec<String> {
     let reached = without_credentials(repository.url());
     let parsed = Url::parse(&reached).map(String::from);
-    let mut spellings = vec![url.trim().to_owned(), reached];
+    let (written, plain_reached) = (url.trim(), plain(&reached));
+    let mut spellings = vec![written.to_owned(), plain(written), reached, plain_reached];
     spellings.extend(parsed);
     if repository.protocol() == Protocol::Oci {
         let (name, server) = HUB;
@@ -204,6 +205,7 @@ mod tests {
             ("git", "https://example.org/team/*", "https://me:secret@example.org/team/shop/", ""),
             ("git", "https://example.org/team/*", "HTTPS://Example.org:443/team/shop.git", ""),
             ("git", "git@example.org:team/*", "ssh://git@example.org/team/shop.git", ""),
+            ("git", "git@example.org:team/*", "ssh://git@example.org:22//te%61m/shop.git", ""),
             ("helm", "https://example.org/charts", "https://example.org/charts/", "web"),
             ("helm", "https://example.org", "https://me@example.org", "web"),
             ("helm", "example.org/charts", "oci://example.org/charts", "web"),
@@ -236,6 +238,11 @@ mod tests {
             ("https://example.org/secret/app", "https://example.org/secret/app.git/", ""),
             ("https://example.org/secret/*", "https://me@example.org/secret/app", ""),
             ("https://example.org/secret/*", "https://me:secret@Example.org:443/secret/app", ""),
+            ("https://example.org/secret/*", "https://example.org/%73ecret/app", ""),
+            ("https://example.org/secret/*", "https://example.org//secret/app", ""),
+            ("git@example.org:secret/*", "git@example.org:/secret/app", ""),
+            ("git@example.org:secret/*", "ssh://git@example.org:22/secret/app.git", ""),
+            ("ssh://git@example.org/secret/*", "ssh://git@example.org/%73ecret//app", ""),
             ("example.org/charts", "oci://example.org/charts/", "web"),
             ("docker.io/team/*", "oci://registry-1.docker.io/team/web", ""),
         ] {
