@@ -8,10 +8,9 @@ use ithaca_bus::{Bus, Change, Error, Membership, Partitions};
 use ithaca_tests::{Nats, Progress, Tools, fresh_folder, wait_until};
 use tokio::task::JoinHandle;
 
-/// A member dies, and its partitions are another's.
-const REPLACED_WITHIN: Duration = Duration::from_secs(15);
+use crate::scene::DEADLINE;
 
-/// Where there is nothing to wait for: time that a machine under load may need.
+/// Sooner than a member that says nothing counts as dead.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A member and what it was told.
@@ -59,7 +58,11 @@ async fn nats() -> anyhow::Result<Nats> {
 }
 
 /// Waits until all partitions are divided between these, and each has some.
-async fn divided(what: &str, deadline: Duration, replicas: &[&Replica]) -> anyhow::Result<()> {
+async fn divided(what: &str, replicas: &[&Replica]) -> anyhow::Result<()> {
+    divided_within(DEADLINE, what, replicas).await
+}
+
+async fn divided_within(deadline: Duration, what: &str, replicas: &[&Replica]) -> anyhow::Result<()> {
     wait_until(&format!("the work is divided: {what}"), deadline, async || {
         let shares: Vec<_> = replicas.iter().map(|replica| replica.has()).collect();
         for (place, share) in shares.iter().enumerate() {
@@ -81,9 +84,9 @@ async fn members_divide_the_work_and_whoever_leaves_is_replaced_at_once() -> any
     one.membership.joined().await;
     ensure!(one.has() == Partitions::ALL, "alone it has {:?}", one.has());
     let two = Replica::join(&nats, "two").await?;
-    divided("a second one came", AT_ONCE, &[&one, &two]).await?;
+    divided("a second one came", &[&one, &two]).await?;
     let three = Replica::join(&nats, "three").await?;
-    divided("a third one came", AT_ONCE, &[&one, &two, &three]).await?;
+    divided("a third one came", &[&one, &two, &three]).await?;
     let holder = one.membership.holder(two.has().iter().next().context("it has some")?);
     ensure!(holder.is_some_and(|holder| holder.name == "two" && holder.address == "http://nowhere"));
 
@@ -91,18 +94,18 @@ async fn members_divide_the_work_and_whoever_leaves_is_replaced_at_once() -> any
     let busy = two.has().iter().next().context("it has some")?;
     let at_work = two.membership.begin(busy).context("it is its own")?;
     two.membership.drain();
-    wait_until("all but one is given up", AT_ONCE, async || {
+    wait_until("all but one is given up", DEADLINE, async || {
         ensure!(two.has() == [busy].into_iter().collect(), "it has {:?}", two.has());
         Ok(())
     })
     .await?;
     ensure!(two.membership.begin(busy).is_none(), "it began something although it is to leave");
     ensure!(two.membership.may_go_on(busy), "it may not end what it began");
-    divided("nobody took what is worked on", AT_ONCE, &[&one, &two, &three]).await?;
+    divided("nobody took what is worked on", &[&one, &two, &three]).await?;
     drop(at_work);
     two.membership.leave();
-    divided("one left", AT_ONCE, &[&one, &three]).await?;
     two.part.await??;
+    divided_within(AT_ONCE, "one left", &[&one, &three]).await?;
     ensure!(one.membership.count() == 2, "{} members live", one.membership.count());
     Ok(())
 }
@@ -112,15 +115,15 @@ async fn a_member_that_dies_is_replaced_and_one_that_comes_back_is_itself_at_onc
     let nats = nats().await?;
     let one = Replica::join(&nats, "one").await?;
     let two = Replica::join(&nats, "two").await?;
-    divided("both live", AT_ONCE, &[&one, &two]).await?;
+    divided("both live", &[&one, &two]).await?;
     let share = two.has();
     two.part.abort();
     let again = Replica::join(&nats, "two").await?;
-    divided("it came back", AT_ONCE, &[&one, &again]).await?;
+    divided_within(AT_ONCE, "it came back", &[&one, &again]).await?;
     ensure!(again.has() == share, "it has {:?} in the place of {share:?}", again.has());
     again.part.abort();
     let died = Instant::now();
-    divided("one died", REPLACED_WITHIN, &[&one]).await?;
+    divided("one died", &[&one]).await?;
     eprintln!("replaced after {:.1} s", died.elapsed().as_secs_f64());
     Ok(())
 }
@@ -132,9 +135,9 @@ async fn of_two_with_one_name_the_first_ends() -> anyhow::Result<()> {
     one.membership.joined().await;
     let two = Replica::join(&nats, "same").await?;
     two.membership.joined().await;
-    let ended = tokio::time::timeout(AT_ONCE, one.part).await.context("it did not end")??;
+    let ended = tokio::time::timeout(DEADLINE, one.part).await.context("it did not end")??;
     ensure!(matches!(ended, Err(Error::Replaced { .. })), "{ended:?}");
-    divided("the second goes on", AT_ONCE, &[&two]).await
+    divided("the second goes on", &[&two]).await
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn whoever_cannot_reach_the_bus_stops_before_another_may_take_its_place() 
     .await?;
     eprintln!("stopped after {:.1} s", frozen.elapsed().as_secs_f64());
     nats.process.thaw()?;
-    wait_until("it goes on", REPLACED_WITHIN, async || {
+    wait_until("it goes on", DEADLINE, async || {
         ensure!(one.membership.begin(0).is_some(), "it does not begin");
         Ok(())
     })
@@ -164,7 +167,7 @@ async fn members_outlive_a_restart_of_the_bus_and_the_loss_of_its_volume() -> an
     let nats = nats().await?;
     let one = Replica::join(&nats, "one").await?;
     let two = Replica::join(&nats, "two").await?;
-    divided("both live", AT_ONCE, &[&one, &two]).await?;
+    divided("both live", &[&one, &two]).await?;
     for wiped in [false, true] {
         nats.process.kill()?;
         if wiped {
@@ -172,9 +175,9 @@ async fn members_outlive_a_restart_of_the_bus_and_the_loss_of_its_volume() -> an
         }
         nats.process.launch()?;
         nats.process.wait_ready().await?;
-        divided("the bus is back", REPLACED_WITHIN, &[&one, &two]).await?;
+        divided("the bus is back", &[&one, &two]).await?;
         for replica in [&one, &two] {
-            wait_until("work goes on", REPLACED_WITHIN, async || {
+            wait_until("work goes on", DEADLINE, async || {
                 let first = replica.has().iter().next().context("it has nothing")?;
                 ensure!(replica.membership.begin(first).is_some(), "it does not begin");
                 Ok(())
