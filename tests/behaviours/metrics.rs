@@ -29,14 +29,18 @@ async fn the_series_of_argo_cds_dashboards_are_there() -> anyhow::Result<()> {
         ("argocd_app_sync_total{", &["name=\"metrics\"", "phase=\"Succeeded\""]),
         ("argocd_app_reconcile_bucket{", &["namespace=\"argocd\"", "le="]),
     ];
-    let page = page(&scene, "applier").await?;
-    for (series, labels) in wanted {
-        let mut lines = page.lines().filter(|line| line.starts_with(series));
-        let found = lines.any(|line| labels.iter().all(|label| line.contains(label)));
-        let like: Vec<_> = page.lines().filter(|line| line.starts_with(&series[..14])).take(20).collect();
-        ensure!(found, "{series} with {labels:?} is not among {like:#?}");
-    }
-    Ok(())
+    // What is written on the Application is counted a moment later.
+    wait_until("the applier has its series", DEADLINE, async || {
+        let page = page(&scene, "applier").await?;
+        for (series, labels) in wanted {
+            let mut lines = page.lines().filter(|line| line.starts_with(series));
+            let found = lines.any(|line| labels.iter().all(|label| line.contains(label)));
+            let like: Vec<_> = page.lines().filter(|line| line.starts_with(&series[..14])).take(20).collect();
+            ensure!(found, "{series} with {labels:?} is not among {like:#?}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
