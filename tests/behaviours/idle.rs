@@ -22,9 +22,15 @@ async fn looking_without_finding_anything_new_writes_nothing() -> anyhow::Result
     scene.create("idle-broken", "nowhere", automated()).await?;
     scene.synced("idle", &commit).await?;
     scene.refresh("idle-broken", "normal").await?;
-    // Kubernetes Events may still be on their way.
-    looked_again(&stack, 2.0).await?;
-    let before = written(&scene).await?;
+    // Kubernetes Events may still be on their way, for longer than any look takes.
+    let before = wait_until("all is told", DEADLINE, async || {
+        let before = written(&scene).await?;
+        looked_again(&stack, 3.0).await?;
+        let after = written(&scene).await?;
+        ensure!(before == after, "{} writes", after - before);
+        Ok(after)
+    })
+    .await?;
     ensure!(before > 0.0, "the API server does not count Ithaca's writes");
     looked_again(&stack, 5.0).await?;
     let after = written(&scene).await?;
