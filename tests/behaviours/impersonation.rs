@@ -2,10 +2,10 @@
 //! so may the deletion of an Application.
 
 use anyhow::ensure;
-use ithaca_tests::Stack;
+use ithaca_tests::{Stack, wait_until};
 use serde_json::{Value, json};
 
-use crate::scene::{PROJECTS, Scene, application, automated, config_map, manifest, project};
+use crate::scene::{DEADLINE, PROJECTS, Scene, application, automated, config_map, manifest, project};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/acting";
 
@@ -42,6 +42,7 @@ async fn a_sync_and_a_deletion_act_as_the_account_of_their_project() -> anyhow::
     let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"});
     let binding = json!({"metadata": {"name": "deployer"}, "subjects": [subject], "roleRef": role});
     scene.post(&format!("{RBAC}/rolebindings"), &binding).await?;
+    is_let(&scene, "patch", true).await?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
     let commit = scene.repository.publish("Change settings").await?;
     scene.synced("acting", &commit).await?;
@@ -50,6 +51,7 @@ async fn a_sync_and_a_deletion_act_as_the_account_of_their_project() -> anyhow::
     let may =
         |verbs: Value| json!({"rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs}]});
     scene.patch(&format!("{RBAC}/roles/deployer"), may(json!(["create", "patch"]))).await?;
+    is_let(&scene, "delete", false).await?;
     let finalizers = json!(["resources-finalizer.argocd.argoproj.io"]);
     scene.patch(&application("acting"), json!({"metadata": {"finalizers": finalizers}})).await?;
     scene.delete(&application("acting")).await?;
@@ -64,6 +66,26 @@ async fn a_sync_and_a_deletion_act_as_the_account_of_their_project() -> anyhow::
     scene.gone(&application("acting")).await?;
     scene.gone(&config_map("acting", "settings")).await?;
     stack.stop().await
+}
+
+/// Waits until the API server, which follows its roles, lets the account do this to ConfigMaps, or does not any more.
+async fn is_let(scene: &Scene<'_>, verb: &str, wanted: bool) -> anyhow::Result<()> {
+    let attributes = json!({"namespace": "acting", "verb": verb, "resource": "configmaps"});
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": "system:serviceaccount:acting:deployer", "resourceAttributes": attributes},
+    });
+    let client = scene.stack.cluster.client().await?;
+    wait_until(&format!("{verb} is permitted: {wanted}"), DEADLINE, async || {
+        let request = http::Request::post("/apis/authorization.k8s.io/v1/subjectaccessreviews");
+        let request =
+            request.header("Content-Type", "application/json").body(serde_json::to_vec(&review)?)?;
+        let answer: Value = client.request(request).await?;
+        ensure!(answer["status"]["allowed"] == wanted, "{}", answer["status"]);
+        Ok(())
+    })
+    .await
 }
 
 fn of_project() -> Value {
