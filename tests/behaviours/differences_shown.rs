@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use ithaca_tests::Stack;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::scene::{Scene, application, config_map, manifest};
@@ -30,6 +30,12 @@ async fn fields_are_shown_with_their_values_and_whoever_wrote_them() -> anyhow::
     scene.delete(&config_map("shown", "more")).await?;
     // "edited", in base64.
     scene.patch("/api/v1/namespaces/shown/secrets/keys", json!({"data": {"password": "ZWRpdGVk"}})).await?;
+    let strayed = |app: &Value| {
+        let differs = |one: &&Value| one["status"] == "OutOfSync";
+        let names = app["status"]["resources"].as_array().into_iter().flatten().filter(differs);
+        names.map(|one| &one["name"]).eq(["more", "settings", "keys"])
+    };
+    scene.wait(&application("shown"), "tells of all three", strayed).await?;
     scene.refresh("shown", "normal").await?;
     let before = scene.expect(&application("shown")).await?;
     let shown = diff(&scene, "shown").await?;
@@ -65,7 +71,8 @@ async fn no_annotation_that_the_settings_name_is_shown() -> anyhow::Result<()> {
     scene.synced("shown-masked", &commit).await?;
     let edited = json!({"metadata": {"annotations": {"example.org/token": "edited"}}});
     scene.patch(&config_map("shown-masked", "settings"), edited).await?;
-    scene.refresh("shown-masked", "normal").await?;
+    let strayed = |app: &Value| app["status"]["sync"]["status"] == "OutOfSync";
+    scene.wait(&application("shown-masked"), "tells of it", strayed).await?;
     let shown = diff(&scene, "shown-masked").await?;
     ensure!(shown.contains("example.org/token") && shown.contains("(values are secret)"), "{shown}");
     ensure!(!shown.contains("edited") && !shown.contains("from-git"), "{shown}");
