@@ -1,6 +1,8 @@
 //! The deletion guard of an ApplicationSet: a generator that finds nothing deletes every Application, and their objects
 //! wait for somebody's word. The test does what whoever expands ApplicationSets does.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use ithaca_tests::{Stack, wait_until};
 use serde_json::{Value, json};
@@ -10,6 +12,8 @@ use crate::scene::{DEADLINE, Scene, application, automated, config_map, manifest
 const GROUP: &str = "/apis/argoproj.io/v1alpha1";
 const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 const COUNT: usize = 13;
+/// The garbage collector asks every half minute which kinds there are, and sees nothing of one that is new before.
+const COLLECTED: Duration = Duration::from_secs(180);
 
 /// The definition that Argo CD's own manifests bring, with nothing in it that is not needed here.
 async fn define_application_sets(scene: &Scene<'_>) -> anyhow::Result<()> {
@@ -156,6 +160,14 @@ async fn an_application_set_that_is_deleted_takes_everything_along() -> anyhow::
     let scene = Scene::new(SET).await?;
     expand(&scene, SET).await?;
     scene.delete(&application_set(SET)).await?;
+    wait_until("the garbage collector has noticed", COLLECTED, async || {
+        for name in names(SET) {
+            let app = scene.get(&application(&name)).await?.unwrap_or_default();
+            ensure!(app.is_null() || !app["metadata"]["deletionTimestamp"].is_null(), "{name} stays");
+        }
+        Ok(())
+    })
+    .await?;
     for name in names(SET) {
         scene.gone(&application(&name)).await?;
         ensure!(scene.get(&config_map(SET, &name)).await?.is_none(), "the object of {name} outlived it");
