@@ -2,6 +2,7 @@
 //! process dies of them, an Application beside them goes on being synced, and no secret is seen.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use ithaca_tests::{ChartRepository, Repository, Stack};
@@ -15,6 +16,8 @@ use crate::scene::{Scene, application, automated, manifest};
 const PASSWORD: &str = "s3cret-in-a-url";
 /// What the file of two gigabytes is made of: it packs well.
 const LARGE: u64 = 2 << 30;
+/// For that file, which is unpacked and hashed before anybody can say that it is too large.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The services that sources reach.
 const SERVICES: [&str; 3] = ["watcher", "renderer", "applier"];
@@ -64,7 +67,8 @@ async fn repositories_that_are_too_much_are_conditions_of_their_own() -> anyhow:
     }
     good(&scene, "2").await?;
     for (name, _, reason) in bad {
-        let app = scene.wait(&application(&format!("bad-sources-{name}")), "tells", tells(reason)).await?;
+        let path = application(&format!("bad-sources-{name}"));
+        let app = scene.wait_within(PATIENCE, &path, "tells", tells(reason)).await?;
         ensure!(!app["status"].to_string().contains(PASSWORD), "{}", app["status"]);
     }
     good(&scene, "3").await?;

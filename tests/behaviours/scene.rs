@@ -127,7 +127,18 @@ impl<'a> Scene<'a> {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> anyhow::Result<Value> {
-        wait_until(&format!("{path} {what}"), DEADLINE, async || {
+        self.wait_within(DEADLINE, path, what, wanted).await
+    }
+
+    /// The same of what takes long by its nature.
+    pub async fn wait_within(
+        &self,
+        deadline: Duration,
+        path: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        wait_until(&format!("{path} {what}"), deadline, async || {
             let object = self.expect(path).await?;
             let seen = ["data", "spec", "status"].map(|part| object[part].to_string());
             ensure!(wanted(&object), "it is {}", seen.join(" "));

@@ -275,6 +275,8 @@ fn rehearsal(collector: &Collector) -> Vec<(String, String)> {
         ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
         ("ITHACA_RENDER_TIME_LIMIT", "10s"),
         ("ITHACA_RENDER_OUTPUT_MAX_MIB", "4"),
+        // Two gigabytes take their time where the library is built without optimization.
+        ("ITHACA_GIT_TIMEOUT", "10m"),
     ];
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
