@@ -5,6 +5,7 @@ use std::time::Duration;
 use git2::{ErrorClass, ErrorCode};
 
 use super::http::{UNSUPPORTED_FORMAT, WAIT};
+use super::limits::Limits;
 use crate::credentials::Access;
 use crate::repository::{RepositoryError, RepositoryKey};
 
@@ -15,11 +16,11 @@ const NOWHERE: [&str; 3] = [
     "project you were looking for could not be found",
 ];
 
-/// What a failed call to a remote means.
+/// What a failed call to a remote means, in words that stay the same from one try to the next.
 pub(super) fn explain(
     key: &RepositoryKey,
     access: &Access,
-    limit: Duration,
+    limits: Limits,
     error: &git2::Error,
 ) -> RepositoryError {
     let repository = key.to_string();
@@ -30,7 +31,9 @@ pub(super) fn explain(
         return RepositoryError::Unsupported { repository, reason };
     }
     match (error.code(), error.class()) {
-        (ErrorCode::Timeout | ErrorCode::User, _) => RepositoryError::Timeout { repository, limit },
+        // Our own callbacks end a call that takes too long.
+        (ErrorCode::User, _) => RepositoryError::Timeout { repository, limit: limits.call },
+        (ErrorCode::Timeout, _) => RepositoryError::Timeout { repository, limit: limits.silence },
         _ if matches!(http_status, Some("429" | "503")) => {
             RepositoryError::Busy { repository, hold: hold(message) }
         }
@@ -39,7 +42,7 @@ pub(super) fn explain(
             RepositoryError::Busy { repository, hold: hold(message) }
         }
         (ErrorCode::Auth, _) => access.refused(key),
-        _ if message.contains("timed out") => RepositoryError::Timeout { repository, limit },
+        _ if message.contains("timed out") => RepositoryError::Timeout { repository, limit: limits.silence },
         _ if NOWHERE.iter().any(|words| message.to_lowercase().contains(words)) => {
             RepositoryError::UnknownRepository { repository }
         }

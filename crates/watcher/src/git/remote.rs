@@ -46,7 +46,7 @@ pub(super) fn exchange(
 ) -> Result<Refs, RepositoryError> {
     let _entered = line.enter();
     let started = Instant::now();
-    let failed = |error: git2::Error| explain(repository, access, started.elapsed().min(limits.call), &error);
+    let failed = |error: git2::Error| explain(repository, access, limits, &error);
     let cache_failed =
         |error: git2::Error| RepositoryError::of_cache(&repository.to_string(), error.message());
     let mut remote = cache.remote_anonymous(repository.url()).map_err(cache_failed)?;

@@ -28,7 +28,7 @@ pub(in crate::git) async fn lfs_server(
     let address = address.ok_or_else(|| refused("it is no address of a repository over SSH".to_owned()))?;
     let connected = connect(&line, &address, address.lfs_authenticate()).await;
     let (_session, mut channel) =
-        connected.map_err(|failure| explain(repository, access, limits.call, &failure.into()))?;
+        connected.map_err(|failure| explain(repository, access, limits, &failure.into()))?;
     let (mut answer, mut complaint) = (Vec::new(), Vec::new());
     loop {
         match tokio::time::timeout(limits.silence, channel.wait()).await {
