@@ -256,19 +256,34 @@ fn doubt_unknown(site: &Site) {
     });
 }
 
-/// Asks the cluster again what it serves.
+/// Asks the cluster again what it serves, until it answers.
 pub async fn rediscover(site: &Site) {
     if discover_patiently(&site.cluster).await {
-        site.holdings(|there| {
-            there.epoch += 1;
-            // Kinds that nothing served were noted as empty; they may be served now.
-            for kind in there.records.unserved() {
-                there.records.unwatch(&kind);
-            }
-        });
-        site.state().projects.note_kinds();
-        site.dirty_all();
+        note_kinds(site);
     }
+}
+
+/// The same once. Returns whether it answered.
+async fn discover(site: &Site) -> bool {
+    let discovered = site.cluster.discover().await;
+    if matches!(discovered, Ok(true)) {
+        note_kinds(site);
+    }
+    discovered.is_ok()
+}
+
+/// The cluster serves other kinds than before: whoever learns it first has everybody look, for the next who asks finds
+/// nothing new.
+fn note_kinds(site: &Site) {
+    site.holdings(|there| {
+        there.epoch += 1;
+        // Kinds that nothing served were noted as empty; they may be served now.
+        for kind in there.records.unserved() {
+            there.records.unwatch(&kind);
+        }
+    });
+    site.state().projects.note_kinds();
+    site.dirty_all();
 }
 
 /// Starts to watch a kind. A kind that the cluster does not serve has no objects.
@@ -363,10 +378,7 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
                 if is_unlisted && site.state().ownership.list(&place, number) {
                     site.dirty_all();
                 }
-                if is_gone(&error)
-                    && site.cluster.discover().await.is_ok()
-                    && site.cluster.served_any(&kind).is_none()
-                {
+                if is_gone(&error) && discover(&site).await && site.cluster.served_any(&kind).is_none() {
                     site.records(|records| records.unwatch(&kind));
                     site.state().ownership.unfollow(&place);
                     site.dirty_all();
@@ -384,7 +396,7 @@ async fn note_refusal(site: &Site, kind: &GroupKind, error: &watcher::Error) {
         return;
     }
     let refused = |records: &mut Records| records.set_refused(kind, status.message.clone());
-    if site.cluster.discover().await.is_ok() && site.records(refused) == Some(true) {
+    if discover(site).await && site.records(refused) == Some(true) {
         site.dirty_all();
     }
 }
