@@ -29,6 +29,9 @@ use crate::{
 /// How long definitions may keep coming before the kinds are asked for again.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// When the kinds are asked for once more: the API server tells of a definition before it serves what that defines.
+const LAG: Duration = Duration::from_secs(3);
+
 /// Asks for the cluster's kinds until it answers, or until the connection to it is over. Returns whether they are
 /// others than before.
 pub async fn discover_patiently(cluster: &Cluster) -> bool {
@@ -229,10 +232,21 @@ pub async fn definitions(site: Site) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(site.cluster.client());
     let mut events =
         pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(ithaca_api::patience()));
-    while next_definition(&site, &mut events).await {
-        while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&site, &mut events)).await {}
-        rediscover(&site).await;
-        doubt_unknown(&site);
+    let mut is_behind = false;
+    loop {
+        let next = next_definition(&site, &mut events);
+        let told = if is_behind { tokio::time::timeout(LAG, next).await } else { Ok(next.await) };
+        match told {
+            Ok(true) => {
+                while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&site, &mut events)).await {
+                }
+                rediscover(&site).await;
+                doubt_unknown(&site);
+            }
+            Ok(false) => return,
+            Err(_) => rediscover(&site).await,
+        }
+        is_behind = told.is_ok();
     }
 }
 
