@@ -1,6 +1,6 @@
 //! What is done to objects: judged, applied, pruned, deleted. Several at once, each with its own outcome.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{FutureExt, StreamExt, stream};
 use ithaca_api::{
@@ -124,18 +124,22 @@ pub async fn perform(site: &Site, uid: &Uid, places: &[usize]) -> Result<(), Err
     };
     let mut jobs = stream::iter(0..tasks.len()).map(|index| one(index).boxed()).buffer_unordered(site.writes);
     let span = tracing::info_span!("apply", objects = tasks.len(), dry_run = how.dry_run);
-    let mut unanswered = None;
+    let mut unanswered = BTreeMap::new();
     while let Some((place, outcome)) = jobs.next().instrument(span.clone()).await {
         match outcome {
             Ok(Some(outcome)) => conclude(site, uid, place, outcome),
             Ok(None) => set_removed(site, uid, place),
-            Err(error) if error.is_passing() => unanswered = Some(error),
-            Err(error @ Error::UnknownKind { .. }) if how.attempts < PATIENT => unanswered = Some(error),
+            Err(error) if error.is_passing() => drop(unanswered.insert(place, error)),
+            Err(error @ Error::UnknownKind { .. }) if how.attempts < PATIENT => {
+                unanswered.insert(place, error);
+            }
             Err(error) => {
                 conclude(site, uid, place, Outcome::failed(error.to_string()));
             }
         }
     }
+    // The status tells of the first, whoever was answered last.
+    let unanswered = unanswered.into_values().next();
     note_trouble(site, uid, unanswered.as_ref());
     unanswered.map_or(Ok(()), Err)
 }
@@ -312,12 +316,17 @@ pub async fn delete(
         delete_once(site, &objects[index], pruning).await
     };
     let jobs = stream::iter(0..objects.len()).map(|index| one(index).boxed());
-    let mut jobs = jobs.buffer_unordered(site.writes);
+    let mut jobs = jobs.buffered(site.writes);
+    let mut refused = None;
     while let Some(outcome) = jobs.next().await {
-        outcome?;
-        site.state().take_along(uid, 1);
+        match outcome {
+            Ok(()) => site.state().take_along(uid, 1),
+            Err(error) if error.is_passing() => return Err(error),
+            // One that is refused holds up no other, and of several the same is told each time.
+            Err(error) => drop(refused.get_or_insert(error)),
+        }
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }
 
 /// Deletes an object unless it is being deleted: a second request puts back the finalizer that the garbage collector
