@@ -96,7 +96,8 @@ impl Lfs {
         let answer = self.ask(server, part.iter().map(|(pointer, _)| *pointer)).await?;
         let fetched: Vec<_> =
             part.iter().map(|(pointer, path)| self.fetch_file(server, &answer, pointer, path)).collect();
-        stream::iter(fetched).buffer_unordered(AT_ONCE).try_collect().await
+        // Of several that cannot be had the same is told each time.
+        stream::iter(fetched).buffered(AT_ONCE).try_collect().await
     }
 
     /// Has the content of one file.
