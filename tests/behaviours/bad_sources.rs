@@ -16,7 +16,7 @@ use crate::scene::{Scene, application, automated, manifest};
 const PASSWORD: &str = "s3cret-in-a-url";
 /// What the file of two gigabytes is made of: it packs well.
 const LARGE: u64 = 2 << 30;
-/// For that file, which is unpacked and hashed before anybody can say that it is too large.
+/// For that file, which is unpacked and hashed before anybody can say that it is too large, and for the longest index.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The services that sources reach.
@@ -149,7 +149,8 @@ async fn charts_and_registries_that_lie_are_conditions_of_their_own() -> anyhow:
     }
     good(&scene, "2").await?;
     for (name, _, reason) in bad {
-        scene.wait(&application(&format!("bad-charts-{name}")), "tells", tells(reason)).await?;
+        let path = application(&format!("bad-charts-{name}"));
+        scene.wait_within(PATIENCE, &path, "tells", tells(reason)).await?;
     }
     good(&scene, "3").await?;
     ensure!(pids(&stack)? == before, "a process died: {:?} were {before:?}", pids(&stack)?);

@@ -1,11 +1,16 @@
 //! A chart in a Helm repository is installed at the version that is wanted of it, follows its range, and takes values
 //! from Git; what is wrong with one version concerns nobody else.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use ithaca_tests::ChartRepository;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, application, automated, config_map};
+
+/// For an index of a hundred thousand versions, read by a program that is built without optimization.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const TEMPLATE: &str = "\
 apiVersion: v1
@@ -111,7 +116,7 @@ async fn what_is_wrong_with_a_version_is_a_condition_of_who_wants_it() -> anyhow
             let condition = &app["status"]["conditions"][0];
             condition["type"] == "ComparisonError" && condition["message"].to_string().contains(reason)
         };
-        scene.wait(&application(name), "tells what is wrong", told).await?;
+        scene.wait_within(PATIENCE, &application(name), "tells what is wrong", told).await?;
     }
     scene.create("helm-bad-none", "", with_chart(&url, "web", "")).await?;
     let told = |app: &Value| {
