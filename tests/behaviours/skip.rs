@@ -16,6 +16,8 @@ async fn nothing_happens_to_a_skipped_application() -> anyhow::Result<()> {
     scene.synced("skip", &first).await?;
     let skip = |value| json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": value}}});
     scene.patch(&application("skip"), skip(Some("true"))).await?;
+    // What is told of the neighbour comes after it in the same watch: the annotation is known from then on.
+    scene.refresh("skip-other", "normal").await?;
     let before = scene.expect(&application("skip")).await?;
     let settings = config_map("skip", "settings");
     scene.patch(&settings, json!({"data": {"value": "edited"}})).await?;
