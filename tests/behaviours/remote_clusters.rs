@@ -179,9 +179,15 @@ async fn a_program_may_give_the_credentials_and_a_project_may_own_the_cluster() 
     scene.synced("exec", &commit).await?;
     remote.holds(&config_map("exec", "settings"), "2").await?;
 
-    let skip = json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}});
+    // Nothing shows that a cluster is skipped, so it has another name from the same moment on.
+    let skip = json!({
+        "metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}},
+        "stringData": {"name": "exec-skipped"},
+    });
     scene.patch(&format!("{SECRETS}/exec"), skip).await?;
-    scene.create("exec-skipped", "app", by_name("exec")).await?;
+    let unknown = "there are no clusters with this name or server: exec";
+    told(&scene, "exec", "InvalidSpecError", unknown).await?;
+    scene.create("exec-skipped", "app", by_name("exec-skipped")).await?;
     // What is done for another afterwards is the proof that nothing was still to come.
     scene.create("exec-here", "app", automated()).await?;
     scene.synced("exec-here", &commit).await?;
