@@ -59,17 +59,22 @@ async fn a_manual_operation_waits_for_the_window() -> anyhow::Result<()> {
 async fn automation_begins_the_moment_the_window_closes() -> anyhow::Result<()> {
     let scene = Scene::new("window-clock").await?;
     let commit = settings(&scene).await?;
+    with_windows(&scene, "window-clock", &json!([always("deny")])).await?;
+    scene.create("window-clock", "app", of_project("window-clock", automated())).await?;
+    scene.wait(&application("window-clock"), "is held back", is_held).await?;
     let now = Timestamp::now();
     let seconds = now.as_second() % 60 + 20;
     let mut window = always("deny");
     window["schedule"] = json!(now.strftime("%M %H * * *").to_string());
     window["duration"] = json!(format!("{seconds}s"));
-    with_windows(&scene, "window-clock", &json!([window])).await?;
-    scene.create("window-clock", "app", of_project("window-clock", automated())).await?;
     let opens = Timestamp::from_second(now.as_second() + 20)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let app = scene.wait(&application("window-clock"), "is held back", is_held).await?;
-    let message = app["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
-    ensure!(message.ends_with(&format!("until {opens}")), "{message} does not name {opens}");
+    let until = format!("until {opens}");
+    set_window(&scene, "window-clock", &window).await?;
+    let is_told = |app: &Value| {
+        let message = app["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
+        is_held(app) && message.ends_with(&until)
+    };
+    scene.wait(&application("window-clock"), &format!("is held back {until}"), is_told).await?;
     let app = scene.synced("window-clock", &commit).await?;
     let started = app["status"]["operationState"]["startedAt"].as_str().unwrap_or_default();
     ensure!(started >= opens.as_str(), "it began at {started}, before {opens}");
@@ -145,7 +150,7 @@ async fn an_operation_that_a_window_catches_midway_waits_and_goes_on() -> anyhow
     };
     let before = uid().await?;
     close(&scene, "window-midway", &app, false).await?;
-    scene.let_play("window-midway").await?;
+    let_play_in_the_closed(&scene, "window-midway").await?;
     let app = scene.wait(&application("window-midway"), "is caught by the window", is_blocked).await?;
     let state = &app["status"]["operationState"];
     ensure!(state["phase"] == "Running" && state["finishedAt"].is_null(), "{state}");
@@ -165,9 +170,7 @@ async fn an_operation_may_overrun_a_window_that_says_so() -> anyhow::Result<()> 
     let scene = Scene::new("window-overrun").await?;
     let (commit, app) = midway(&scene, "window-overrun").await?;
     close(&scene, "window-overrun", &app, true).await?;
-    scene.create("window-overrun-new", "app", of_project("window-overrun", automated())).await?;
-    scene.wait(&application("window-overrun-new"), "is held back", is_held).await?;
-    scene.let_play("window-overrun").await?;
+    let_play_in_the_closed(&scene, "window-overrun").await?;
     scene.synced("window-overrun", &commit).await?;
     scene.expect(&config_map("window-overrun", "late")).await?;
     Ok(())
@@ -199,7 +202,15 @@ async fn close(scene: &Scene<'_>, name: &str, app: &Value, overrun: bool) -> any
     window["schedule"] = json!(started.strftime("%M %H * * *").to_string());
     window["duration"] = json!(format!("{}s", started.as_second() % 60 + 1));
     window["syncOverrun"] = json!(overrun);
-    scene.patch(&format!("{PROJECTS}/{name}"), json!({"spec": {"syncWindows": [window]}})).await
+    set_window(scene, name, &window).await
+}
+
+/// Lets the first wave begin, once an Application that is new shows that the window is known and closed.
+async fn let_play_in_the_closed(scene: &Scene<'_>, name: &str) -> anyhow::Result<()> {
+    let new = format!("{name}-new");
+    scene.create(&new, "app", of_project(name, automated())).await?;
+    scene.wait(&application(&new), "is held back", is_held).await?;
+    scene.let_play(name).await
 }
 
 /// A window that is active at every moment.
@@ -213,7 +224,12 @@ async fn with_windows(scene: &Scene<'_>, name: &str, windows: &Value) -> anyhow:
 
 /// Opens the gate: the same window allows from now on.
 async fn open(scene: &Scene<'_>, name: &str) -> anyhow::Result<()> {
-    scene.patch(&format!("{PROJECTS}/{name}"), json!({"spec": {"syncWindows": [always("allow")]}})).await
+    set_window(scene, name, &always("allow")).await
+}
+
+/// The project has this window from now on, and no other.
+async fn set_window(scene: &Scene<'_>, name: &str, window: &Value) -> anyhow::Result<()> {
+    scene.patch(&format!("{PROJECTS}/{name}"), json!({"spec": {"syncWindows": [window]}})).await
 }
 
 async fn operate(scene: &Scene<'_>, name: &str) -> anyhow::Result<()> {
