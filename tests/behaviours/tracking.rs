@@ -26,8 +26,11 @@ async fn only_what_is_an_applications_own_is_pruned_whatever_the_method() -> any
     }
     scene.repository.write("app/database.yaml", &database())?;
     scene.repository.write("app/volume.yaml", &claim("own").to_string())?;
+    scene.repository.write("probe/probe.yaml", &manifest("probe", "1"))?;
     let commit = scene.repository.publish("Add four and a database").await?;
     set(&scene, &[(METHOD, "label")], "by-label").await?;
+    scene.create("tracking-probe", "probe", automated()).await?;
+    judged(&scene, "tracking-probe", "by-label").await?;
     scene.create(NAME, "app", automated()).await?;
     scene.synced(NAME, &commit).await?;
     let a = scene.expect(&config_map(NAME, "a")).await?;
@@ -124,8 +127,7 @@ async fn marks_alone_are_no_difference(scene: &Scene<'_>) -> anyhow::Result<()> 
     let before = scene.expect(&application(NAME)).await?;
     let a = scene.expect(&config_map(NAME, "a")).await?;
     set(scene, &[], "by-id").await?;
-    let healthy = |app: &Value| app["status"]["resources"][0]["health"]["message"] == "by-id";
-    let app = scene.wait(&application(NAME), "is judged by the new settings", healthy).await?;
+    let app = judged(scene, NAME, "by-id").await?;
     ensure!(app["status"]["sync"]["status"] == "Synced", "{}", app["status"]);
     ensure!(app["status"]["operationState"] == before["status"]["operationState"], "{}", app["status"]);
     ensure!(scene.expect(&config_map(NAME, "a")).await? == a, "it was written");
@@ -166,4 +168,10 @@ async fn set(scene: &Scene<'_>, data: &[(&str, &str)], word: &str) -> anyhow::Re
     let script = format!("return {{status = 'Healthy', message = '{word}'}}");
     let data: Vec<_> = data.iter().copied().chain([(HEALTH, script.as_str())]).collect();
     scene.settings(&data).await
+}
+
+/// Waits until an Application is judged by the settings that have this word.
+async fn judged(scene: &Scene<'_>, name: &str, word: &str) -> anyhow::Result<Value> {
+    let judged = |app: &Value| app["status"]["resources"][0]["health"]["message"] == word;
+    scene.wait(&application(name), "is judged by the new settings", judged).await
 }
