@@ -31,22 +31,25 @@ async fn owned(applier: &Process) -> anyhow::Result<Vec<String>> {
     Ok(series.filter_map(name).collect())
 }
 
-/// Waits until each of these Applications is one applier's, and that one of `appliers`. Returns whose each is.
+/// Whose each of these Applications is, where each is one applier's, and that one of `appliers`.
+async fn owners<'a>(stack: &Stack, names: &[String], appliers: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
+    let mut owners = Vec::new();
+    for applier in appliers {
+        owners.push((*applier, owned(stack.process(applier)?).await?));
+    }
+    let of = |name: &String| -> anyhow::Result<&'a str> {
+        let mut own = owners.iter().filter(|(_, owned)| owned.contains(name));
+        let (first, second) = (own.next(), own.next());
+        ensure!(second.is_none(), "{name} has two");
+        first.map(|(applier, _)| *applier).with_context(|| format!("{name} has none"))
+    };
+    names.iter().map(of).collect()
+}
+
+/// Waits until that is so. Returns whose each is.
 async fn divided<'a>(stack: &Stack, names: &[String], appliers: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
-    wait_until("each Application has one applier", DEADLINE, async || {
-        let mut owners = Vec::new();
-        for applier in appliers {
-            owners.push((*applier, owned(stack.process(applier)?).await?));
-        }
-        let of = |name: &String| -> anyhow::Result<&'a str> {
-            let mut own = owners.iter().filter(|(_, owned)| owned.contains(name));
-            let (first, second) = (own.next(), own.next());
-            ensure!(second.is_none(), "{name} has two");
-            first.map(|(applier, _)| *applier).with_context(|| format!("{name} has none"))
-        };
-        names.iter().map(of).collect()
-    })
-    .await
+    let what = "each Application has one applier";
+    wait_until(what, DEADLINE, async || owners(stack, names, appliers).await).await
 }
 
 /// How often an Application was deployed.
@@ -79,15 +82,20 @@ async fn appliers_divide_the_applications_and_hand_them_over_in_the_middle_of_an
     // One comes: some of the Applications move with their operations.
     second.launch()?;
     second.wait_ready().await?;
-    let owners = divided(&stack, &names, &APPLIERS).await?;
-    for applier in APPLIERS {
-        let count = owners.iter().filter(|owner| **owner == applier).count();
-        ensure!(count > 0, "{applier} has none of {owners:?}");
-        let page = metrics(stack.process(applier)?).await?;
-        for series in ["ithaca_apply_members 2".to_owned(), format!("ithaca_apply_applications {count}")] {
-            ensure!(page.lines().any(|line| line == series), "{series} is not among {applier}'s metrics");
+    wait_until("both have some, and their metrics say so", DEADLINE, async || {
+        let owners = owners(&stack, &names, &APPLIERS).await?;
+        for applier in APPLIERS {
+            let count = owners.iter().filter(|owner| **owner == applier).count();
+            ensure!(count > 0, "{applier} has none of {owners:?}");
+            let page = metrics(stack.process(applier)?).await?;
+            for series in ["ithaca_apply_members 2".to_owned(), format!("ithaca_apply_applications {count}")]
+            {
+                ensure!(page.lines().any(|line| line == series), "{series} is not among {applier}'s metrics");
+            }
         }
-    }
+        Ok(())
+    })
+    .await?;
     for name in &names {
         scene.let_play(name).await?;
     }
