@@ -1,9 +1,9 @@
 //! The ground that all other behaviours stand on: cluster, bus and Git server answer.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
 use ithaca_tests::{Stack, wait_until};
+
+use crate::scene::DEADLINE;
 
 #[tokio::test]
 async fn a_deployment_becomes_available_on_the_nodes() -> anyhow::Result<()> {
@@ -11,7 +11,7 @@ async fn a_deployment_becomes_available_on_the_nodes() -> anyhow::Result<()> {
     let cluster = &stack.cluster;
     cluster.kubectl(&["create", "deployment", "testbed", "--image=nginx"]).await?;
     let path = "/apis/apps/v1/namespaces/default/deployments/testbed";
-    wait_until("it is available", Duration::from_secs(30), async || {
+    wait_until("it is available", DEADLINE, async || {
         let deployment = cluster.get(path).await?.context("it is not there")?;
         let status = &deployment["status"];
         ensure!(status["availableReplicas"] == 1, "its status is {status}");
@@ -26,7 +26,7 @@ async fn a_job_completes() -> anyhow::Result<()> {
     let cluster = &stack.cluster;
     cluster.kubectl(&["create", "job", "testbed", "--image=busybox"]).await?;
     let path = "/apis/batch/v1/namespaces/default/jobs/testbed";
-    wait_until("it is complete", Duration::from_secs(30), async || {
+    wait_until("it is complete", DEADLINE, async || {
         let job = cluster.get(path).await?.context("it is not there")?;
         let status = &job["status"];
         ensure!(status["succeeded"] == 1, "its status is {status}");
