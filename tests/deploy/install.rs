@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ithaca_tests::EmptyCluster;
+use ithaca_tests::{EmptyCluster, wait_until};
 
 use crate::template::chart;
 
@@ -64,14 +65,16 @@ async fn a_release_is_installed_tested_upgraded_rolled_back_and_uninstalled() ->
 
     cluster.helm(&["uninstall", "ithaca", "--namespace", "argocd", "--wait"]).await?;
     ensure!(cluster.cluster.get(ROOT).await?.is_some(), "the uninstall deleted an Application");
-    let left = cluster
-        .cluster
-        .kubectl(&["get", "all,networkpolicy,ingress,pvc", "-n", "argocd", "-o", "name"])
-        .await?;
-    let volumes_alone =
-        left.lines().all(|name| name.starts_with("persistentvolumeclaim/") || name.starts_with("pod/"));
-    ensure!(volumes_alone, "the uninstall left\n{left}");
-    Ok(())
+    // What the controllers made for the release goes after it.
+    wait_until("nothing but volumes is left", Duration::from_secs(60), async || {
+        let left = ["get", "all,networkpolicy,ingress,pvc", "-n", "argocd", "-o", "name"];
+        let left = cluster.cluster.kubectl(&left).await?;
+        let volumes_alone =
+            left.lines().all(|name| name.starts_with("persistentvolumeclaim/") || name.starts_with("pod/"));
+        ensure!(volumes_alone, "the uninstall left\n{left}");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +84,7 @@ async fn it_installs_over_definitions_that_argo_cd_left() -> anyhow::Result<()> 
     cluster.cluster.kubectl(&["apply", "--server-side", "--field-manager=helm-argo-cd", "-f", &crds]).await?;
     let label = ["label", "crd", "applications.argoproj.io", "app.kubernetes.io/managed-by=Helm"];
     cluster.cluster.kubectl(&label).await?;
+    cluster.cluster.lists("applications.argoproj.io").await?;
     let release = Release { on: &cluster, chart: chart() };
     cluster.cluster.apply(NAMESPACE).await?;
     release.run("install", VALUES).await?;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::Tools;
+use crate::{Tools, wait_until};
 
 /// A cluster that a test or the stack talks to.
 #[derive(Clone)]
@@ -66,6 +67,18 @@ impl Cluster {
         let arguments = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
         self.kubectl_with(&arguments, yaml).await?;
         Ok(())
+    }
+
+    /// Waits until kubectl knows a kind. The API server serves a new one a moment before it lists it, and kubectl and helm
+    /// go by the list.
+    ///
+    /// # Errors
+    /// When it does not within a minute.
+    pub async fn lists(&self, kind: &str) -> anyhow::Result<()> {
+        wait_until(&format!("the API server lists {kind}"), Duration::from_secs(60), async || {
+            self.kubectl(&["get", kind, "--all-namespaces"]).await.map(drop)
+        })
+        .await
     }
 
     /// Runs kubectl and returns its standard output.

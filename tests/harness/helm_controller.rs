@@ -29,8 +29,7 @@ impl<'a> HelmController<'a> {
     /// When the API server refuses.
     pub async fn start(on: &'a EmptyCluster) -> anyhow::Result<Self> {
         on.cluster.apply(DEFINITION).await?;
-        let established = "--for=condition=Established";
-        on.cluster.kubectl(&["wait", established, "crd/helmcharts.helm.cattle.io"]).await?;
+        on.cluster.lists("helmcharts.helm.cattle.io").await?;
         Ok(Self { on })
     }
 
