@@ -12,7 +12,7 @@ use ithaca_tests::{Process, Program, Ready, free_port, target_folder, wait_until
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::stage::SOON;
+use crate::stage::DEADLINE;
 
 /// A page in the browser.
 pub struct Page {
@@ -66,7 +66,7 @@ impl Page {
 
     /// Waits until the element's text has all of these words.
     pub async fn shows(&self, css: &str, words: &[&str]) -> anyhow::Result<()> {
-        wait_until(&format!("{css} shows {words:?}"), SOON, async || {
+        wait_until(&format!("{css} shows {words:?}"), DEADLINE, async || {
             let text = self.text(css).await?;
             ensure!(words.iter().all(|word| text.contains(word)), "it shows {text:?}");
             Ok(())
@@ -76,7 +76,7 @@ impl Page {
 
     /// Waits until that many elements are visible.
     pub async fn counts(&self, css: &str, expected: u64) -> anyhow::Result<()> {
-        wait_until(&format!("{expected} of {css} are visible"), SOON, async || {
+        wait_until(&format!("{expected} of {css} are visible"), DEADLINE, async || {
             let visible = self.visible(css).await?;
             ensure!(visible == expected, "{visible} are");
             Ok(())
@@ -84,8 +84,12 @@ impl Page {
         .await
     }
 
+    /// Clicks; the page may put another element in the place of the one that was found, which is not clicked then.
     pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        Ok(self.client.find(Locator::Css(css)).await?.click().await?)
+        wait_until(&format!("{css} is clicked"), DEADLINE, async || {
+            Ok(self.client.find(Locator::Css(css)).await?.click().await?)
+        })
+        .await
     }
 
     pub async fn type_into(&self, css: &str, text: &str) -> anyhow::Result<()> {

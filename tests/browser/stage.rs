@@ -8,15 +8,15 @@ use anyhow::Context;
 use ithaca_bus::Bus;
 use ithaca_proto::v1::{ApplicationRef, Event, event::Fact};
 use ithaca_tests::{
-    Options, Process, Program, Progress, Ready, Stack, Tools, empty, free_port, target_folder, wait_until,
+    Options, Process, Program, Progress, Ready, Stack, Tools, empty, free_port, target_folder,
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// The commit that all Applications here are at.
 pub const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
-/// How long a page may take to show what happened.
-pub const SOON: Duration = Duration::from_secs(10);
+/// What a machine under load may take for anything that is waited for.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Stage {
     stack: Stack,
@@ -40,11 +40,7 @@ impl Stage {
         let options =
             Options { dir, nodes: 0, kubeconfig: None, binary: None, appliers: 1, for_tests: false };
         let stack = Stack::start(options, tools, &progress).await?;
-        // The API server serves a new kind a moment before it lists it, and kubectl goes by the list.
-        wait_until("kubectl knows Applications", SOON, async || {
-            stack.cluster.kubectl(&["get", "applications", "-n", "argocd"]).await
-        })
-        .await?;
+        stack.cluster.lists("applications").await?;
         let (console, url) = console(&stack).await?;
         Ok(Self { stack, _console: console, url })
     }
