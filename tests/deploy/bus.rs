@@ -26,7 +26,7 @@ async fn more_copies_are_kept_of_what_was_there_once_more_are_asked_for() -> any
         ensure!(copies.len() == 5 && copies.iter().all(|(_, copies)| *copies == SERVERS), "{copies:?}");
         Ok(())
     };
-    wait_until("all streams have three copies", Duration::from_secs(30), kept).await?;
+    wait_until("all streams have three copies", Duration::from_secs(60), kept).await?;
     // A process of the release before takes nothing back.
     let before = servers.connect(1).await?;
     kept().await?;
@@ -75,7 +75,7 @@ impl Servers {
 
     async fn have_a_leader(&self) -> anyhow::Result<()> {
         ensure!(self.processes.len() == SERVERS);
-        wait_until("the servers have a leader", Duration::from_secs(30), async || {
+        wait_until("the servers have a leader", Duration::from_secs(60), async || {
             let state = self.ask("jsz").await?;
             ensure!(state["meta_cluster"]["leader"].is_string(), "{}", state["meta_cluster"]);
             ensure!(state["meta_cluster"]["cluster_size"] == SERVERS, "{}", state["meta_cluster"]);

@@ -93,7 +93,7 @@ async fn services_and_people_are_told_of_missing_definitions() -> anyhow::Result
             metrics: None,
         })
         .await?;
-        wait_until(&format!("{service} says what to do"), Duration::from_secs(20), async || {
+        wait_until(&format!("{service} says what to do"), Duration::from_secs(60), async || {
             let log = process.log_tail(20);
             ensure!(log.contains("apply the folder crds"), "{log}");
             Ok(())

@@ -81,7 +81,7 @@ async fn the_sample_syncs_under_the_rights_of_the_chart_and_no_more_is_granted()
 async fn written_by_the_notifier(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
     wait_until(
         &format!("the notifier has written Events in {namespace}"),
-        Duration::from_secs(30),
+        Duration::from_secs(60),
         async || {
             let events = cluster.get(&format!("/api/v1/namespaces/{namespace}/events")).await?;
             let events = events.context("no events")?;
