@@ -81,9 +81,13 @@ async fn a_commit_configures_upgrades_and_breaks_it_and_a_revert_mends_it() -> a
         Ok(())
     })
     .await?;
-    let running = home.application().await?;
-    let phase = &running["status"]["operationState"]["phase"];
-    ensure!(phase == "Running", "nothing waited for the new pod: {phase}");
+    // Whichever of the two appliers tells of it.
+    home.wait("the operation waits for the new pod", |application| {
+        let phase = &application["status"]["operationState"]["phase"];
+        ensure!(phase == "Running", "it is {phase}");
+        Ok(())
+    })
+    .await?;
     ensure!(cluster.cluster.get(AFTER_PATH).await?.is_none(), "the second wave did not wait");
     let starts =
         ["annotate", "pods", "-n=argocd", "-l=app.kubernetes.io/component=applier", "ithaca.dev/plays-"];
