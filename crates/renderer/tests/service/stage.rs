@@ -1,8 +1,8 @@
 //! What the renderer runs between: NATS, a watcher's gRPC service with content from memory, and the renderer itself.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,10 +21,11 @@ use ithaca_proto::v1::{
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 const REPOSITORY: &str = "https://git.example/repo";
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A revision of one source; its folder's tree has the id `tree`.
 pub fn revision(
@@ -87,10 +88,11 @@ impl Stage {
         };
         let bus = Bus::connect(&bus_args, "test").await.expect("the bus answers");
         let watcher = Watcher::default();
-        let address = free_address();
+        let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let address = incoming.local_addr().expect("an address");
         let server =
             tonic::transport::Server::builder().add_service(SourceServiceServer::new(watcher.clone()));
-        tokio::spawn(server.serve(address));
+        tokio::spawn(server.serve_with_incoming(incoming));
         let shutdown = CancellationToken::new();
         let process = Process {
             name: "renderer",
@@ -199,22 +201,32 @@ struct Nats {
 impl Nats {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let address = free_address();
         let process = Command::new(crate::tools::folder().join("nats-server"))
-            .args([
-                "--addr",
-                "127.0.0.1",
-                "--port",
-                &address.port().to_string(),
-                "--jetstream",
-                "--store_dir",
-            ])
+            .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream"])
+            .arg("--store_dir")
+            .arg(folder.path())
+            .arg("--ports_file_dir")
             .arg(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("nats-server starts");
-        Self { url: format!("nats://{address}"), process, folder }
+        let url = url(&folder.path().join(format!("nats-server_{}.ports", process.id())));
+        Self { url, process, folder }
+    }
+}
+
+/// Where a server listens that chose its port itself and wrote it down here.
+fn url(ports: &Path) -> String {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let written = std::fs::read(ports).unwrap_or_default();
+        let written: Value = serde_json::from_slice(&written).unwrap_or_default();
+        if let Some(url) = written["nats"][0].as_str() {
+            return url.to_owned();
+        }
+        assert!(Instant::now() < deadline, "nats-server writes down no port");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -223,11 +235,6 @@ impl Drop for Nats {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address")
 }
 
 /// A watcher's content service, with content from memory.
