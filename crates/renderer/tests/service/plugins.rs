@@ -164,23 +164,24 @@ async fn what_a_plugin_does_badly_is_told_of_its_own_application() {
     // Some do not wait for the end of it.
     let large = "x".repeat(3 << 20);
     stage.watcher.put("r1", &[("x/large", &large), ("x/main.star", "1")]);
+    // Each has a name of its own, for who is asked again meets it at any time.
     for (manner, words, retried) in [
-        (Manner::Dies, "failed to ask plugin \"p\", and it is asked again: out of luck", true),
-        (Manner::Refuses, "plugin \"p\" refuses the source: main.star:3: no such name", false),
-        (Manner::Lies, "plugin \"p\" gave what is no manifest: failed to read document 1", false),
-        (Manner::Floods, "plugin \"p\" gave more than the limit of 1048576 bytes", false),
+        (Manner::Dies, "failed to ask plugin \"Dies\", and it is asked again: out of luck", true),
+        (Manner::Refuses, "plugin \"Refuses\" refuses the source: main.star:3: no such name", false),
+        (Manner::Lies, "plugin \"Lies\" gave what is no manifest: failed to read document 1", false),
+        (Manner::Floods, "plugin \"Floods\" gave more than the limit of 1048576 bytes", false),
     ] {
         let plugin = Plugin { manner, ..Plugin::default() };
-        let running = plugin.start(&stage.plugins(), "p");
         let uid = format!("{manner:?}");
-        stage.say(by("p", &uid, 10, "r1", &uid)).await;
+        let running = plugin.start(&stage.plugins(), &uid);
+        stage.say(by(&uid, &uid, 10, "r1", &uid)).await;
         let bundle = stage.wait_for(&uid, |bundle| bundle.failure.is_some()).await;
         assert!(failure(&bundle).contains(words), "{bundle:?}");
         assert_eq!(bundle.retries != 0, retried, "{bundle:?}");
         drop(running);
     }
     // One that recovers renders what it owed.
-    let _running = Plugin::default().start(&stage.plugins(), "p");
+    let _running = Plugin::default().start(&stage.plugins(), "Dies");
     stage.wait_for("Dies", |bundle| bundle.failure.is_none()).await;
     stage.stop().await;
 }
