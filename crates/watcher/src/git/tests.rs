@@ -103,12 +103,25 @@ impl World {
     }
 }
 
+/// What a machine under load may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn open(url: &str, cache: &Path) -> GitRepository {
-    open_as(Credentials::new(watch::channel(None).1, Duration::from_secs(1)), url, cache)
+    open_as(Credentials::new(watch::channel(None).1, PATIENCE), url, cache)
 }
 
 fn open_as(credentials: Credentials, url: &str, cache: &Path) -> GitRepository {
-    let limits = Limits { silence: Duration::from_secs(5), call: Duration::from_secs(10) };
+    open_within(PATIENCE, credentials, url, cache)
+}
+
+/// Of a remote that is not to be waited for.
+fn open_impatiently(url: &str, cache: &Path) -> GitRepository {
+    let second = Duration::from_secs(1);
+    open_within(second, Credentials::new(watch::channel(None).1, second), url, cache)
+}
+
+fn open_within(silence: Duration, credentials: Credentials, url: &str, cache: &Path) -> GitRepository {
+    let limits = Limits { silence, call: silence * 2 };
     let key = RepositoryKey::new(url, "", true).expect("a URL");
     GitRepository::new(key, &Caches::below(cache), limits, credentials, Metrics::new())
 }

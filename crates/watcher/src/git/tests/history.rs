@@ -78,7 +78,7 @@ async fn a_history_is_whole_however_little_may_be_searched() {
     prepare_process();
     let url = format!("{server}/git/upstream");
     let index = watch::channel(Some(secret(&[("url", &url), ("depth", "2")]))).1;
-    let repository = open_as(Credentials::new(index, Duration::from_secs(5)), &url, &world.cache());
+    let repository = open_as(Credentials::new(index, PATIENCE), &url, &world.cache());
     assert_eq!(prove(&repository, &commits[2]).await, 3);
 }
 

@@ -121,7 +121,7 @@ async fn a_secret_says_how_much_of_a_history_may_be_searched() {
     prepare_process();
     let url = format!("{server}/git/upstream");
     let (index, credentials) = watch::channel(None);
-    let repository = open_as(Credentials::new(credentials, Duration::from_secs(5)), &url, &world.cache());
+    let repository = open_as(Credentials::new(credentials, PATIENCE), &url, &world.cache());
     let look = async |depth: &str, revision: &str| {
         index.send_replace(Some(secret(&[("url", &url), ("depth", depth)])));
         observe(&repository, revision).await
@@ -206,7 +206,6 @@ async fn repositories_are_fetched_over_http_without_their_history() {
         ("broken", "status code: 502"),
         ("busy", "asked less often, again in 42 s"),
         ("limited", "asked less often, again in "),
-        ("silent", "no answer within 5 s"),
         ("lying", "failed to read repository"),
     ] {
         let error = observe(&open(&format!("{server}/{path}"), &world.cache()), "HEAD").await;
@@ -214,6 +213,9 @@ async fn repositories_are_fetched_over_http_without_their_history() {
         assert!(error.contains(reason), "{path}: {error}");
         assert!(error.contains(path), "{path}: {error}");
     }
+    let silent = open_impatiently(&format!("{server}/silent"), &world.cache());
+    let error = observe(&silent, "HEAD").await.expect_err("silence");
+    assert!(error.contains("no answer within 1 s") && error.contains("silent"), "{error}");
     let closed = open("http://127.0.0.1:1/repo", &world.cache());
     let error = observe(&closed, "HEAD").await.expect_err("nobody listens");
     assert!(error.contains("refused"), "{error}");

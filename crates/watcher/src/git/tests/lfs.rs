@@ -114,7 +114,7 @@ async fn files_are_had_once_by_who_may_and_are_what_their_pointers_say() {
 
     let url = format!("http://127.0.0.1:{port}/git/upstream");
     let (index, credentials) = watch::channel(None);
-    let credentials = Credentials::new(credentials, Duration::from_secs(5));
+    let credentials = Credentials::new(credentials, PATIENCE);
     let repository = open_as(credentials, &url, &world.cache());
     observe(&repository, "main").await.expect("a commit");
     repository.ensure(plain.clone()).await.expect("a commit");
@@ -153,7 +153,7 @@ async fn files_are_had_once_by_who_may_and_are_what_their_pointers_say() {
 
     // What a file in the repository says counts on the repository's own host.
     heard.lock().expect("a list").clear();
-    let credentials = Credentials::new(index.subscribe(), Duration::from_secs(5));
+    let credentials = Credentials::new(index.subscribe(), PATIENCE);
     let other = open_as(credentials, &url, &world.folder.path().join("other"));
     observe(&other, "main").await.expect("a commit");
     other.ensure(near.clone()).await.expect("a commit");
@@ -180,7 +180,7 @@ async fn a_host_over_ssh_says_where_its_files_are() {
     known.set_known_hosts(&server.line());
     let (index, credentials) = watch::channel(None);
     index.send_replace(Some(Arc::new(known)));
-    let repository = open_as(Credentials::new(credentials, Duration::from_secs(5)), &url, &world.cache());
+    let repository = open_as(Credentials::new(credentials, PATIENCE), &url, &world.cache());
     observe(&repository, "main").await.expect("a commit");
 
     let error = fetch(&repository, &commit, &[CONTENT]).await.expect_err("no such program");

@@ -82,7 +82,7 @@ async fn private_repositories_are_read_by_whom_their_secret_names() {
     prepare_process();
     let url = format!("http://127.0.0.1:{port}/git/upstream");
     let (index, credentials) = watch::channel(None);
-    let credentials = Credentials::new(credentials, Duration::from_secs(5));
+    let credentials = Credentials::new(credentials, PATIENCE);
     let look = async |url: &str, data: &[(&str, &str)]| {
         index.send_replace(Some(secret(&[&[("url", url)], data].concat())));
         observe(&open_as(credentials.clone(), url, &world.cache()), "HEAD").await

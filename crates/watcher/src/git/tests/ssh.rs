@@ -63,7 +63,7 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), answers).await.expect("the server answers");
+        tokio::time::timeout(PATIENCE, answers).await.expect("the server answers");
         let user = Command::new("id").arg("-un").output().expect("id").stdout;
         let user = String::from_utf8(user).expect("a name").trim().to_owned();
         Self { folder, process, user, port }
@@ -122,7 +122,7 @@ async fn repositories_are_fetched_over_ssh_with_any_usual_key_from_known_hosts()
     let upstream = world.folder.path().join("upstream");
     let url = server.url(&upstream);
     let (index, credentials) = watch::channel(None);
-    let credentials = Credentials::new(credentials, Duration::from_secs(5));
+    let credentials = Credentials::new(credentials, PATIENCE);
     let look = async |url: &str, data: &[(&str, &str)], lines: &str| {
         let mut known: Index = Arc::unwrap_or_clone(secret(&[&[("url", url)], data].concat()));
         known.set_known_hosts(lines);
@@ -165,8 +165,7 @@ async fn repositories_are_fetched_over_ssh_with_any_usual_key_from_known_hosts()
 
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let silent = format!("ssh://git@127.0.0.1:{}/app", silent.local_addr().expect("an address").port());
-    let (_, nothing) = watch::channel(None);
-    let short = Credentials::new(nothing, Duration::from_secs(1));
-    let error = observe(&open_as(short, &silent, &world.cache()), "HEAD").await.expect_err("a silent host");
+    let silent = open_impatiently(&silent, &world.cache());
+    let error = observe(&silent, "HEAD").await.expect_err("a silent host");
     assert!(error.contains("no answer within"), "{error}");
 }
