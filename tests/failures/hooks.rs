@@ -26,14 +26,22 @@ pub struct Hooks(Arc<Mutex<Seen>>);
 impl Hooks {
     /// Looks at the Jobs for as long as it is awaited. An API server that is away is asked again.
     pub async fn watch(self, client: kube::Client) {
-        let path = format!("/apis/batch/v1/namespaces/{APPLICATION}/jobs");
         let mut ticks = tokio::time::interval(PAUSE);
         loop {
             ticks.tick().await;
-            let Ok(request) = http::Request::get(&path).body(Vec::new()) else { continue };
-            let Ok(list) = client.request::<Value>(request).await else { continue };
-            list["items"].as_array().into_iter().flatten().for_each(|job| self.note(job));
+            let _ = self.look(&client).await;
         }
+    }
+
+    /// Looks at the Jobs once.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn look(&self, client: &kube::Client) -> anyhow::Result<()> {
+        let path = format!("/apis/batch/v1/namespaces/{APPLICATION}/jobs");
+        let list: Value = client.request(http::Request::get(path).body(Vec::new())?).await?;
+        list["items"].as_array().into_iter().flatten().for_each(|job| self.note(job));
+        Ok(())
     }
 
     fn note(&self, job: &Value) {

@@ -58,7 +58,7 @@ async fn an_applier_may_stand_still() -> anyhow::Result<()> {
     eprintln!("a frozen applier: goes on with {applied}");
     let after = converges::converges(stack, &world.state.repository, &head).await?;
     after.kept(&before)?;
-    world.hooks_ran_once()?;
+    world.hooks_ran_once().await?;
     world.lives().await
 }
 
@@ -145,7 +145,7 @@ async fn survives(what: &str, victims: &[&str], damage: Damage) -> anyhow::Resul
     }
     let after = converges::converges(stack, &world.state.repository, &head).await?;
     after.kept(&before)?;
-    world.hooks_ran_once()?;
+    world.hooks_ran_once().await?;
     for (name, (ran, runs)) in all().iter().zip(ran.iter().zip(pids())) {
         ensure!(victims.contains(name) || *ran == runs, "{name} ended though nobody killed it");
     }

@@ -101,7 +101,9 @@ impl World {
     }
 
     /// No hook ran twice, and those of the last commit ran.
-    pub fn hooks_ran_once(&self) -> anyhow::Result<()> {
+    pub async fn hooks_ran_once(&self) -> anyhow::Result<()> {
+        let look = async || self.state.hooks.look(&self.client).await;
+        wait_until("the API server tells of Jobs", Duration::from_secs(60), look).await?;
         self.state.hooks.ran_once(self.state.round)
     }
 
