@@ -104,6 +104,10 @@ pub fn why(error: &kube::Error) -> String {
         return match status.code {
             401 => "it refuses the credentials (401)".to_owned(),
             403 => format!("its account may not ask which kinds there are: {}", status.message),
+            // While it starts it lists all that it waits for, and each time it is less.
+            code if status.message.contains('\n') => {
+                format!("it is not ready ({code}); its /readyz tells why")
+            }
             code => format!("it is not well: {} ({code})", status.message),
         };
     }
@@ -150,5 +154,17 @@ mod tests {
         assert_eq!(why(&error), "connection refused");
         let status = kube::core::Status { code: 401, ..Default::default() };
         assert_eq!(why(&kube::Error::Api(Box::new(status))), "it refuses the credentials (401)");
+    }
+
+    #[test]
+    fn an_api_server_that_starts_is_called_the_same_however_far_it_is() {
+        let says = |message: &str| {
+            let status = kube::core::Status { code: 500, message: message.to_owned(), ..Default::default() };
+            why(&kube::Error::Api(Box::new(status)))
+        };
+        let (before, after) =
+            ("[-]etcd failed\n[-]informer-sync failed\n", "[+]etcd ok\n[-]informer-sync failed\n");
+        assert_eq!(says(before), says(after));
+        assert_eq!(says("the store is away"), "it is not well: the store is away (500)");
     }
 }
