@@ -225,6 +225,7 @@ async fn a_cluster_that_is_down_concerns_only_those_that_go_there() -> anyhow::R
     let app = told(&scene, "down-0", "ComparisonError", &remote.server).await?;
     ensure!(app["status"]["sync"]["status"] == "Unknown", "{}", app["status"]);
     api_server.thaw()?;
+    reached(&scene, "down-0").await?;
     for name in &all {
         scene.synced(name, &commit).await?;
         remote.holds(&config_map(name, "settings"), "2").await?;
@@ -237,6 +238,17 @@ async fn a_cluster_that_is_down_concerns_only_those_that_go_there() -> anyhow::R
     let after = scene.expect(&application("down-0")).await?;
     ensure!(before == after, "it was written while nothing changed: {after}");
     api_server.restart().await?;
+    reached(&scene, "down-0").await?;
     scene.synced("down-0", &commit).await?;
     Ok(())
+}
+
+/// Waits until the cluster of an Application is reached again: it is asked ever less often, at last twice a minute.
+async fn reached(scene: &Scene<'_>, name: &str) -> anyhow::Result<()> {
+    wait_until("the cluster is reached again", DEADLINE * 2, async || {
+        let conditions = &scene.expect(&application(name)).await?["status"]["conditions"];
+        ensure!(conditions.is_null(), "{conditions}");
+        Ok(())
+    })
+    .await
 }
