@@ -27,12 +27,8 @@ impl Server {
             authorized += &std::fs::read_to_string(at(&format!("{name}.pub"))).expect("a public key");
         }
         std::fs::write(at("authorized"), authorized).expect("authorized keys");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
+            "ListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
              ForceCommand {}\n",
             at("host").display(),
@@ -50,20 +46,15 @@ impl Server {
         std::fs::write(at("config"), config).expect("a configuration");
         // Where the server runs as root it wants this folder, which the system makes when it starts.
         let _ = std::fs::create_dir_all("/run/sshd");
-        let log = std::fs::File::create(at("log")).expect("a log");
-        let process = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(at("config"))
-            .stderr(log)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the package openssh-server");
         let answers = async {
-            while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            loop {
+                // Somebody else may take the port before the server does: then it ends, and another is tried.
+                if let Some(listening) = listen(folder.path()).await {
+                    return listening;
+                }
             }
         };
-        tokio::time::timeout(PATIENCE, answers).await.expect("the server answers");
+        let (process, port) = tokio::time::timeout(PATIENCE, answers).await.expect("the server answers");
         let user = Command::new("id").arg("-un").output().expect("id").stdout;
         let user = String::from_utf8(user).expect("a name").trim().to_owned();
         Self { folder, process, user, port }
@@ -86,6 +77,27 @@ impl Server {
     pub(super) fn line(&self) -> String {
         format!("[127.0.0.1]:{} {}", self.port, self.read("host.pub"))
     }
+}
+
+/// Starts the server of a folder at a port that is free; None where it did not get it.
+async fn listen(folder: &Path) -> Option<(Child, u16)> {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let port = free.expect("a port").port();
+    let log = folder.join("log");
+    let mut process = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-p", &port.to_string(), "-f"])
+        .arg(folder.join("config"))
+        .stderr(std::fs::File::create(&log).expect("a log"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the package openssh-server");
+    while !std::fs::read_to_string(&log).expect("the log").contains("Server listening") {
+        if process.try_wait().expect("its state").is_some() {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Some((process, port))
 }
 
 impl Drop for Server {
