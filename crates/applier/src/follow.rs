@@ -140,9 +140,6 @@ fn note_application(shared: &Shared, told: &Told, number: u64) -> Option<Uid> {
 fn put_application(shared: &Shared, application: Application, number: u64) -> Option<Uid> {
     let uid = Uid::from(application.metadata.uid.as_deref()?);
     let mut state = shared.state();
-    if !state.apps.contains_key(&uid) && state.ownership.is_mine(&uid) {
-        shared.metrics.meet(&application);
-    }
     state.put_application(application, &shared.namespace);
     pass_on(shared, &mut state, &uid, number);
     Some(uid)

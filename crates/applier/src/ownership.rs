@@ -147,8 +147,6 @@ pub fn take_note(shared: &Arc<Shared>, change: Change) {
         Change::Lost(partitions) => state.lose(partitions),
         Change::Gained(partitions) => {
             state.ownership.gain(partitions);
-            let gained = state.apps.iter().filter(|(uid, _)| partitions.contains(subject::partition(uid)));
-            gained.for_each(|(_, app)| shared.metrics.meet(&app.application));
             shared.gains.send_replace(state.ownership.gains());
             let missed = state.ownership.missed(partitions);
             missed.iter().for_each(|(uid, application)| follow::bury(shared, uid, application));

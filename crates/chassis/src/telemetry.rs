@@ -12,7 +12,7 @@ use opentelemetry::{
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
     Resource,
-    metrics::{PeriodicReader, SdkMeterProvider},
+    metrics::{Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream},
     propagation::TraceContextPropagator,
     trace::SdkTracerProvider,
 };
@@ -23,6 +23,10 @@ use crate::{Args, LogFormat};
 /// Bounds of the histograms of durations, in seconds: from a cache hit to a chart that hangs.
 pub const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// How many series an instrument may have that is read when it is asked for, such as one for each Application; whatever
+/// is beyond goes into one series. Nothing is kept of them between two readings.
+const SERIES: usize = 28_000;
 
 /// A histogram of durations in seconds.
 pub fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
@@ -128,7 +132,16 @@ fn meters(
             .with_context(|| format!("failed to prepare metrics for {endpoint}"))?;
         builder = builder.with_reader(PeriodicReader::builder(exporter).build());
     }
-    Ok(builder.build())
+    Ok(builder.with_view(room_for_what_is_read).build())
+}
+
+fn room_for_what_is_read(instrument: &Instrument) -> Option<Stream> {
+    match instrument.kind() {
+        InstrumentKind::ObservableCounter | InstrumentKind::ObservableGauge => {
+            Stream::builder().with_cardinality_limit(SERIES).build().ok()
+        }
+        _ => None,
+    }
 }
 
 fn tracers(endpoint: &str, resource: Resource) -> anyhow::Result<SdkTracerProvider> {
@@ -163,4 +176,30 @@ fn subscribe(args: &Args, tracers: Option<&SdkTracerProvider>) -> anyhow::Result
         .with(spans)
         .try_init()
         .context("failed to start logging")
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider;
+
+    use super::*;
+
+    #[test]
+    fn each_of_many_has_a_series_whenever_they_are_read() -> anyhow::Result<()> {
+        let registry = prometheus::Registry::new();
+        let meters = meters(&registry, Resource::builder_empty().build(), None)?;
+        let _gauge = meters
+            .meter("test")
+            .u64_observable_gauge("things")
+            .with_callback(|observer| {
+                (0..5_000).for_each(|number| observer.observe(1, &[KeyValue::new("number", number)]));
+            })
+            .build();
+        for reading in ["first", "second"] {
+            let families = registry.gather();
+            let things = families.iter().find(|family| family.name() == "things");
+            assert_eq!(things.map(|family| family.get_metric().len()), Some(5_000), "{reading}");
+        }
+        Ok(())
+    }
 }

@@ -17,6 +17,7 @@ use crate::{
     clusters::Holdings,
     desired::Owner,
     judge::Ignored,
+    metrics::Counts,
     object::Kind,
     plan::{Asked, Run},
 };
@@ -48,6 +49,8 @@ pub struct App {
     pub going_since: Option<Timestamp>,
     /// How many objects went with it, once it takes them along.
     pub taken_along: Option<u32>,
+    /// What is counted of it.
+    pub counts: Counts,
     /// The number of the last list of Applications that held it.
     pub listed: u64,
     /// Of another applier's: what its targetRevision says, where one of ours depends on it, and when that was observed.
@@ -69,6 +72,7 @@ impl App {
             refreshed: 0,
             failures: 0,
             taken_along: None,
+            counts: Counts::default(),
             listed: 0,
             elsewhere: None,
         }

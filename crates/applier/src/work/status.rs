@@ -48,7 +48,7 @@ pub async fn write(shared: &Arc<Shared>, uid: &Uid, change: Change) -> Result<()
     if let Some(run) = ended {
         set_run(shared, uid, None);
         follow::forget_operation(shared, uid);
-        tell(shared, &after, run);
+        tell(shared, uid, &after, run);
     }
     let old = before.status.unwrap_or_default();
     let facts = plan::facts(&old, &change, ended, Timestamp::now());
@@ -128,11 +128,11 @@ fn request(
 }
 
 /// One line for an outcome, and its metrics.
-fn tell(shared: &Shared, application: &Application, run: &Run) {
+fn tell(shared: &Shared, uid: &Uid, application: &Application, run: &Run) {
     let Some(state) = application.status.as_ref().and_then(|status| status.operation_state.as_ref()) else {
         return;
     };
-    shared.metrics.synced(application, state.phase, run);
+    shared.metrics.synced(shared, uid, state.phase, run);
     let millis = Timestamp::now().duration_since(run.started_at).as_millis();
     let revisions = run.bundle.revisions().join(",");
     let objects = run.tasks.len();
