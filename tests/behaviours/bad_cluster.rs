@@ -1,8 +1,11 @@
 //! Trouble in the cluster: a webhook that nobody serves, that never answers or that denies everything, a definition that
-//! goes. It is told on the
+//! goes, or a version of it. It is told on the
 //! Applications that it is about, everybody else goes on, and once it is over all is as Git says.
 
+use std::pin::pin;
+
 use anyhow::ensure;
+use futures::StreamExt;
 use ithaca_tests::{Denial, wait_until};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -155,6 +158,59 @@ async fn a_definition_that_is_deleted_under_its_objects() -> anyhow::Result<()> 
     })
     .await?;
     let app = scene.synced("definition-gone", &first).await?;
+    ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
+    Ok(())
+}
+
+/// Whoever followed a kind at a version that is not served any more went on asking for that one.
+#[tokio::test]
+async fn a_version_that_is_served_no_more() -> anyhow::Result<()> {
+    let scene = Scene::new("version-gone").await?;
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let versions = |old: bool| {
+        let version = |name: &str, served: bool, storage: bool| json!({"name": name, "served": served, "storage": storage, "schema": {"openAPIV3Schema": schema}});
+        json!([version("v1alpha1", old, false), version("v1", true, true)])
+    };
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "kayaks.version.example.com"},
+        "spec": {
+            "group": "version.example.com",
+            "names": {"kind": "Kayak", "plural": "kayaks"},
+            "scope": "Namespaced",
+            "versions": versions(true),
+        },
+    });
+    scene.post(DEFINITIONS, &definition).await?;
+    let kayak = |version: &str| {
+        format!("apiVersion: version.example.com/{version}\nkind: Kayak\nmetadata:\n  name: medusa\n")
+    };
+    scene.repository.write("app/kayak.yaml", &kayak("v1alpha1"))?;
+    let first = scene.repository.publish("Add a kayak").await?;
+    scene.create("version-gone", "app", automated()).await?;
+    scene.synced("version-gone", &first).await?;
+    scene.repository.write("app/kayak.yaml", &kayak("v1"))?;
+    let second = scene.repository.publish("Use the version that stays").await?;
+    scene.synced("version-gone", &second).await?;
+
+    // Who watches the old version is cut off a while after it is not served any more.
+    let client = scene.stack.cluster.client().await?;
+    let watch = http::Request::get("/apis/version.example.com/v1alpha1/kayaks?watch=true").body(Vec::new())?;
+    let mut watch = pin!(client.request_events::<Value>(watch).await?);
+    let path = format!("{DEFINITIONS}/kayaks.version.example.com");
+    scene.patch(&path, json!({"spec": {"versions": versions(false)}})).await?;
+    while watch.next().await.is_some_and(|event| event.is_ok()) {}
+    let path = "/apis/version.example.com/v1/namespaces/version-gone/kayaks/medusa";
+    let before = scene.expect(path).await?;
+    scene.delete(path).await?;
+    wait_until("the kayak is there again", DEADLINE, async || {
+        let object = scene.expect(path).await?;
+        ensure!(object["metadata"]["uid"] != before["metadata"]["uid"], "it is the old one");
+        Ok(())
+    })
+    .await?;
+    let app = scene.synced("version-gone", &second).await?;
     ensure!(app["status"]["conditions"].is_null(), "{}", app["status"]["conditions"]);
     Ok(())
 }

@@ -328,7 +328,7 @@ pub fn places(spec: &ClusterSpec, served: &Served) -> Vec<Option<String>> {
     }
 }
 
-/// Follows the objects of one kind until the cluster no longer serves it.
+/// Follows the objects of one kind until the cluster no longer serves it at this version.
 async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<String>>) {
     let watch_one = |(part, namespace): (usize, &Option<String>)| {
         let events = cluster::watch(site.cluster.client(), &served, namespace.as_deref());
@@ -389,7 +389,8 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
                 if is_unlisted && site.state().ownership.list(&place, number) {
                     site.dirty_all();
                 }
-                if is_gone(&error) && discover(&site).await && site.cluster.served_any(&kind).is_none() {
+                // Where it is served at another version still, it is followed at that one.
+                if is_gone(&error) && discover(&site).await && !site.cluster.serves(&served) {
                     site.records(|records| records.unwatch(&kind));
                     site.state().ownership.unfollow(&place);
                     site.dirty_all();

@@ -85,6 +85,8 @@ impl Place {
 #[derive(Debug)]
 struct Watch {
     complete: bool,
+    /// At which version objects are looked for.
+    version: String,
     task: AbortHandle,
 }
 
@@ -175,10 +177,13 @@ fn settle_at(site: &Site) {
         orphans.retain(place, &HashSet::new());
     }
     for (place, served) in places {
-        orphans.watches.entry(place.clone()).or_insert_with(|| Watch {
-            complete: false,
-            task: tokio::spawn(look(site.clone(), place, served)).abort_handle(),
-        });
+        let version = &served.resource.version;
+        // A version may not be served any more; what is remembered holds for the other too.
+        if orphans.watches.get(&place).is_none_or(|watch| watch.version != *version) {
+            let version = version.clone();
+            let task = tokio::spawn(look(site.clone(), place.clone(), served)).abort_handle();
+            orphans.watches.insert(place, Watch { complete: false, version, task });
+        }
     }
 }
 

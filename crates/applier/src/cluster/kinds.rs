@@ -70,6 +70,14 @@ impl Cluster {
         kinds.get(kind)?.values().next_back().cloned()
     }
 
+    /// Whether a kind is still served at a version.
+    pub fn serves(&self, served: &Served) -> bool {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        let ApiResource { group, kind, version, .. } = &served.resource;
+        let kind = GroupKind { group: group.clone(), kind: kind.clone() };
+        kinds.get(&kind).is_some_and(|versions| versions.contains_key(version))
+    }
+
     /// Every kind whose objects live in namespaces and can be watched, each in one version.
     pub fn namespaced_kinds(&self) -> HashMap<GroupKind, Served> {
         let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
