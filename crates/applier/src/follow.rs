@@ -300,12 +300,14 @@ fn note_kinds(site: &Site) {
 /// Starts to watch a kind. A kind that the cluster does not serve has no objects.
 pub fn watch_kind(site: &Site, kind: &Kind) {
     let group_kind = kind.group_kind();
-    let served = site.cluster.served(kind).or_else(|| site.cluster.served_any(&group_kind));
     site.holdings(|there| {
         let records = &mut there.records;
         if records.is_watched(&group_kind) {
             return;
         }
+        // Asked while nobody else changes what is known: whoever learns that it is served finds it noted as unserved, or
+        // this does not note it so.
+        let served = site.cluster.served(kind).or_else(|| site.cluster.served_any(&group_kind));
         let served = served.filter(|served| served.watchable);
         match served.map(|served| (places(&there.spec, &served), served)) {
             Some((places, served)) if !places.is_empty() => {
