@@ -299,3 +299,38 @@ async fn versions(scene: &Scene<'_>, names: &[String]) -> anyhow::Result<Vec<Val
     }
     Ok(versions)
 }
+
+/// Whoever gained an Application waited for the list of a kind that nobody followed any more.
+#[tokio::test]
+async fn a_kind_that_was_excluded_holds_up_nobody_who_takes_over() -> anyhow::Result<()> {
+    let stack = Stack::of_appliers(2).await?;
+    let scene = Scene::on(&stack, "sharding-excluded").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.write(
+        "app/secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: secret\nstringData:\n  key: value\n",
+    )?;
+    let first = scene.repository.publish("Add settings and a Secret").await?;
+    let names: Vec<_> = (0..MANY).map(|number| format!("sharding-excluded-{number}")).collect();
+    for name in &names {
+        scene.create(name, "app", automated()).await?;
+    }
+    for name in &names {
+        scene.synced(name, &first).await?;
+    }
+    let owners = divided(&stack, &names, &APPLIERS).await?;
+    ensure!(owners.contains(&"applier-2"), "applier-2 has none of {owners:?}");
+    scene.settings(&[("resource.exclusions", "- kinds: [Secret]\n")]).await?;
+    for name in &names {
+        let told = |app: &Value| app["status"]["conditions"].to_string().contains("is excluded");
+        scene.wait(&application(name), "tells of the excluded Secret", told).await?;
+    }
+    stack.process("applier-2")?.stop().await?;
+    divided(&stack, &names, &["applier"]).await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
+    let second = scene.repository.publish("Change settings").await?;
+    for name in &names {
+        scene.synced(name, &second).await?;
+    }
+    stack.stop().await
+}

@@ -300,25 +300,27 @@ fn note_kinds(site: &Site) {
 /// Starts to watch a kind. A kind that the cluster does not serve has no objects.
 pub fn watch_kind(site: &Site, kind: &Kind) {
     let group_kind = kind.group_kind();
-    site.holdings(|there| {
-        let records = &mut there.records;
-        if records.is_watched(&group_kind) {
-            return;
+    let mut state = site.state();
+    let State { clusters, ownership, .. } = &mut *state;
+    let Some(there) = clusters.get_mut(site.cluster.id()) else { return };
+    let records = &mut there.records;
+    if records.is_watched(&group_kind) {
+        return;
+    }
+    // Asked while nobody else changes what is known: whoever learns that it is served finds it noted as unserved, or
+    // this does not note it so.
+    let served = site.cluster.served(kind).or_else(|| site.cluster.served_any(&group_kind));
+    let served = served.filter(|served| served.watchable);
+    match served.map(|served| (places(&there.spec, &served), served)) {
+        Some((places, served)) if !places.is_empty() => {
+            records.set_watched(group_kind.clone(), false);
+            records.set_served_version(group_kind.clone(), &served.resource.version);
+            ownership.follow(&(site.cluster.id(), group_kind.clone()));
+            let task = tokio::spawn(objects(site.clone(), group_kind.clone(), served, places));
+            records.set_follower(group_kind, task.abort_handle());
         }
-        // Asked while nobody else changes what is known: whoever learns that it is served finds it noted as unserved, or
-        // this does not note it so.
-        let served = site.cluster.served(kind).or_else(|| site.cluster.served_any(&group_kind));
-        let served = served.filter(|served| served.watchable);
-        match served.map(|served| (places(&there.spec, &served), served)) {
-            Some((places, served)) if !places.is_empty() => {
-                records.set_watched(group_kind.clone(), false);
-                records.set_served_version(group_kind.clone(), &served.resource.version);
-                let task = tokio::spawn(objects(site.clone(), group_kind.clone(), served, places));
-                records.set_follower(group_kind, task.abort_handle());
-            }
-            _ => records.set_unserved(group_kind),
-        }
-    });
+        _ => records.set_unserved(group_kind),
+    }
 }
 
 /// Where objects of a kind are looked for: everywhere, or in the namespaces that the cluster's Secret names.
@@ -339,7 +341,6 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
     let watch = || stream::select_all(parts.iter().enumerate().map(watch_one));
     let place = (site.cluster.id(), kind.clone());
     let mut gains = site.gains.subscribe();
-    site.state().ownership.follow(&place);
     let mut number = *gains.borrow_and_update();
     let (mut events, mut changes) = (watch(), site.settings.changes(&kind));
     let mut seen = vec![HashSet::new(); parts.len()];
@@ -394,7 +395,7 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
                 // Where it is served at another version still, it is followed at that one.
                 if is_gone(&error) && discover(&site).await && !site.cluster.serves(&served) {
                     site.records(|records| records.unwatch(&kind));
-                    site.state().ownership.unfollow(&place);
+                    site.state().forget_unfollowed();
                     site.dirty_all();
                     return;
                 }

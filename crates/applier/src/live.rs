@@ -362,6 +362,11 @@ impl Records {
         self.followers.insert(kind, Follower(task));
     }
 
+    /// Whether somebody watches a kind.
+    pub fn has_follower(&self, kind: &GroupKind) -> bool {
+        self.followers.contains_key(kind)
+    }
+
     /// Notes a kind as one that the cluster does not serve.
     pub fn set_unserved(&mut self, kind: GroupKind) {
         self.watched.insert(kind, Watch::Unserved);

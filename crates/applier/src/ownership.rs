@@ -71,14 +71,9 @@ impl Ownership {
         self.kinds.insert(place.clone(), None);
     }
 
-    /// Forgets what was followed over connections that are over.
-    pub fn retain(&mut self, is_there: impl Fn(ClusterId) -> bool) {
-        self.kinds.retain(|(id, _), _| is_there(*id));
-    }
-
-    /// They are not any more.
-    pub fn unfollow(&mut self, place: &Place) {
-        self.kinds.remove(place);
+    /// Forgets the kinds that nobody follows any more: no list of theirs would come.
+    fn retain(&mut self, is_followed: impl Fn(ClusterId, &GroupKind) -> bool) {
+        self.kinds.retain(|(id, kind), _| is_followed(*id, kind));
     }
 
     /// They were listed, or cannot be; the list began after this many gains. Returns whether that was waited for.
@@ -126,6 +121,14 @@ impl State {
             false => self.dependencies_elsewhere().map(|uid| uid.to_string()).collect(),
         };
         Interest { partitions, applications }
+    }
+
+    /// Waits for no list of a kind that nobody follows any more.
+    pub fn forget_unfollowed(&mut self) {
+        let Self { clusters, ownership, .. } = self;
+        let is_followed =
+            |id, kind: &_| clusters.get(id).is_some_and(|there| there.records.has_follower(kind));
+        ownership.retain(is_followed);
     }
 
     /// Forgets what is known of applications beyond themselves.
@@ -214,7 +217,18 @@ mod tests {
             ownership.is_ready(UID, 2, HERE),
             "it was listed since it was gained, though not since the last"
         );
-        ownership.unfollow(&kind("Job"));
-        assert!(ownership.kinds.is_empty());
+    }
+
+    /// The settings may exclude a kind that was followed.
+    #[test]
+    fn no_list_is_waited_for_that_nobody_makes() {
+        let mut ownership = Ownership::default();
+        ownership.follow(&kind("Job"));
+        ownership.follow(&kind("Secret"));
+        ownership.retain(|_, kind| kind.kind != "Secret");
+        ownership.gain(of(UID));
+        assert!(!ownership.is_ready(UID, 1, HERE));
+        ownership.list(&kind("Job"), 1);
+        assert!(ownership.is_ready(UID, 1, HERE));
     }
 }

@@ -121,6 +121,7 @@ impl State {
         }
         if everywhere.rules != self.everywhere.rules {
             self.clusters.set_rules(everywhere.rules.clone());
+            self.forget_unfollowed();
             self.projects.note_kinds();
         }
         self.everywhere = everywhere;

@@ -16,7 +16,6 @@ use crate::{
     cluster::{Cluster, Token, connect},
     follow, orphans,
     service::{Shared, Site},
-    state::State,
 };
 
 /// How long before its end a credential is made anew.
@@ -107,9 +106,8 @@ impl Keeper {
             tracing::info!(cluster, server, "connected to a cluster");
         }
         let mut state = self.shared.state();
-        let State { clusters, ownership, .. } = &mut *state;
-        clusters.connect(&self.secret, self.spec.clone(), site.cluster.clone());
-        ownership.retain(|id| clusters.get(id).is_some());
+        state.clusters.connect(&self.secret, self.spec.clone(), site.cluster.clone());
+        state.forget_unfollowed();
         drop(state);
         orphans::settle(&self.shared);
         site.dirty_all();
