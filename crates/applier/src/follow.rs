@@ -343,7 +343,8 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
     let mut gains = site.gains.subscribe();
     let mut number = *gains.borrow_and_update();
     let (mut events, mut changes) = (watch(), site.settings.changes(&kind));
-    let mut seen = vec![HashSet::new(); parts.len()];
+    // One that becomes known while a list is made may be younger than the list.
+    let mut unseen = vec![HashSet::new(); parts.len()];
     let mut unlisted: HashSet<_> = (0..parts.len()).collect();
     loop {
         let event = tokio::select! {
@@ -363,8 +364,12 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
         };
         let Some((part, event)) = event else { return };
         match event {
-            Ok(Event::Init) => seen[part].clear(),
-            Ok(Event::InitApply(passing)) => seen[part].extend(judge(&site, &kind, &passing.value).await),
+            Ok(Event::Init) => unseen[part] = remembered(&site, &kind, parts[part].as_deref()),
+            Ok(Event::InitApply(passing)) => {
+                if let Some(key) = judge(&site, &kind, &passing.value).await {
+                    unseen[part].remove(&key);
+                }
+            }
             Ok(Event::Apply(passing)) => drop(judge(&site, &kind, &passing.value).await),
             Ok(Event::Delete(passing)) => {
                 if let Some(key) = ObjectKey::of(&kind, &passing.value) {
@@ -372,11 +377,7 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
                 }
             }
             Ok(Event::InitDone) => {
-                let mut known = site.records(|records| records.of_kind(&kind)).unwrap_or_default();
-                known
-                    .retain(|key| parts[part].as_ref().is_none_or(|namespace| **namespace == *key.namespace));
-                let seen = std::mem::take(&mut seen[part]);
-                known.iter().filter(|key| !seen.contains(*key)).for_each(|key| remove(&site, key, None));
+                std::mem::take(&mut unseen[part]).iter().for_each(|key| remove(&site, key, None));
                 unlisted.remove(&part);
                 if unlisted.is_empty() {
                     site.records(|records| records.set_watched(kind.clone(), true));
@@ -402,6 +403,12 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
             }
         }
     }
+}
+
+/// The objects of a kind that are known, in a namespace or in all.
+fn remembered(site: &Site, kind: &GroupKind, namespace: Option<&str>) -> HashSet<ObjectKey> {
+    let known = site.records(|records| records.of_kind(kind)).unwrap_or_default();
+    known.into_iter().filter(|key| namespace.is_none_or(|namespace| *namespace == *key.namespace)).collect()
 }
 
 /// A kind that the API server, once it is ready, refuses to list holds up whoever manages objects of it: they are told.

@@ -34,20 +34,19 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let api: Api<Secret> = Api::namespaced(shared.home.client(), &shared.namespace);
     let config = watcher::Config::default().labels(&format!("{SECRET_TYPE_LABEL}=cluster"));
     let mut events = pin!(watcher(api, config).backoff(ithaca_api::patience()));
-    let mut seen = HashSet::new();
+    // One that was asked for while a list is made may be younger than the list.
+    let mut unseen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => seen.clear(),
+            Ok(Event::Init) => unseen = described(&shared),
             Ok(Event::InitApply(secret)) => {
                 take(&shared, &secret);
-                seen.insert(secret.name_any());
+                unseen.remove(&*secret.name_any());
             }
             Ok(Event::Apply(secret)) => take(&shared, &secret),
             Ok(Event::Delete(secret)) => forget(&shared, &secret.name_any()),
             Ok(Event::InitDone) => {
-                let known: Vec<_> = shared.state().clusters.known.keys().cloned().collect();
-                let gone = known.iter().filter(|name| &***name != HOME && !seen.contains(&***name));
-                gone.for_each(|name| forget(&shared, name));
+                std::mem::take(&mut unseen).iter().for_each(|name| forget(&shared, name));
                 let listed = std::mem::replace(&mut shared.state().clusters.listed, true);
                 if !listed {
                     shared.dirty_all();
@@ -63,6 +62,12 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
             }
         }
     }
+}
+
+/// The names of the Secrets that are known.
+fn described(shared: &Shared) -> HashSet<Box<str>> {
+    let state = shared.state();
+    state.clusters.known.keys().filter(|name| &***name != HOME).cloned().collect()
 }
 
 /// Asks for the Secret of a cluster that nobody has heard of: the watch of Applications may be ahead of this one.

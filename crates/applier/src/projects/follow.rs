@@ -38,11 +38,11 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let resource = ApiResource::from_gvk_with_plural(&kind, "appprojects");
     let served = Served { resource, namespaced: true, watchable: true };
     let mut events = pin!(cluster::watch(shared.home.client(), &served, Some(&shared.namespace)));
-    let (mut seen, look_again) = (HashSet::new(), shared.state().projects.look_again.clone());
+    let (mut unseen, look_again) = (HashSet::new(), shared.state().projects.look_again.clone());
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => pass(&shared, event, &mut seen, &ready).await,
+                Some(Ok(event)) => pass(&shared, event, &mut unseen, &ready).await,
                 Some(Err(error)) => {
                     let why = unreadable(&error);
                     tracing::warn!(why, %error, "failed to watch AppProjects, trying again; nothing is decided before they were read once");
@@ -56,17 +56,22 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     }
 }
 
-async fn pass(shared: &Shared, event: Event, seen: &mut HashSet<Box<str>>, ready: &ReadyFlag) {
+/// `unseen`: those that were known before a list and have not been in it so far. One that was asked for while the list is
+/// made may be younger.
+async fn pass(shared: &Shared, event: Event, unseen: &mut HashSet<Box<str>>, ready: &ReadyFlag) {
     match event {
-        Event::Init => seen.clear(),
-        Event::InitApply(passing) => seen.extend(take(shared, passing.value)),
+        Event::Init => *unseen = shared.state().projects.known.keys().cloned().collect(),
+        Event::InitApply(passing) => {
+            if let Some(name) = take(shared, passing.value) {
+                unseen.remove(&name);
+            }
+        }
         Event::Apply(passing) => drop(take(shared, passing.value)),
         Event::Delete(passing) => {
             forget(shared, passing.value["metadata"]["name"].as_str().unwrap_or_default());
         }
         Event::InitDone => {
-            let known: Vec<_> = shared.state().projects.known.keys().cloned().collect();
-            known.iter().filter(|name| !seen.contains(*name)).for_each(|name| forget(shared, name));
+            std::mem::take(unseen).iter().for_each(|name| forget(shared, name));
             if !shared.state().projects.listed {
                 ensure_default(shared).await;
                 shared.state().projects.listed = true;
