@@ -132,11 +132,13 @@ impl State {
     pub fn put_application(&mut self, mut application: Application, control_plane: &str) {
         application.metadata.managed_fields = None;
         let Some(uid) = application.metadata.uid.as_deref().map(Uid::from) else { return };
+        if self.apps.get(&uid).is_some_and(|app| is_older(&application, &app.application)) {
+            return;
+        }
         let owner = owner(&application, control_plane, &self.everywhere.rules);
         self.note_name(&application, &uid);
         self.instances.insert(owner.instance.clone(), uid.clone());
         match self.apps.get_mut(&uid) {
-            Some(app) if is_older(&application, &app.application) => {}
             Some(app) => {
                 if application.spec.ignore_differences != app.application.spec.ignore_differences {
                     app.ignored = ignored(&application, &self.everywhere);

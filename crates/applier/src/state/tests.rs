@@ -93,3 +93,21 @@ fn since_when_an_application_goes_is_told_from_the_first_word_of_it() {
     restarted.put_application(going(3), "argocd");
     assert!(since(&restarted) >= first, "another life hears of it when it begins");
 }
+
+/// Who waits for another was not woken once an older version of it, which names nobody, had passed by late.
+#[test]
+fn what_an_older_version_names_does_not_count() {
+    let naming = |version, other: &str| {
+        let mut application = application(version, None);
+        let annotation = (ithaca_api::annotation::DEPENDS_ON.to_owned(), other.to_owned());
+        application.metadata.annotations = Some([annotation].into());
+        application
+    };
+    let mut base = application(1, None);
+    (base.metadata.name, base.metadata.uid) = (Some("base".to_owned()), Some("base".to_owned()));
+    let mut state = State::default();
+    state.put_application(base.clone(), "argocd");
+    state.put_application(naming(3, "base"), "argocd");
+    state.put_application(naming(2, "other"), "argocd");
+    assert_eq!(state.concerned_by(&base), [Uid::from(UID)]);
+}
