@@ -161,6 +161,12 @@ impl State {
         }
     }
 
+    /// An application, if this is still the version of it that is known: what was decided on another would undo what
+    /// somebody asked for since.
+    pub fn at_version(&self, uid: &str, version: &Option<String>) -> Option<&App> {
+        self.apps.get(uid).filter(|app| app.application.metadata.resource_version == *version)
+    }
+
     /// Notes that an Application which is being deleted takes its objects along, and that so many more are gone.
     pub fn take_along(&mut self, uid: &str, objects: u32) {
         if let Some(app) = self.apps.get_mut(uid) {

@@ -77,10 +77,10 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
         shared.expect_own(uid)?;
         let Some(site) = site(shared, uid) else { return adrift(shared, uid).await };
         load(&site, uid).await?;
-        let action = {
+        let (action, version) = {
             let state = shared.state();
             match state.view(uid, &shared.namespace, shared.guard, Timestamp::now()) {
-                Some(view) => plan::decide(view),
+                Some(view) => (plan::decide(view), version_of(view)),
                 None => return Ok(()),
             }
         };
@@ -115,7 +115,7 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
                     shared.queue.dirty_after(uid, pause);
                     return Ok(());
                 }
-                None => Box::pin(status::write(shared, uid, *change)).await?,
+                None => Box::pin(status::write(shared, uid, &version, *change)).await?,
             },
             Action::Delete(objects, propagation) => {
                 let deleted = account::delete(&site, uid, &objects, propagation).await;
@@ -127,24 +127,30 @@ async fn settle(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
             Action::Ask(set) => application_set::ask(shared, &set).await,
             Action::Release(finalizers) => {
                 shared.state().take_along(uid, 0);
-                Box::pin(status::set_finalizers(shared, uid, &finalizers)).await?;
+                Box::pin(status::set_finalizers(shared, uid, &version, &finalizers)).await?;
             }
-            Action::Guard(finalizers) => Box::pin(status::set_finalizers(shared, uid, &finalizers)).await?,
+            Action::Guard(finalizers) => {
+                Box::pin(status::set_finalizers(shared, uid, &version, &finalizers)).await?;
+            }
         }
     }
 }
 
 /// An application that has no cluster to go to is told so.
 async fn adrift(shared: &Arc<Shared>, uid: &Uid) -> Result<(), Error> {
-    let action = {
+    let decided = {
         let mut state = shared.state();
         state.apps.get_mut(uid).into_iter().for_each(|app| app.tracked.note_fact());
         let view = state.view(uid, &shared.namespace, shared.guard, Timestamp::now());
-        view.map(plan::decide)
+        view.map(|view| (plan::decide(view), version_of(view)))
     };
-    match action {
-        Some(Action::Write(change)) => Box::pin(status::write(shared, uid, *change)).await,
-        Some(Action::Release(finalizers)) => Box::pin(status::set_finalizers(shared, uid, &finalizers)).await,
+    match decided {
+        Some((Action::Write(change), version)) => {
+            Box::pin(status::write(shared, uid, &version, *change)).await
+        }
+        Some((Action::Release(finalizers), version)) => {
+            Box::pin(status::set_finalizers(shared, uid, &version, &finalizers)).await
+        }
         _ => Ok(()),
     }
 }
@@ -161,12 +167,19 @@ async fn tell_refused(shared: &Arc<Shared>, uid: &Uid, error: &Error) -> Result<
     let told = {
         let state = shared.state();
         let view = state.view(uid, &shared.namespace, shared.guard, Timestamp::now());
-        view.map(|view| plan::undeleted(view, &error.to_string()))
+        view.map(|view| (plan::undeleted(view, &error.to_string()), version_of(view)))
     };
     match told {
-        Some(Action::Write(change)) => Box::pin(status::write(shared, uid, *change)).await,
+        Some((Action::Write(change), version)) => {
+            Box::pin(status::write(shared, uid, &version, *change)).await
+        }
         _ => Ok(()),
     }
+}
+
+/// The version that is decided on: what is decided holds for no other.
+fn version_of(view: plan::View<'_>) -> Option<String> {
+    view.application.metadata.resource_version.clone()
 }
 
 fn set_run(shared: &Shared, uid: &Uid, run: Option<plan::Run>) {

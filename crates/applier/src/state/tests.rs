@@ -111,3 +111,14 @@ fn what_an_older_version_names_does_not_count() {
     state.put_application(naming(2, "other"), "argocd");
     assert_eq!(state.concerned_by(&base), [Uid::from(UID)]);
 }
+
+/// What was decided on a version that is not known any more was written over what somebody asked for since.
+#[test]
+fn a_decision_holds_for_the_version_that_it_was_made_on() {
+    let mut state = State::default();
+    state.put_application(application(1, None), "argocd");
+    let version = Some("1".to_owned());
+    assert!(state.at_version(UID, &version).is_some());
+    state.put_application(application(2, None), "argocd");
+    assert!(state.at_version(UID, &version).is_none());
+}

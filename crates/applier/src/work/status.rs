@@ -21,11 +21,17 @@ use crate::{
     state::Uid,
 };
 
-/// Writes a change and says what it means.
-pub async fn write(shared: &Arc<Shared>, uid: &Uid, change: Change) -> Result<(), Error> {
+/// Writes a change of this version and says what it means. Where another is known by now, there is another decision.
+pub async fn write(
+    shared: &Arc<Shared>,
+    uid: &Uid,
+    version: &Option<String>,
+    change: Change,
+) -> Result<(), Error> {
     let Some((before, run, context)) = ({
         let state = shared.state();
-        state.apps.get(uid).map(|app| (app.application.clone(), app.run.clone(), app.tracked.context.clone()))
+        let app = state.at_version(uid, version);
+        app.map(|app| (app.application.clone(), app.run.clone(), app.tracked.context.clone()))
     }) else {
         return Ok(());
     };
@@ -56,12 +62,16 @@ pub async fn write(shared: &Arc<Shared>, uid: &Uid, change: Change) -> Result<()
     Ok(())
 }
 
-/// Leaves an Application these finalizers.
-pub async fn set_finalizers(shared: &Arc<Shared>, uid: &Uid, finalizers: &[String]) -> Result<(), Error> {
-    let Some(application) = shared.state().apps.get(uid).map(|app| app.application.clone()) else {
+/// Leaves an Application of this version these finalizers, in the same way.
+pub async fn set_finalizers(
+    shared: &Arc<Shared>,
+    uid: &Uid,
+    version: &Option<String>,
+    finalizers: &[String],
+) -> Result<(), Error> {
+    let Some(application) = shared.state().at_version(uid, version).map(|app| app.application.clone()) else {
         return Ok(());
     };
-    let version = application.metadata.resource_version.clone();
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
     Box::pin(patch_application(shared, uid, application, patch)).await.map(drop)
 }
