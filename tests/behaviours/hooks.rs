@@ -75,6 +75,26 @@ async fn a_hook_runs_anew_in_each_operation() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// That a namespace was there was remembered, and a hook that finds none was not believed.
+#[tokio::test]
+async fn a_hook_comes_first_in_a_namespace_that_was_deleted() -> anyhow::Result<()> {
+    let scene = Scene::new("hooks-namespace").await?;
+    scene.repository.write("app/before.yaml", &job("before", hook("PreSync"), None))?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    scene.repository.publish("Add a hook").await?;
+    scene.create("hooks-namespace", "app", json!({})).await?;
+    let sync = json!({"sync": {"syncOptions": ["CreateNamespace=true"]}});
+    let app = scene.operate("hooks-namespace", sync.clone()).await?;
+    ensure!(state(&app)["phase"] == "Succeeded", "{}", state(&app));
+    let namespace = "/api/v1/namespaces/hooks-namespace";
+    scene.delete(namespace).await?;
+    scene.gone(namespace).await?;
+    let app = scene.operate("hooks-namespace", sync).await?;
+    ensure!(state(&app)["phase"] == "Succeeded", "{}", state(&app));
+    scene.expect(&config_map("hooks-namespace", "settings")).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_failed_hook_ends_the_operation_after_those_for_failures() -> anyhow::Result<()> {
     let scene = Scene::new("hooks-fail").await?;

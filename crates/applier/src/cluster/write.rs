@@ -115,7 +115,7 @@ impl Cluster {
     pub async fn create(&self, desired: &Desired) -> Result<Option<Value>, Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let request = self.request(desired)?.create(&params, desired.json.get().as_bytes().to_vec());
-        match self.send(&desired.key, request).await {
+        match self.send_into_namespace(desired, request).await {
             Ok(live) => Ok(Some(live)),
             Err(Error::Rejected { code: 409, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -127,7 +127,7 @@ impl Cluster {
     pub async fn try_create(&self, desired: &Desired) -> Result<(), Error> {
         let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let request = self.request(desired)?.create(&params, desired.json.get().as_bytes().to_vec());
-        self.send(&desired.key, request).await.map(drop)
+        self.send_into_namespace(desired, request).await.map(drop)
     }
 
     /// Takes a finalizer off an object and returns it as it is then; None where it is gone.
@@ -244,11 +244,7 @@ impl Cluster {
     async fn patch(&self, desired: &Desired, dry_run: bool) -> Result<Value, Error> {
         let params = PatchParams { dry_run, force: true, ..PatchParams::apply(FIELD_MANAGER) };
         let request = self.request(desired)?.patch(&desired.key.name, &params, &Patch::Apply(&desired.json));
-        let applied = self.send(&desired.key, request).await;
-        if applied.as_ref().is_err_and(Error::is_not_found) {
-            self.learn_namespace(&desired.key.namespace, false);
-        }
-        applied
+        self.send_into_namespace(desired, request).await
     }
 
     /// Moves the fields that a client-side apply owns to our manager, unless the object has changed since.
@@ -270,6 +266,20 @@ impl Cluster {
         let kind = desired.kind();
         let unknown = || Error::UnknownKind { key: desired.key.clone(), api_version: kind.api_version() };
         Ok(path(&self.served(&kind).ok_or_else(unknown)?, &desired.key.namespace))
+    }
+
+    /// Sends what makes an object where there is none. What is not found then is its namespace, which is not there any
+    /// more.
+    async fn send_into_namespace(
+        &self,
+        desired: &Desired,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Value, Error> {
+        let answer = self.send(&desired.key, request).await;
+        if answer.as_ref().is_err_and(Error::is_not_found) {
+            self.learn_namespace(&desired.key.namespace, false);
+        }
+        answer
     }
 
     async fn send(
