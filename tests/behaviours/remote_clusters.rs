@@ -196,6 +196,41 @@ async fn a_program_may_give_the_credentials_and_a_project_may_own_the_cluster() 
     Ok(())
 }
 
+/// Each renewal was told as an outage.
+#[tokio::test]
+async fn certificates_of_a_program_are_made_anew_and_nobody_is_told() -> anyhow::Result<()> {
+    let scene = Scene::new("exec-anew").await?;
+    let remote = Remote::start(scene.stack, "exec-anew-remote").await?;
+    scene.repository.write("app/settings.yaml", &manifest("settings", "1"))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    let status = json!({
+        "clientCertificateData": std::fs::read_to_string(&remote.plane.client_certificate)?,
+        "clientKeyData": std::fs::read_to_string(&remote.plane.client_key)?,
+        "expirationTimestamp": "2026-01-01T00:00:00Z",
+    });
+    let given = json!({"kind": "ExecCredential", "status": status}).to_string();
+    let log = scene.stack.dir.join("exec-anew-asked");
+    let script = r#"echo asked >> "$LOG"; printf '%s' "$GIVEN""#;
+    let exec = json!({"command": "sh", "args": ["-c", script], "env": {"GIVEN": given, "LOG": log}});
+    let config = remote.config(&json!({"execProviderConfig": exec}));
+    scene.post(SECRETS, &secret("exec-anew", &remote.server, &config)).await?;
+    scene.create("exec-anew", "app", by_name("exec-anew")).await?;
+    let before = scene.synced("exec-anew", &commit).await?;
+    let asked = || anyhow::Ok(std::fs::read_to_string(&log)?.lines().count());
+    let so_far = asked()?;
+    // Each time it is asked twice: whether another connection is needed, and for that one.
+    wait_until("there is another connection, and time has passed", DEADLINE, async || {
+        let asked = asked()?;
+        ensure!(asked > so_far + 2, "it was asked {asked} times, and before {so_far} times");
+        Ok(())
+    })
+    .await?;
+    let after = scene.expect(&application("exec-anew")).await?;
+    let version = |app: &Value| app["metadata"]["resourceVersion"].clone();
+    ensure!(version(&after) == version(&before), "it was written: {}", after["status"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_cluster_that_is_down_concerns_only_those_that_go_there() -> anyhow::Result<()> {
     let scene = Scene::new("down").await?;

@@ -54,8 +54,9 @@ impl Keeper {
         loop {
             let (site, renewal) = self.connect_patiently().await;
             self.welcome(&site);
-            let reason = self.attend(&site, renewal).await;
-            self.lose(&reason);
+            if let Some(reason) = self.attend(&site, renewal).await {
+                self.lose(&reason);
+            }
         }
     }
 
@@ -128,12 +129,13 @@ impl Keeper {
         concerned.for_each(|(uid, _)| self.shared.queue.dirty(uid));
     }
 
-    /// Stays with the cluster until it is down. Returns why it is.
-    async fn attend(&self, site: &Site, renewal: Option<Renewal>) -> String {
+    /// Stays with the cluster until it is down, and returns why it is; or until its credentials have to be made anew:
+    /// until there is another connection this one serves, and nobody need hear of it.
+    async fn attend(&self, site: &Site, renewal: Option<Renewal>) -> Option<String> {
         tokio::select! {
-            reason = site.cluster.wait_until_down() => reason,
-            () = self.follow_definitions(site) => "its definitions are not told of any more".to_owned(),
-            () = self.renew(renewal) => "its credentials have to be made anew".to_owned(),
+            reason = site.cluster.wait_until_down() => Some(reason),
+            () = self.follow_definitions(site) => Some("its definitions are not told of any more".to_owned()),
+            () = self.renew(renewal) => None,
         }
     }
 
