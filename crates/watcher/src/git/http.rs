@@ -4,7 +4,6 @@
 //! What comes in: requests of libgit2, on threads that may block inside a runtime. What goes out: the
 //! server's answers as streams. What it does not do: fetch from servers that serve plain files only.
 
-use std::error::Error as _;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
@@ -18,7 +17,7 @@ use url::Url;
 
 use super::line::{HttpLine, Line};
 use super::turns;
-use crate::web::retry_after;
+use crate::web::{reason, retry_after};
 
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
@@ -242,19 +241,13 @@ fn wait<T>(future: impl Future<Output = T>) -> Result<T, git2::Error> {
     Ok(turns::waiting(|| runtime.block_on(future)))
 }
 
-/// The reason at the bottom, without the URL, which may hold credentials.
+/// Why there is no answer, without the URL, which may hold credentials.
 fn failed(error: reqwest::Error) -> git2::Error {
-    let code = if error.is_timeout() { ErrorCode::Timeout } else { ErrorCode::GenericError };
-    let error = error.without_url();
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        reason = inner.to_string();
-        source = inner.source();
-    }
-    if code == ErrorCode::Timeout {
-        reason = "timed out".to_owned();
-    }
+    let (code, reason) = if error.is_timeout() {
+        (ErrorCode::Timeout, "timed out".to_owned())
+    } else {
+        (ErrorCode::GenericError, reason(error))
+    };
     // A NUL would end the text for libgit2.
     git2::Error::new(code, ErrorClass::Net, reason.replace('\0', " "))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use rustls::CertificateError;
 
 use crate::repository::RepositoryError;
 
@@ -42,19 +43,9 @@ impl WebError {
         }
     }
 
-    /// What a failed request means: the reason at the bottom.
+    /// What a failed request means.
     pub fn of_request(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::Timeout;
-        }
-        let error = error.without_url();
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            reason = inner.to_string();
-            source = inner.source();
-        }
-        Self::Failed(reason)
+        if error.is_timeout() { Self::Timeout } else { Self::Failed(reason(error)) }
     }
 
     /// What a failure of the disk means.
@@ -84,6 +75,34 @@ impl WebError {
             Self::Busy(_) => "the server wants to be asked less often".to_owned(),
             Self::Failed(reason) | Self::Disk(reason) => reason.clone(),
         }
+    }
+}
+
+/// The reason at the bottom of a failed request, in words that stay the same from one try to the next.
+pub fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut bottom: &(dyn Error + 'static) = &error;
+    while let Some(inner) = bottom.source() {
+        bottom = inner;
+    }
+    out_of_date(bottom).map_or_else(|| bottom.to_string(), str::to_owned)
+}
+
+/// What there is to say of a certificate out of date; TLS itself names the second at which it looked.
+fn out_of_date(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut error = error;
+    // As a failed connection it is wrapped, more than once, in what does not name it as its source.
+    while let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        error = inner;
+    }
+    match error.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { .. }) => {
+            Some("invalid peer certificate: it has expired")
+        }
+        rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { .. }) => {
+            Some("invalid peer certificate: it is not valid yet")
+        }
+        _ => None,
     }
 }
 

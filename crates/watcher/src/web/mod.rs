@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use url::Url;
 
 pub use download::{Downloaded, FileReader, download, text};
-pub use error::{WebError, retry_after};
+pub use error::{WebError, reason, retry_after};
 pub use way::Way;
 
 use crate::credentials::Access;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::web::WebError;
 
 /// An authority of our own, and what it signs.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -30,6 +31,19 @@ impl Authority {
         let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
         (params.signed_by(&key, &self.0).expect("a certificate"), key)
     }
+}
+
+/// Its own certificate, until the end of a year, and the configuration of a server with it.
+fn own_certificate(is_ca: IsCa, until: i32) -> (rcgen::Certificate, ServerConfig) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    params.is_ca = is_ca;
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let own = params.self_signed(&key).expect("a certificate");
+    let chain = vec![CertificateDer::from(own.der().to_vec())];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+    (own, config.expect("a configuration"))
 }
 
 /// Answers one request after the other with the first line of each.
@@ -115,21 +129,27 @@ async fn a_server_may_sign_its_own_certificate() {
     for (is_ca, until, expected) in
         [(IsCa::NoCa, 4000, true), (authority, 4000, true), (authority, 2020, false)]
     {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-        params.is_ca = is_ca;
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
-        let own = params.self_signed(&key).expect("a certificate");
-        let chain = vec![CertificateDer::from(own.der().to_vec())];
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
-        let port = serve(Some(config.expect("a configuration"))).await;
+        let (own, config) = own_certificate(is_ca, until);
+        let port = serve(Some(config)).await;
         let known = Access { authorities: Some(own.pem().into()), ..Access::default() };
         let answer = get(&known, &format!("https://localhost:{port}/")).await;
         assert_eq!(answer.is_ok(), expected, "{is_ca:?} {until}: {answer:?}");
         // It is who it says it is, and nobody else.
         assert!(get(&known, &format!("https://127.0.0.1:{port}/")).await.is_err());
     }
+}
+
+/// What TLS says of such a certificate names the second: each try was another failure.
+#[tokio::test]
+async fn a_certificate_out_of_date_is_told_in_the_same_words_each_time() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (own, config) = own_certificate(IsCa::NoCa, 2020);
+    let url = format!("https://localhost:{}/", serve(Some(config)).await);
+    let known = Access { authorities: Some(own.pem().into()), ..Access::default() };
+    let client = Clients::new(Duration::from_secs(5)).get(&known, None).expect("a client");
+    let error = client.get(url).send().await.expect_err("no valid certificate");
+    let expected = WebError::Failed("invalid peer certificate: it has expired".to_owned());
+    assert_eq!(WebError::of_request(error), expected);
 }
 
 #[tokio::test]
