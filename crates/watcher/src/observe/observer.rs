@@ -217,6 +217,10 @@ impl Observer {
     ) {
         let policy = self.policy_of(repository);
         let Some(remote) = self.remotes.get_mut(repository) else { return };
+        // It may be for somebody who is gone: who uses the repository anew has a call and a cache of their own.
+        if remote.schedule.last_started() != Some(started) {
+            return;
+        }
         let ended = match &answer {
             Ok(_) => Ended::Answered,
             Err(error) => Ended::Failed(error.hold()),

@@ -2,6 +2,7 @@
 //! place.
 
 use super::*;
+use crate::repository::RepositoryError;
 
 fn operated(revision: &str) -> Value {
     application("a", json!({"operation": {"sync": {"revision": revision}}}))
@@ -24,6 +25,24 @@ fn what_was_found_for_an_operation_is_no_answer_to_the_next() {
         world.evaluate(&jobs);
         assert_eq!(texts(&world.settle()), ["a c2"]);
     }
+}
+
+/// Was said of a cache that was taken out of the way: the repository had lost its only application, and got another.
+#[test]
+fn an_answer_to_somebody_who_is_gone_is_none_to_who_came_after() {
+    let mut world = World::new().with(&["a"]);
+    let before = world.call();
+    world.observer.removed("a");
+    world.observer.effects(world.now);
+    world.now += SECOND;
+    world = world.with(&["b"]);
+    let call = world.call();
+    let gone = RepositoryError::of_cache(URL, "it is not there");
+    world.answered(before, Err(gone));
+    assert!(world.settle().is_empty(), "the call that was made since is still under way");
+    assert_eq!(world.calls, 0);
+    world.reply(call);
+    assert_eq!(texts(&world.settle()), ["b c1"]);
 }
 
 #[test]
