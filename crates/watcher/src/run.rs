@@ -202,7 +202,8 @@ impl Rim {
             Event::Observed { repository, started, context, answer } => {
                 if let Err(error) = &answer {
                     self.metrics.failures.add(1, &[]);
-                    tracing::warn!(%error, %repository, "failed to observe a repository");
+                    let hold = error.hold().map(|hold| hold.as_secs());
+                    tracing::warn!(%error, %repository, hold, "failed to observe a repository");
                 }
                 observer.observed(now, &repository, (started, context), answer, chance());
             }

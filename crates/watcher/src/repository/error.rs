@@ -95,11 +95,11 @@ pub enum RepositoryError {
         limit: Duration,
     },
     /// The server has too much to do, or was asked too often.
-    #[error("failed to read repository {repository}: the server wants to be asked less often{}", in_seconds(.hold))]
+    #[error("failed to read repository {repository}: the server wants to be asked less often")]
     Busy {
         /// Which.
         repository: String,
-        /// How long it wants to be left alone, where it says so.
+        /// How long it wants to be left alone, where it says so. It is not told: it is another time with each answer.
         hold: Option<Duration>,
     },
     /// The server could not be reached or gave an answer that makes no sense.
@@ -207,10 +207,6 @@ pub enum RepositoryError {
 
 fn tag_with(prefix: &str) -> String {
     if prefix.is_empty() { "tag".to_owned() } else { format!("tag that begins with {prefix:?}") }
-}
-
-fn in_seconds(hold: &Option<Duration>) -> String {
-    hold.map(|hold| format!(", again in {} s", hold.as_secs())).unwrap_or_default()
 }
 
 impl RepositoryError {
