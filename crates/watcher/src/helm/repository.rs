@@ -126,7 +126,7 @@ impl Inner {
         };
         last.chosen = Some((catalog.digest().to_owned(), choice.clone()));
         self.metrics.listed(timer);
-        let before = std::mem::take(&mut last.proofs);
+        let mut proofs = HashMap::new();
         let chosen: BTreeMap<&str, Option<&Entry>> =
             choice.found().map(|(version, entry)| (version.as_str(), entry)).collect();
         let mut observed = BTreeMap::new();
@@ -141,10 +141,10 @@ impl Inner {
                     let (revision, mut resolved) =
                         (entry.version.clone(), Resolved::commit(kept.commit.to_string()));
                     if with_proof {
-                        let proof = Arc::new(
-                            self.proof((&web, passes_credentials), entry, &kept, before.get(&revision)).await,
-                        );
-                        last.proofs.insert(revision.clone(), proof.clone());
+                        let before = last.proofs.get(&revision);
+                        let proof =
+                            Arc::new(self.proof((&web, passes_credentials), entry, &kept, before).await);
+                        proofs.insert(revision.clone(), proof.clone());
                         resolved.proof = Some(proof);
                     }
                     Ok(Resolved { revision, ..resolved })
@@ -152,6 +152,11 @@ impl Inner {
                 Err(error) => Err(error),
             };
             observed.insert(revision.clone(), found);
+        }
+        // Only now: this look may have been given up on the way, and who asks for files alone takes nothing from who asks
+        // for proof.
+        if with_proof {
+            last.proofs = proofs;
         }
         let in_use =
             observed.values().flatten().map(|resolved: &Resolved| resolved.revision.clone()).collect();

@@ -399,6 +399,13 @@ async fn what_lies_beside_an_archive_is_shown_and_outlives_a_failure() {
     assert_eq!(shown().await.provenance.as_deref(), Some(b"signed".as_slice()));
     put(Some(&vec![b'x'; (1 << 20) + 1]));
     assert_eq!(shown().await.provenance.as_deref(), Some(b"signed".as_slice()), "it is too large to be read");
+    let files_alone = repository.observe(BTreeSet::from(["1.2.3".to_owned()]), false).await;
+    assert!(files_alone.is_ok_and(|found| found["1.2.3"].is_ok()));
+    assert_eq!(
+        shown().await.provenance.as_deref(),
+        Some(b"signed".as_slice()),
+        "who asked for no proof took it"
+    );
     world.publish(&[("1.2.3", "another archive")]);
     let other = shown().await;
     assert!(other.sha256 != bare.sha256 && other.provenance.is_none() && other.unread.is_some());

@@ -42,9 +42,9 @@ pub(super) struct Memory {
 /// One look at a registry for what lies beside manifests.
 pub(super) struct Look<'a> {
     client: &'a Client,
-    before: Memory,
+    before: &'a Memory,
     /// What this one has: what no look asks for any more is forgotten.
-    now: &'a mut Memory,
+    now: Memory,
 }
 
 #[derive(Deserialize)]
@@ -83,16 +83,21 @@ struct Layer {
 }
 
 impl<'a> Look<'a> {
-    /// Begins one, with what the last one left.
-    pub(super) fn new(client: &'a Client, memory: &'a mut Memory) -> Self {
-        Self { client, before: std::mem::take(memory), now: memory }
+    /// Begins one, with what the last one left. That is left as it is, for this one may be given up.
+    pub(super) fn new(client: &'a Client, before: &'a Memory) -> Self {
+        Self { client, before, now: Memory::default() }
+    }
+
+    /// What it leaves for the next.
+    pub(super) fn end(self) -> Memory {
+        self.now
     }
 
     /// What lies beside a manifest, and beside the chart of a name and a version if it is one's.
     pub(super) async fn proof(&mut self, digest: &str, name: &str, version: Option<&str>) -> Proof {
         let artifact = match self.artifact(digest).await {
             Ok(artifact) => artifact,
-            Err(error) => match self.before.proofs.remove(digest) {
+            Err(error) => match self.before.proofs.get(digest).cloned() {
                 Some(known) => {
                     self.now.proofs.insert(digest.to_owned(), known.clone());
                     return known;

@@ -123,7 +123,7 @@ impl Inner {
         }
         self.metrics.listed(timer);
         let mut observed = BTreeMap::new();
-        let mut look = Look::new(&client, &mut last.memory);
+        let mut look = Look::new(&client, &last.memory);
         for (revision, found) in located {
             let resolved = match found {
                 Ok(found) => {
@@ -143,6 +143,11 @@ impl Inner {
                 Err(error) => Err(error),
             };
             observed.insert(revision.clone(), resolved);
+        }
+        let seen = look.end();
+        // Who asks for files alone takes nothing from who asks for proof.
+        if with_proof {
+            last.memory = seen;
         }
         let in_use =
             observed.values().flatten().map(|resolved: &Resolved| resolved.revision.clone()).collect();

@@ -34,6 +34,9 @@ const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const FILES: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
+/// The status of what is not answered.
+const NEVER: u16 = 0;
+
 /// What the registry has: by the part of its path after the repository's name.
 #[derive(Default)]
 struct Registry {
@@ -112,8 +115,11 @@ async fn serve(
         return page(&registry, &query.unwrap_or_default());
     }
     let part = path.strip_prefix("charts/web/").unwrap_or_default();
-    if let Some(status) = registry.failing.lock().expect("a lock").get(part) {
-        return StatusCode::from_u16(*status).expect("a status").into_response();
+    let failing = registry.failing.lock().expect("a lock").get(part).copied();
+    match failing {
+        Some(NEVER) => return std::future::pending().await,
+        Some(status) => return StatusCode::from_u16(status).expect("a status").into_response(),
+        None => {}
     }
     match registry.parts.lock().expect("a lock").get(part) {
         Some(content) if part.starts_with("referrers/") => {

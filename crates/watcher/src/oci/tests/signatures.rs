@@ -146,6 +146,39 @@ async fn what_was_read_is_not_read_again_and_outlives_a_failure() {
     assert!(anew.signatures.is_empty() && anew.unread.is_some_and(|told| told.contains("status 500")));
 }
 
+/// A good artifact was taken for an unsigned one.
+#[tokio::test]
+async fn what_was_read_outlives_a_look_that_is_given_up_and_one_for_files_alone() {
+    let world = World::new().await;
+    let registry = &world.registry;
+    let signed = registry.push_files("1.0.0", FILES, &[("a.yaml", "one")]);
+    let part = format!("referrers/{signed}");
+    registry.refer(&part, &[registry.bundle(b"{1}", &json!({}))]);
+    let fail = |status| {
+        registry.failing.lock().expect("a lock").insert(part.clone(), status);
+    };
+    let repository = world.artifact();
+    let first = artifact(&repository).await;
+
+    fail(NEVER);
+    registry.asked.lock().expect("a lock").clear();
+    let is_asked = || registry.asked.lock().expect("a lock").iter().any(|path| path.ends_with(&part));
+    let asked = async {
+        while !is_asked() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = artifact(&repository) => unreachable!("the registry does not answer"),
+        () = asked => {}
+    }
+    fail(500);
+    assert_eq!(artifact(&repository).await, first);
+
+    look_for(&repository, "1.0.0", false).await.expect("a version");
+    assert_eq!(artifact(&repository).await, first);
+}
+
 #[tokio::test]
 async fn a_provenance_file_is_found_beside_the_archive_of_a_chart() {
     const PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
