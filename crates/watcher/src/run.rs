@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ithaca_api::ApplicationNamespaces;
@@ -35,6 +35,10 @@ use crate::{Args, applications, capabilities, credentials, lookup, settings, sig
 
 /// Events that are taken at once before effects are carried out.
 const EVENTS: usize = 256;
+
+/// After this silence a reader of content is asked whether it is still there, and after as much again it counts as gone: who
+/// vanished with its machine says no good-bye, and what is read for it has one of a few places.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Runs the watcher until it is told to stop.
 pub async fn run(args: Args, process: Process) -> anyhow::Result<()> {
@@ -124,6 +128,8 @@ async fn bind(address: std::net::SocketAddr, flag: &str) -> anyhow::Result<TcpLi
 
 async fn serve_content(listener: TcpListener, content: Content, shutdown: CancellationToken) {
     let served = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(SourceServiceServer::new(content))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
