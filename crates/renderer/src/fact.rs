@@ -2,7 +2,7 @@
 //! Nothing here renders, reads or publishes.
 
 use ithaca_api::SourceType;
-use ithaca_proto::v1::{BundleRendered, Content, Failure, RenderedSource};
+use ithaca_proto::v1::{BundleRendered, Content, Failure, Purpose, RenderedSource};
 
 use crate::request::{Request, SourceRequest};
 
@@ -33,8 +33,19 @@ pub fn is_outdated(request: &Request, last: Option<&BundleRendered>) -> bool {
     last.is_some_and(|last| last.observed_at >= request.observed_at && !is_retried(request, last))
 }
 
+/// What to say of a failure that another try may end: that the revision is tried again, unless that was said. An operation
+/// ends with it: what came of another try would be taken for an answer to the next that asks in the same words.
+pub fn told(request: &Request, last: Option<&BundleRendered>, failure: Failure) -> Option<Outcome> {
+    match request.purpose {
+        Purpose::Operation => Some(Outcome::Failed(failure)),
+        Purpose::Tracked | Purpose::Unspecified => {
+            (!is_told(request, last, &failure)).then_some(Outcome::Retried(failure))
+        }
+    }
+}
+
 /// Whether `last` says this very failure of the revision that is tried again.
-pub fn is_told(request: &Request, last: Option<&BundleRendered>, failure: &Failure) -> bool {
+fn is_told(request: &Request, last: Option<&BundleRendered>, failure: &Failure) -> bool {
     last.is_some_and(|last| is_retried(request, last) && last.failure.as_ref() == Some(failure))
 }
 
@@ -113,7 +124,7 @@ fn rendered_source(request: &SourceRequest, source_type: &str) -> RenderedSource
 mod tests {
     use super::*;
     use crate::failure;
-    use ithaca_proto::v1::{ApplicationRef, Purpose, RevisionObserved, SourceRevision};
+    use ithaca_proto::v1::{ApplicationRef, RevisionObserved, SourceRevision};
 
     fn request(observed_at: i64, revision: &str) -> Request {
         let message = RevisionObserved {
@@ -197,6 +208,18 @@ mod tests {
         assert_eq!((done.observed_at, done.retries, done.failure.clone()), (8, 0, None));
         assert!(is_outdated(&request, Some(&done)));
         assert!(is_outdated(&super::tests::request(5, "r1"), Some(&told)), "an older revision");
+    }
+
+    #[test]
+    fn an_operation_is_not_tried_again_once_its_failure_is_said() {
+        let operation = request(6, "r2");
+        let tracked = Request { purpose: Purpose::Tracked, ..operation.clone() };
+        let failure = || failure::source("no answer".into());
+        assert!(matches!(told(&operation, None, failure()), Some(Outcome::Failed(_))));
+        let outcome = told(&tracked, None, failure()).expect("it is news");
+        assert!(matches!(outcome, Outcome::Retried(_)));
+        let last = compose(&tracked, None, outcome, Times::default());
+        assert!(told(&tracked, Some(&last), failure()).is_none());
     }
 
     #[test]

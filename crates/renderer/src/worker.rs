@@ -98,12 +98,12 @@ impl Worker {
             let (outcome, took_time, trouble) =
                 match self.outcome(request, stored.as_ref(), anew, attempt).await {
                     Ok((outcome, took_time)) => (outcome, took_time, None),
-                    Err(error) => match error.to_tell(attempt) {
-                        Some(failure) if !fact::is_told(request, last, &failure) => {
-                            (Outcome::Retried(failure), true, Some(error))
+                    Err(error) => {
+                        match error.to_tell(attempt).map(|failure| fact::told(request, last, failure)) {
+                            Some(Some(outcome)) => (outcome, true, Some(error)),
+                            _ => return Err(error),
                         }
-                        _ => return Err(error),
-                    },
+                    }
                 };
             let rendered_at = now();
             let render_started_at = if took_time { started } else { rendered_at };
@@ -113,7 +113,10 @@ impl Worker {
             {
                 Ok(_) => {
                     self.drop_replaced(request, stored, bundle.content.as_ref()).await;
-                    return trouble.map_or(Ok(done), Err);
+                    return match trouble {
+                        Some(error) if bundle.retries != 0 => Err(error),
+                        _ => Ok(done),
+                    };
                 }
                 Err(ithaca_bus::Error::Outdated { .. }) => {}
                 Err(error) => return Err(error.into()),
