@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use ithaca_api::without_credentials;
 use ithaca_proto::v1::source_service_client::SourceServiceClient;
-use ithaca_proto::v1::{Attachment, ContentPart, GetContentRequest, PathRead, content_part::Mode};
+use ithaca_proto::v1::{Attachment, ContentPart, Failure, GetContentRequest, PathRead, content_part::Mode};
 use opentelemetry::propagation::Injector;
 use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::failure;
 use crate::request::SourceRequest;
 use crate::tree::{Entry, Tree, TreeError};
 
 /// Beyond this the watcher is taken for lost.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// So often content is asked for before it is told that a remote does not give it: it may only be out of breath.
+const PATIENCE: u64 = 5;
 
 /// Why there is no content.
 #[derive(Debug, thiserror::Error)]
@@ -163,11 +167,18 @@ impl ContentError {
                 | Code::FailedPrecondition
                 | Code::ResourceExhausted
                 | Code::OutOfRange => false,
-                Code::NotFound => attempt < 5,
+                Code::NotFound => attempt < PATIENCE,
                 _ => true,
             },
             Self::Tree { .. } | Self::TooLarge { .. } => false,
         }
+    }
+
+    /// What is told of content that a remote does not give the watcher, at the attempt of this number (from 1): it is asked
+    /// for again, for what keeps the remote from giving it need be no change of a source.
+    pub fn to_tell(&self, attempt: u64) -> Option<Failure> {
+        let is_remote = matches!(self, Self::Watcher { status, .. } if status.code() == Code::Aborted);
+        (is_remote && attempt >= PATIENCE).then(|| failure::source(self.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One revision after the other: a request comes in, a bundle is said, or the reason why it has to be tried again.
 //!
 //! Failures of the input are said at once, as facts. Failures of ours (watcher, bus, disk) are never said to be the user's.
-//! What a plugin does not do is said, for people can help, and tried again all the same.
+//! What a plugin does not do and what a remote does not give is said, for people can help, and tried again all the same.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -261,7 +261,8 @@ impl WorkError {
     fn to_tell(&self, attempt: u64) -> Option<Failure> {
         match self {
             Self::Render(error) => error.to_tell(attempt),
-            Self::Bus(_) | Self::Content(_) | Self::Races | Self::Stopping => None,
+            Self::Content(error) => error.to_tell(attempt),
+            Self::Bus(_) | Self::Races | Self::Stopping => None,
         }
     }
 }

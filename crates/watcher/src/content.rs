@@ -103,7 +103,7 @@ impl Content {
             .registry
             .get(&key)
             .ok_or_else(|| Status::not_found(format!("repository {key} is used by no application")))?;
-        repository.ensure(revision.clone()).await.map_err(|error| Status::not_found(error.to_string()))?;
+        repository.ensure(revision.clone()).await.map_err(|error| not_given(&error))?;
         let asked = Arc::new(Asked { repository, revision, reads });
         let objects = if lfs { self.objects(&asked).await? } else { None };
         let permit = self.permits.clone().acquire_owned().await;
@@ -133,15 +133,16 @@ impl Content {
             return Ok(None);
         }
         let objects = asked.repository.objects(&asked.revision, &pointers).await;
-        let objects = objects.map_err(|error| match error {
-            // Whoever wrote the files or the Secret has to do something.
-            RepositoryError::Lfs { .. }
-            | RepositoryError::Authentication { .. }
-            | RepositoryError::Refused { .. }
-            | RepositoryError::Secret { .. } => Status::failed_precondition(error.to_string()),
-            _ => Status::not_found(error.to_string()),
-        })?;
-        Ok(objects.cloned())
+        Ok(objects.map_err(|error| not_given(&error))?.cloned())
+    }
+}
+
+/// Why what is not here cannot be had. Whoever asks is to ask again, and to tell of it unless this machine is at fault:
+/// what keeps a remote from giving it may end without a new revision.
+fn not_given(error: &RepositoryError) -> Status {
+    match error {
+        RepositoryError::Cache { .. } => Status::unavailable(error.to_string()),
+        _ => Status::aborted(error.to_string()),
     }
 }
 

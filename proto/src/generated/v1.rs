@@ -977,7 +977,8 @@ pub mod source_service_client {
             self
         }
         /// Streams every file at or below the asked paths, in lexical order of their paths.
-        /// NOT_FOUND: the repository or revision is not to be had. RESOURCE_EXHAUSTED: a limit was passed.
+        /// NOT_FOUND: no application uses the repository. ABORTED: its remote does not give the revision, and may give it another
+        /// time. RESOURCE_EXHAUSTED: a limit was passed.
         pub async fn get_content(
             &mut self,
             request: impl tonic::IntoRequest<super::GetContentRequest>,
@@ -1008,7 +1009,8 @@ pub mod source_service_server {
             > + std::marker::Send
             + 'static;
         /// Streams every file at or below the asked paths, in lexical order of their paths.
-        /// NOT_FOUND: the repository or revision is not to be had. RESOURCE_EXHAUSTED: a limit was passed.
+        /// NOT_FOUND: no application uses the repository. ABORTED: its remote does not give the revision, and may give it another
+        /// time. RESOURCE_EXHAUSTED: a limit was passed.
         async fn get_content(
             &self,
             request: tonic::Request<super::GetContentRequest>,

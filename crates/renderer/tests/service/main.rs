@@ -12,6 +12,7 @@ use std::time::Duration;
 use ithaca_proto::v1::{Failure, Purpose, Refresh, failure::Reason};
 use serde_json::json;
 use stage::{Stage, revision};
+use tonic::Code;
 
 const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n";
 
@@ -112,6 +113,27 @@ async fn a_watcher_that_is_away_is_waited_for_and_nobody_is_blamed() {
     stage.watcher.set_available(true);
     let bundle = stage.wait("u1", Purpose::Tracked, 10).await;
     assert!(bundle.failure.is_none());
+    stage.stop().await;
+}
+
+/// It was told after a few tries and never asked for again, though the remote answered a moment later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_remote_does_not_give_is_told_and_asked_for_until_it_does() {
+    let stage = Stage::start().await;
+    stage.watcher.put("r1", &[("x/a.yaml", POD)]);
+    stage.watcher.refuse(Some((Code::Aborted, "no answer from Git LFS")));
+    stage.say(revision("u1", 10, "r1", "t1", json!({"path": "x"}))).await;
+    let told = stage.wait_for("u1", |bundle| bundle.failure.is_some()).await;
+    assert!(told.failure.is_some_and(|failure| failure.message.ends_with("no answer from Git LFS")));
+    assert_eq!((told.observed_at, told.retries), (10, 10));
+    let mut operation = revision("u1", 20, "r1", "t1", json!({"path": "x"}));
+    operation.purpose = Purpose::Operation.into();
+    stage.say(operation).await;
+    let ended = stage.wait("u1", Purpose::Operation, 20).await;
+    assert!(ended.failure.is_some() && ended.retries == 0, "{ended:?}");
+    stage.watcher.refuse(None);
+    let healed = stage.wait_for("u1", |bundle| bundle.failure.is_none()).await;
+    assert!(healed.observed_at > 10 && healed.content.is_some());
     stage.stop().await;
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 const REPOSITORY: &str = "https://git.example/repo";
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -250,7 +250,8 @@ struct State {
 
 #[derive(Clone, Copy, Default)]
 struct Settings {
-    away: bool,
+    /// What it says in place of content, if anything.
+    refusal: Option<(Code, &'static str)>,
     delay: Duration,
 }
 
@@ -265,7 +266,12 @@ impl Watcher {
     }
 
     pub fn set_available(&self, available: bool) {
-        self.0.settings.lock().expect("not poisoned").away = !available;
+        self.refuse((!available).then_some((Code::Unavailable, "away")));
+    }
+
+    /// Says this in place of content.
+    pub fn refuse(&self, refusal: Option<(Code, &'static str)>) {
+        self.0.settings.lock().expect("not poisoned").refusal = refusal;
     }
 
     pub fn set_delay(&self, delay: Duration) {
@@ -292,8 +298,8 @@ impl SourceService for Watcher {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         let settings = *self.0.settings.lock().expect("not poisoned");
         tokio::time::sleep(settings.delay).await;
-        if settings.away {
-            return Err(Status::unavailable("away"));
+        if let Some((code, words)) = settings.refusal {
+            return Err(Status::new(code, words));
         }
         let request = request.into_inner();
         let files = self.0.revisions.lock().expect("not poisoned").get(&request.revision).cloned();
