@@ -298,15 +298,21 @@ impl RenderError {
         }
     }
 
-    /// What is told of a failure that is none of the input's, while it is tried again; `attempt` counts from 1.
+    /// What is told of a failure that may be none of the input's, while it is tried again; `attempt` counts from 1.
     pub fn to_tell(&self, attempt: u64) -> Option<Failure> {
         match self {
             Self::Source { which, cause: SourceError::Plugin(error) } => {
                 let failure = error.to_tell(attempt)?;
                 Some(Failure { message: format!("{which}{}", failure.message), ..failure })
             }
+            Self::Source { .. } if self.met_a_bound() => self.as_failure(),
             Self::Source { .. } | Self::Bundle(_) => None,
         }
+    }
+
+    /// Whether a program passed a bound, as it may have done because of all else that ran.
+    pub fn met_a_bound(&self) -> bool {
+        self.as_failure().is_some() && !self.is_certain()
     }
 
     /// Whether the same input will surely fail in the same way.

@@ -40,6 +40,9 @@ const SILENCE: Duration = Duration::from_millis(200);
 /// The longest time until a failure of ours is tried again.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
+/// So many times as long it takes where another try costs all that the limits allow.
+const COSTLY: u32 = 60;
+
 /// Renders until the process stops.
 ///
 /// # Errors
@@ -182,7 +185,7 @@ async fn answer(
         }
         Err(error) => {
             worker.metrics.failed("retry");
-            let delay = delay(delivery.attempt);
+            let delay = delay(delivery.attempt) * if error.is_costly() { COSTLY } else { 1 };
             delivery.retry(delay).await;
             let error = anyhow::Error::from(error);
             tracing::warn!(application, error = format!("{error:#}"), ?delay, "failed, trying again");

@@ -1,7 +1,8 @@
 //! One revision after the other: a request comes in, a bundle is said, or the reason why it has to be tried again.
 //!
 //! Failures of the input are said at once, as facts. Failures of ours (watcher, bus, disk) are never said to be the user's.
-//! What a plugin does not do and what a remote does not give is said, for people can help, and tried again all the same.
+//! What a plugin does not do, what a remote does not give and what passes a bound is said, for people can help, and tried
+//! again all the same.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -191,16 +192,14 @@ impl Worker {
         let sources = sources.map(|((source, tree), plugins)| (source, tree, plugins)).collect();
         let result = self.renderer.render(request, sources).await;
         self.metrics.rendered(started, result.as_ref().ok());
-        let (known, is_certain) = match result {
-            Ok(rendered) => (Ok(Arc::new(rendered)), true),
-            Err(error) => match error.as_failure() {
-                Some(failure) => (Err(failure), error.is_certain()),
+        let known = match result {
+            Ok(rendered) => Ok(Arc::new(rendered)),
+            Err(error) => match error.as_failure().filter(|_| error.is_certain()) {
+                Some(failure) => Err(failure),
                 None => return Err(error.into()),
             },
         };
-        if is_certain {
-            self.cache.put(key.to_owned(), known.clone());
-        }
+        self.cache.put(key.to_owned(), known.clone());
         Ok(known)
     }
 
@@ -264,6 +263,11 @@ impl WorkError {
             Self::Content(error) => error.to_tell(attempt),
             Self::Bus(_) | Self::Races | Self::Stopping => None,
         }
+    }
+
+    /// Whether another try costs all that the limits allow.
+    pub fn is_costly(&self) -> bool {
+        matches!(self, Self::Render(error) if error.met_a_bound())
     }
 }
 

@@ -137,6 +137,20 @@ async fn what_a_remote_does_not_give_is_told_and_asked_for_until_it_does() {
     stage.stop().await;
 }
 
+/// How long a program takes and how much it may have depend on what else runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_met_a_bound_is_told_at_once_and_tried_again() {
+    let stage = Stage::start_with(&["--render-time-limit=1s"]).await;
+    let template = "{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}";
+    let chart = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
+    stage.watcher.put("r1", &[("x/Chart.yaml", chart), ("x/templates/a.yaml", template)]);
+    stage.say(revision("u1", 10, "r1", "t1", json!({"path": "x"}))).await;
+    let told = stage.wait_for("u1", |bundle| bundle.failure.is_some()).await;
+    assert!(told.failure.is_some_and(|failure| failure.message.contains("did not end within 1 seconds")));
+    assert_eq!((told.observed_at, told.retries), (10, 10));
+    stage.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn large_content_goes_to_the_store_and_replaced_content_goes_away() {
     let stage = Stage::start().await;
