@@ -31,6 +31,8 @@ const NO_PROGRAMS: &str = "plugins and functions of kustomize are programs of th
 /// What would be fetched and is not.
 const NOT_FETCHED: &str =
     "what a kustomization names by URL is fetched under resources, bases, components and helmCharts alone";
+/// How the names of folders begin in which the tool inflates charts.
+const INFLATED: &str = "kustomize-helm-";
 /// How charts come to be inflated.
 const NO_HELM: &str =
     "overlays inflate charts where kustomize.buildOptions of the ConfigMap argocd-cm has --enable-helm";
@@ -210,7 +212,8 @@ fn explain(error: SandboxError, source: &Source) -> KustomizeError {
     let cause = error.reworded(|message| {
         let telling = message.lines().filter(|line| !line.starts_with("# Warning"));
         let lines: Vec<_> = telling.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect();
-        let mut message = lines.join("\n").replace(&format!("{}/", Source::root(source.index)), "");
+        let message = lines.join("\n").replace(&format!("{}/", Source::root(source.index)), "");
+        let mut message = unnumbered(&message);
         let hints = [
             (&["no 'git' program on path", "proxyconnect"][..], NOT_FETCHED),
             (&["external plugins disabled", "function: exec"], NO_PROGRAMS),
@@ -225,6 +228,14 @@ fn explain(error: SandboxError, source: &Source) -> KustomizeError {
         message
     });
     KustomizeError::Build { path: source.folder.clone(), cause }
+}
+
+/// A text without the number of the folder in which charts are inflated: it is another each time.
+fn unnumbered(text: &str) -> String {
+    let is_digit = |character: char| character.is_ascii_digit();
+    let mut parts = text.split(INFLATED);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |told, part| told + INFLATED + part.trim_start_matches(is_digit))
 }
 
 impl KustomizeError {

@@ -59,6 +59,8 @@ impl Sandbox {
     /// When the disk refuses.
     pub fn create(parent: &Path, limits: Limits) -> Result<Self, SandboxError> {
         let prefix = format!("{PREFIX}{}-", std::process::id());
+        // Without links, as programs tell of paths: so `hide` finds them.
+        let parent = parent.canonicalize().map_err(SandboxError::Folder)?;
         let folder =
             tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(SandboxError::Folder)?;
         for name in ["home", "tmp"] {

@@ -95,6 +95,19 @@ async fn a_failure_is_told_in_the_programs_last_words_without_our_paths() {
     assert!(error.ends_with("line 29 in x"), "{error}");
 }
 
+/// Programs tell paths as they are without links, kustomize among them.
+#[tokio::test]
+async fn no_path_of_ours_is_told_where_a_link_leads_to_our_folder() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let (real, link) = (parent.path().join("real"), parent.path().join("link"));
+    std::fs::create_dir(&real).expect("a folder");
+    std::os::unix::fs::symlink(&real, &link).expect("a link");
+    let sandbox = Sandbox::create(&link, LIMITS).expect("a folder");
+    let script = arguments([&"-c", &"cd -P . && echo \"no $PWD/x\" >&2; exit 3"]);
+    let error = sandbox.run(Path::new("/bin/sh"), &script).await.expect_err("it fails");
+    assert_eq!(error.to_string(), "no x");
+}
+
 #[tokio::test]
 async fn a_program_that_does_not_end_is_killed_with_its_children() {
     // Long enough for a busy machine to start two programs.

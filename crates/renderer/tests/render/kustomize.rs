@@ -224,6 +224,19 @@ async fn the_application_may_say_what_inflated_charts_see() {
     assert_eq!(objects[0]["data"], json!({"size": "3", "version": "v1.30.0", "widgets": "false"}));
 }
 
+/// The tool names a folder that has another number each time.
+#[tokio::test]
+async fn a_chart_that_fails_in_an_overlay_is_told_in_the_same_words_each_time() {
+    let [overlay, chart, values, _] = CHART;
+    let failing = ("app/charts/web/templates/a.yaml", "{{ fail \"no\" }}\n");
+    let files = [overlay, chart, values, failing];
+    let told =
+        async || render_built("--enable-helm", json!({"path": "app"}), &files).await.expect_err("it fails");
+    let first = told().await;
+    assert!(first.contains("execution error at (web/templates/a.yaml:1:3): no"), "{first}");
+    assert_eq!(told().await, first);
+}
+
 #[tokio::test]
 async fn charts_elsewhere_are_not_fetched() {
     let overlay = (
