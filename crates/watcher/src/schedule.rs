@@ -107,6 +107,11 @@ impl Schedule {
         }
     }
 
+    /// Leaves the remote alone no longer: it asked somebody else for it.
+    pub fn release(&mut self) {
+        self.held_until = None;
+    }
+
     /// Whether the remote is left alone because it asked for it.
     pub fn is_held(&self, now: Instant) -> bool {
         self.held_until.is_some_and(|until| until > now)

@@ -297,6 +297,7 @@ impl Observer {
         let moved = self.relocate(now);
         for (repository, remote) in &mut self.remotes {
             if self.settings.credentials.access(repository) != before.access(repository) {
+                remote.schedule.release();
                 remote.schedule.request(now);
             }
         }

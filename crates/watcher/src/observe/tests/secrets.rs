@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::*;
 use crate::credentials::Index;
+use crate::repository::RepositoryError;
 
 /// Credentials in which one token reaches the repository of all tests, for all or for one project.
 fn credentials(token: &str, project: &str) -> Arc<Index> {
@@ -35,6 +36,21 @@ fn a_change_of_credentials_asks_the_repositories_that_it_concerns_at_once() {
     world.observer.credentials(world.now, credentials("two", ""));
     assert!(world.settle().is_empty());
     assert_eq!(world.calls, calls + 2);
+}
+
+/// It said so to somebody else; up to an hour passed before the new credentials were tried.
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_asked_with_other_credentials() {
+    let mut world = World::new().with(&["a"]);
+    let call = world.call();
+    let busy = RepositoryError::Busy { repository: URL.to_owned(), hold: Some(3_600 * SECOND) };
+    world.answered(call, Err(busy));
+    assert_eq!(world.settle().len(), 1);
+    world.push();
+    assert!(world.settle().is_empty());
+    assert_eq!(world.calls, 0);
+    world.observer.credentials(world.now, credentials("one", ""));
+    assert_eq!(texts(&world.settle()), ["a c1"]);
 }
 
 #[test]
