@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use ithaca_proto::v1::Capabilities;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
@@ -17,6 +17,9 @@ use crate::event::{Event, Events};
 /// Definitions often come many at once; the API server also takes a moment to serve them.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// When is asked once more: an API server with much to do takes longer than that.
+const LAG: Duration = Duration::from_secs(5);
+
 /// Watches until nobody listens any more.
 pub async fn watch(client: Client, events: Events) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
@@ -24,23 +27,39 @@ pub async fn watch(client: Client, events: Events) {
         .inspect_err(|error| tracing::warn!(%error, "failed to watch CustomResourceDefinitions"))
         .backoff(ithaca_api::patience())
         .boxed();
+    let mut is_behind = false;
     loop {
         let capabilities = discover_patiently(&client).await;
         if events.send(Event::Capabilities(capabilities)).is_err() {
             return;
         }
-        loop {
-            match changes.next().await {
-                Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone)) => {
-                    break;
-                }
-                Some(_) => {}
-                None => return,
+        let next = next_change(&mut changes);
+        match if is_behind { tokio::time::timeout(LAG, next).await } else { Ok(next.await) } {
+            Ok(true) => {
+                let quiet =
+                    async { while let Ok(Some(_)) = tokio::time::timeout(SETTLE, changes.next()).await {} };
+                // Something that changes all the time must not keep the rest from being seen.
+                let _ = tokio::time::timeout(SETTLE * 5, quiet).await;
+                is_behind = true;
             }
+            Ok(false) => return,
+            Err(_) => is_behind = false,
         }
-        let quiet = async { while let Ok(Some(_)) = tokio::time::timeout(SETTLE, changes.next()).await {} };
-        // Something that changes all the time must not keep the rest from being seen.
-        let _ = tokio::time::timeout(SETTLE * 5, quiet).await;
+    }
+}
+
+/// Waits until a definition may have changed; false where nobody tells any more.
+async fn next_change<K>(
+    changes: &mut (impl Stream<Item = watcher::Result<watcher::Event<K>>> + Unpin),
+) -> bool {
+    loop {
+        match changes.next().await {
+            Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone)) => {
+                return true;
+            }
+            Some(_) => {}
+            None => return false,
+        }
     }
 }
 
