@@ -93,3 +93,20 @@ async fn a_file_that_cannot_be_had_is_named_and_leaves_what_was_there() -> anyho
     ensure!(other["status"]["conditions"].is_null(), "{}", other["status"]["conditions"]);
     Ok(())
 }
+
+/// A mirror has a file a moment later than the commit that names it.
+#[tokio::test]
+async fn a_file_that_its_server_has_later_needs_no_other_commit() -> anyhow::Result<()> {
+    let scene = Scene::new("late-files").await?;
+    let git = &scene.stack.git;
+    let settings = manifest("settings", "1");
+    scene.repository.write("app/settings.yaml", &git.store(settings.as_bytes(), None))?;
+    let commit = scene.repository.publish("Add settings").await?;
+    describe(&scene, "late-files", "true").await?;
+    scene.create("late-files", "app", automated()).await?;
+    let words = "app/settings.yaml: its server does not have object";
+    scene.wait(&application("late-files"), words, says(words)).await?;
+    git.store(settings.as_bytes(), Some(settings.as_bytes()));
+    scene.synced("late-files", &commit).await?;
+    Ok(())
+}
