@@ -37,6 +37,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// After this silence the server sends nothing more of what was asked for.
 const SILENCE: Duration = Duration::from_millis(200);
 
+/// When others get what was sent to us and not begun.
+const HANDED_BACK: Duration = Duration::from_secs(1);
+
 /// The longest time until a failure of ours is tried again.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
@@ -100,9 +103,15 @@ async fn consume(
         }
     }
     // Others get at once what was sent to us and not begun.
-    while let Ok(Some(delivery)) = tokio::time::timeout(SILENCE, revisions.next()).await {
-        delivery.retry(SILENCE * 5).await;
-    }
+    let hand_back_all = async {
+        while let Ok(Some(delivery)) = tokio::time::timeout(SILENCE, revisions.next()).await {
+            delivery.retry(HANDED_BACK).await;
+        }
+    };
+    // Where very many wait, the first come again before the last.
+    let _ = tokio::time::timeout(HANDED_BACK, hand_back_all).await;
+    // As long as somebody listens the server sends more, which nobody would answer for.
+    drop(revisions);
     let finish = async {
         while tasks.join_next().await.is_some() {}
         while waiting.join_next().await.is_some() {}

@@ -9,6 +9,7 @@ mod stage;
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use ithaca_proto::v1::{Failure, Purpose, Refresh, failure::Reason};
 use serde_json::json;
 use stage::{Stage, revision};
@@ -203,4 +204,23 @@ async fn what_is_in_hand_is_finished_when_the_process_stops() {
     let _nats = stage.stop().await;
     let stored = bus.last_bundle("u1", Purpose::Tracked).await.expect("the bus answers").expect("a bundle");
     assert_eq!(stored.bundle.content.map(|content| content.objects), Some(1));
+}
+
+/// It was sent to who stops and answers for nothing more, and others had it ten seconds later.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_is_sent_nothing_more() {
+    let stage = Stage::start().await;
+    stage.watcher.put("r1", &[("x/a.yaml", POD)]);
+    stage.watcher.set_delay(Duration::from_secs(8));
+    stage.say(revision("u1", 10, "r1", "t1", json!({"path": "x"}))).await;
+    stage.watcher.is_called_times(1).await;
+    stage.begin_to_stop();
+    let mut others = stage.bus.revisions(1);
+    for uid in ["u2", "u3"] {
+        stage.say(revision(uid, 10, "r1", "t1", json!({"path": "x"}))).await;
+        let delivery = others.next().await.expect("a stream without an end");
+        assert!(!stage.has_stopped(), "it waited for who stops");
+        delivery.ack().await;
+    }
+    stage.stop().await;
 }

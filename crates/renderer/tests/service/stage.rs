@@ -177,6 +177,15 @@ impl Stage {
         }
     }
 
+    /// Tells the renderer to stop, and does not wait for that.
+    pub fn begin_to_stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.service.is_finished()
+    }
+
     /// Stops the renderer and leaves NATS to look at.
     pub async fn stop(self) -> impl Drop {
         self.shutdown.cancel();
