@@ -383,11 +383,13 @@ async fn objects(site: Site, kind: GroupKind, served: Served, parts: Vec<Option<
                     site.records(|records| records.set_watched(kind.clone(), true));
                     site.state().ownership.list(&place, number);
                     site.dirty_all();
+                } else if site.records(|records| records.set_listed(&kind, part)) == Some(true) {
+                    site.dirty_all();
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, ?kind, "a watch was interrupted");
-                note_refusal(&site, &kind, &error).await;
+                note_refusal(&site, &kind, part, &error).await;
                 // A kind that cannot be listed now holds up nobody who does not manage it.
                 let is_unlisted = matches!(error, watcher::Error::InitialListFailed(_));
                 if is_unlisted && site.state().ownership.list(&place, number) {
@@ -412,12 +414,12 @@ fn remembered(site: &Site, kind: &GroupKind, namespace: Option<&str>) -> HashSet
 }
 
 /// A kind that the API server, once it is ready, refuses to list holds up whoever manages objects of it: they are told.
-async fn note_refusal(site: &Site, kind: &GroupKind, error: &watcher::Error) {
+async fn note_refusal(site: &Site, kind: &GroupKind, part: usize, error: &watcher::Error) {
     let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else { return };
     if status.code == 404 || !Error::is_about_the_object(status.code, &status.message) {
         return;
     }
-    let refused = |records: &mut Records| records.set_refused(kind, status.message.clone());
+    let refused = |records: &mut Records| records.set_refused(kind, part, status.message.clone());
     if discover(site).await && site.records(refused) == Some(true) {
         site.dirty_all();
     }

@@ -6,7 +6,7 @@
 mod verdict;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, LazyLock},
 };
 
@@ -180,8 +180,8 @@ enum Watch {
     Complete,
     /// The cluster does not serve it: it has no objects.
     Unserved,
-    /// The API server refuses to list it, for this reason.
-    Refused(String),
+    /// The API server refuses to list it, for these reasons, by the number of the place where it is listed.
+    Refused(BTreeMap<usize, String>),
 }
 
 impl Records {
@@ -326,20 +326,35 @@ impl Records {
     /// Why the objects of a kind cannot be known.
     pub fn refusal(&self, kind: &GroupKind) -> Option<&str> {
         match self.watched.get(kind)? {
-            Watch::Refused(reason) => Some(reason),
+            Watch::Refused(reasons) => reasons.values().next().map(String::as_str),
             Watch::Listing | Watch::Complete | Watch::Unserved => None,
         }
     }
 
-    /// Notes why a kind cannot be listed, unless all its objects are known from before. Returns whether that is news.
-    pub fn set_refused(&mut self, kind: &GroupKind, reason: String) -> bool {
-        let Some(watch) = self.watched.get_mut(kind) else { return false };
-        let refused = Watch::Refused(reason);
-        let news = *watch != Watch::Complete && *watch != refused;
-        if news {
-            *watch = refused;
+    /// Notes why a kind cannot be listed in one of its places, unless all its objects are known from before. Returns
+    /// whether there is another reason to tell: of several places that of the first is told, whichever said so last.
+    pub fn set_refused(&mut self, kind: &GroupKind, place: usize, reason: String) -> bool {
+        let before = self.refusal(kind).map(str::to_owned);
+        match self.watched.get_mut(kind) {
+            None | Some(Watch::Complete) => return false,
+            Some(Watch::Refused(reasons)) => drop(reasons.insert(place, reason)),
+            Some(watch) => *watch = Watch::Refused([(place, reason)].into()),
         }
-        news
+        self.refusal(kind) != before.as_deref()
+    }
+
+    /// A kind was listed in one of its places. Returns the same.
+    pub fn set_listed(&mut self, kind: &GroupKind, place: usize) -> bool {
+        let before = self.refusal(kind).map(str::to_owned);
+        if let Some(watch) = self.watched.get_mut(kind)
+            && let Watch::Refused(reasons) = watch
+        {
+            reasons.remove(&place);
+            if reasons.is_empty() {
+                *watch = Watch::Listing;
+            }
+        }
+        self.refusal(kind) != before.as_deref()
     }
 
     /// Notes a kind as watched, and whether all its objects are known.

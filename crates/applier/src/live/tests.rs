@@ -134,3 +134,24 @@ fn an_answer_that_is_newer_is_remembered() {
     records.put_answer(key.clone(), announced.clone(), &rules);
     assert_eq!(records.get(&key).map(|record| &record.health), Some(&announced.health));
 }
+
+/// Each place says so again every few seconds, and each time all Applications there were written anew.
+#[test]
+fn a_kind_that_is_refused_in_several_places_is_refused_for_one_reason() {
+    let kind = GroupKind { group: String::new(), kind: "Secret".to_owned() };
+    let mut records = Records::default();
+    assert!(!records.set_refused(&kind, 0, "nobody asks".to_owned()));
+    records.set_watched(kind.clone(), false);
+    assert!(records.set_refused(&kind, 1, "not in b".to_owned()));
+    assert!(records.set_refused(&kind, 0, "not in a".to_owned()));
+    for (place, reason) in [(1, "not in b"), (0, "not in a"), (1, "not in b")] {
+        assert!(!records.set_refused(&kind, place, reason.to_owned()), "no news");
+    }
+    assert_eq!(records.refusal(&kind), Some("not in a"));
+    assert!(records.set_listed(&kind, 0) && !records.set_listed(&kind, 0));
+    assert_eq!(records.refusal(&kind), Some("not in b"));
+    assert!(records.set_listed(&kind, 1));
+    assert_eq!(records.refusal(&kind), None);
+    records.set_watched(kind.clone(), true);
+    assert!(!records.set_refused(&kind, 0, "not any more".to_owned()), "all its objects are known");
+}

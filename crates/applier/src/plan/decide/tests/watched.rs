@@ -57,7 +57,7 @@ fn a_kind_that_may_not_be_listed_is_told_of() {
         case.records.set_watched(listed, true);
     }
     case.records.set_watched(kind("", "Secret"), false);
-    case.records.set_refused(&kind("", "Secret"), "forbidden".to_owned());
+    case.records.set_refused(&kind("", "Secret"), 0, "forbidden".to_owned());
     let conditions = case.told(None).expect("a word of it").status.conditions;
     assert_eq!((conditions.len(), conditions[0].type_), (1, ConditionType::ComparisonError));
     assert!(conditions[0].message.starts_with("failed to list all "), "{}", conditions[0].message);
