@@ -154,18 +154,18 @@ pub fn settle(shared: &Arc<Shared>) {
 }
 
 fn settle_at(site: &Site) {
-    let mut kinds = site.cluster.namespaced_kinds();
-    let rules = site.rules();
-    kinds.retain(|kind, _| !is_of_the_cluster(kind) && !rules.exclusions.excludes(&kind.group, &kind.kind));
     let mut state = site.state();
     let asked = state.projects.ask_for_orphans();
     let Some(there) = state.clusters.get_mut(site.cluster.id()) else { return };
-    let orphans = &mut there.orphans;
+    let Holdings { orphans, records, spec, .. } = there;
     if !asked {
         *orphans = Orphans::default();
         return;
     }
-    let spec = &there.spec;
+    // Asked in its turn: whoever comes last must not go by what was served before.
+    let mut kinds = site.cluster.namespaced_kinds();
+    let excludes = |kind: &GroupKind| records.rules().exclusions.excludes(&kind.group, &kind.kind);
+    kinds.retain(|kind, _| !is_of_the_cluster(kind) && !excludes(kind));
     let places = kinds.into_iter().flat_map(|(kind, served)| {
         let namespaces = follow::places(spec, &served);
         namespaces.into_iter().map(move |namespace| (Place { kind: kind.clone(), namespace }, served.clone()))
