@@ -1,9 +1,12 @@
 //! Projects: what an Application's project does not permit is not done, and the Application says what it would need.
 
 use anyhow::ensure;
+use ithaca_tests::{Denial, wait_until};
 use serde_json::{Value, json};
 
-use crate::scene::{PROJECTS, Scene, application, config_map, manifest, of_project, project};
+use crate::scene::{DEADLINE, PROJECTS, Scene, application, config_map, manifest, of_project, project};
+
+const WEBHOOKS: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 
 #[tokio::test]
 async fn an_application_of_a_project_that_is_not_there_waits_for_it() -> anyhow::Result<()> {
@@ -144,6 +147,52 @@ async fn a_project_with_its_finalizer_stays_until_nobody_is_of_it() -> anyhow::R
     scene.delete(&application("leaving")).await?;
     scene.gone(&application("leaving")).await?;
     scene.gone(&config_map("leaving", "settings")).await?;
+    scene.gone(&path).await
+}
+
+/// It was tried once, and again only when an Application changed.
+#[tokio::test]
+async fn a_project_that_may_not_go_yet_goes_later() -> anyhow::Result<()> {
+    let scene = Scene::new("project-kept").await?;
+    let path = format!("{PROJECTS}/project-kept");
+    scene.post(PROJECTS, &project("project-kept", &json!({}))).await?;
+    let finalizers = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
+    scene.patch(&path, finalizers).await?;
+    let denial = Denial::start("projects are kept for the audit").await?;
+    let webhook = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "project-kept"},
+        "webhooks": [{
+            "name": "kept.example.com",
+            "clientConfig": {"url": denial.url, "caBundle": denial.authority},
+            "rules": [{
+                "apiGroups": ["argoproj.io"], "apiVersions": ["v1alpha1"], "resources": ["appprojects"],
+                "operations": ["UPDATE"],
+            }],
+            "matchConditions": [{"name": "one", "expression": "object.metadata.name == 'project-kept'"}],
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }],
+    });
+    scene.post(WEBHOOKS, &webhook).await?;
+    let probe = ["label", "appproject", "project-kept", "-n", "argocd", "probe=1", "--dry-run=server"];
+    wait_until("the webhook is asked", DEADLINE, async || {
+        let answer = scene.stack.cluster.kubectl(&probe).await;
+        let refused = answer.as_ref().is_err_and(|error| format!("{error:#}").contains("for the audit"));
+        ensure!(refused, "it says {answer:?}");
+        Ok(())
+    })
+    .await?;
+    scene.delete(&path).await?;
+    wait_until("the applier was refused", DEADLINE, async || {
+        let log = std::fs::read_to_string(&scene.stack.process("applier")?.program().log)?;
+        let told = log.lines().any(|line| line.contains("failed to let") && line.contains("project-kept"));
+        ensure!(told, "nothing in its log");
+        Ok(())
+    })
+    .await?;
+    scene.delete(&format!("{WEBHOOKS}/project-kept")).await?;
     scene.gone(&path).await
 }
 

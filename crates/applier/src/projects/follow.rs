@@ -32,6 +32,9 @@ use crate::{
 /// How long the API server is left alone when it did not take the default project.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// When projects are let go again that were not: nothing tells when the API server would.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Follows the projects of the control plane's namespace.
 pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let kind = GroupVersionKind::gvk(ithaca_api::GROUP, ithaca_api::VERSION, "AppProject");
@@ -39,6 +42,7 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
     let served = Served { resource, namespaced: true, watchable: true };
     let mut events = pin!(cluster::watch(shared.home.client(), &served, Some(&shared.namespace)));
     let (mut unseen, look_again) = (HashSet::new(), shared.state().projects.look_again.clone());
+    let mut is_behind = false;
     loop {
         tokio::select! {
             event = events.next() => match event {
@@ -50,8 +54,9 @@ pub async fn follow(shared: Arc<Shared>, ready: ReadyFlag) {
                 None => return,
             },
             () = look_again.notified() => {}
+            () = tokio::time::sleep(AGAIN), if is_behind => {}
         }
-        release(&shared).await;
+        is_behind = !release(&shared).await;
         orphans::settle(&shared);
     }
 }
@@ -104,8 +109,9 @@ pub async fn look_for(shared: &Shared, name: &str) {
     }
 }
 
-/// Lets projects go that are being deleted and that no application is of any more.
-async fn release(shared: &Shared) {
+/// Lets projects go that are being deleted and that no application is of any more. Returns whether all went.
+async fn release(shared: &Shared) -> bool {
+    let mut all_went = true;
     let free: Vec<_> = {
         let state = shared.state();
         let used = |name: &str| state.apps.values().any(|app| app.application.spec.project() == name);
@@ -120,9 +126,11 @@ async fn release(shared: &Shared) {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => {
                 tracing::warn!(project = &*name, %error, "failed to let an AppProject go that nobody uses");
+                all_went = false;
             }
         }
     }
+    all_went
 }
 
 /// Takes over a project as it passes by, and wakes its applications. Returns its name.
