@@ -285,6 +285,14 @@ impl Records {
         self.remove(key)
     }
 
+    /// Forgets an object that the API server did not find, unless the watch has told of another version than the one
+    /// that was known when it was asked: it may have been made anew, and the watch does not tell twice.
+    pub fn remove_answer(&mut self, key: &ObjectKey, known: Option<u64>) {
+        if self.records.get(key).is_some_and(|record| record.version == known) {
+            self.remove(key);
+        }
+    }
+
     /// Forgets an object that is gone and returns what was remembered.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Record> {
         let before = self.records.remove(key)?;

@@ -155,3 +155,19 @@ fn a_kind_that_is_refused_in_several_places_is_refused_for_one_reason() {
     records.set_watched(kind.clone(), true);
     assert!(!records.set_refused(&kind, 0, "not any more".to_owned()), "all its objects are known");
 }
+
+#[test]
+fn what_was_not_found_and_was_made_anew_meanwhile_is_not_forgotten() {
+    let (key, old) = ingress("378", &json!([]));
+    let (_, new) = ingress("387", &json!([]));
+    let mut records = Records::default();
+    records.put(key.clone(), old.clone());
+    let known = old.version;
+    records.remove_at(&key, Some(380));
+    records.put(key.clone(), new);
+    records.remove_answer(&key, known);
+    assert!(records.get(&key).is_some());
+    records.put(key.clone(), old);
+    records.remove_answer(&key, known);
+    assert!(records.get(&key).is_none());
+}

@@ -49,8 +49,9 @@ pub async fn inspect(site: &Site, objects: Vec<Arc<Desired>>) -> Result<(), Erro
 async fn inspect_one(site: &Site, desired: Arc<Desired>) -> Result<(), Error> {
     let desired = &*desired;
     let rules = site.rules();
+    let known = site.records(|records| records.get(&desired.key).and_then(|record| record.version)).flatten();
     let Some(live) = site.cluster.get(desired).await? else {
-        site.records(|records| records.remove(&desired.key));
+        site.records(|records| records.remove_answer(&desired.key, known));
         return Ok(());
     };
     let mut record = Record::of(&desired.key, &live, Some(desired), None, &rules.tracking);
