@@ -3,9 +3,11 @@
 //! All tests share one stack unless they stop parts of it, so each names what it makes after itself.
 
 mod integrity;
+mod remote;
 mod scene;
 
 mod actions;
+mod api_services;
 mod app_of_apps;
 mod bad_cluster;
 mod bad_input;

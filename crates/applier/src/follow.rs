@@ -1,22 +1,22 @@
 //! What arrives by itself: Applications, facts, live objects, new kinds. Each goes into the state, and whoever it
 //! concerns is looked at again.
 
-use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
+mod kinds;
 
-use futures::{Stream, StreamExt, stream};
+use std::{collections::HashSet, pin::pin, sync::Arc};
+
+use futures::{StreamExt, stream};
 use ithaca_api::{Application, ApplicationNamespaces, ApplicationSpec, ClusterSpec};
 use ithaca_chassis::ReadyFlag;
 use ithaca_proto::v1::{ApplicationDeleted, event::Fact};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Resource, ResourceExt,
-    api::PartialObjectMeta,
-    runtime::{WatchStreamExt, watcher},
-};
+use kube::{Resource, ResourceExt, runtime::watcher};
 use opentelemetry::Context;
 
+use kinds::discover;
+pub use kinds::{definitions, discover_patiently, rediscover};
+
 use crate::{
-    cluster::{self, Cluster, Event, Served, Told},
+    cluster::{self, Event, Served, Told},
     clusters,
     error::Error,
     live::{self, Record, Records, Verdict},
@@ -25,27 +25,6 @@ use crate::{
     service::{Shared, Site},
     state::{App, State, Uid},
 };
-
-/// How long definitions may keep coming before the kinds are asked for again.
-const SETTLE: Duration = Duration::from_millis(100);
-
-/// When the kinds are asked for once more: the API server tells of a definition before it serves what that defines.
-const LAG: Duration = Duration::from_secs(3);
-
-/// Asks for the cluster's kinds until it answers, or until the connection to it is over. Returns whether they are
-/// others than before.
-pub async fn discover_patiently(cluster: &Cluster) -> bool {
-    loop {
-        match cluster.discover().await {
-            Ok(changed) => return changed,
-            Err(_) if cluster.is_over() => return false,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the API server");
-                tokio::time::sleep(Duration::from_millis(250)).await;
-            }
-        }
-    }
-}
 
 /// Follows the facts on the bus.
 pub async fn bundles(shared: Arc<Shared>) {
@@ -222,79 +201,6 @@ pub fn forget_operation(shared: &Shared, uid: &Uid) {
             tracing::debug!(%error, %uid, "failed to forget the bundle of an operation that ended");
         }
     });
-}
-
-/// Follows the definitions of kinds: when they change, the cluster is asked again what it serves.
-pub async fn definitions(site: Site) {
-    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(site.cluster.client());
-    let mut events =
-        pin!(watcher(api, watcher::Config::default().page_size(50)).backoff(ithaca_api::patience()));
-    let mut is_behind = false;
-    loop {
-        let next = next_definition(&site, &mut events);
-        let told = if is_behind { tokio::time::timeout(LAG, next).await } else { Ok(next.await) };
-        match told {
-            Ok(true) => {
-                while let Ok(true) = tokio::time::timeout(SETTLE, next_definition(&site, &mut events)).await {
-                }
-                rediscover(&site).await;
-                doubt_unknown(&site);
-            }
-            Ok(false) => return,
-            Err(_) => rediscover(&site).await,
-        }
-        is_behind = told.is_ok();
-    }
-}
-
-async fn next_definition<S>(site: &Site, events: &mut S) -> bool
-where
-    S: Stream<Item = watcher::Result<watcher::Event<PartialObjectMeta<CustomResourceDefinition>>>> + Unpin,
-{
-    let event = events.next().await;
-    if let Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_))) = event {
-        site.cluster.note_definition();
-    }
-    event.is_some()
-}
-
-/// Has objects judged again whose unknown fields may be known now.
-fn doubt_unknown(site: &Site) {
-    site.holdings(|there| {
-        let doubted = there.records.doubt_unknown();
-        let wanted = doubted.iter().flat_map(|key| there.claims.claimants(key));
-        wanted.for_each(|uid| site.queue.dirty(uid));
-    });
-}
-
-/// Asks the cluster again what it serves, until it answers.
-pub async fn rediscover(site: &Site) {
-    if discover_patiently(&site.cluster).await {
-        note_kinds(site);
-    }
-}
-
-/// The same once. Returns whether it answered.
-async fn discover(site: &Site) -> bool {
-    let discovered = site.cluster.discover().await;
-    if matches!(discovered, Ok(true)) {
-        note_kinds(site);
-    }
-    discovered.is_ok()
-}
-
-/// The cluster serves other kinds than before: whoever learns it first has everybody look, for the next who asks finds
-/// nothing new.
-fn note_kinds(site: &Site) {
-    site.holdings(|there| {
-        there.epoch += 1;
-        // Kinds that nothing served were noted as empty; they may be served now.
-        for kind in there.records.unserved() {
-            there.records.unwatch(&kind);
-        }
-    });
-    site.state().projects.note_kinds();
-    site.dirty_all();
 }
 
 /// Starts to watch a kind. A kind that the cluster does not serve has no objects.
