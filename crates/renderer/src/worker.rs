@@ -158,7 +158,11 @@ impl Worker {
             None => self.render(request, sources, plugins, &key, attempt).await?,
         };
         let outcome = match known {
-            Ok(rendered) => Outcome::Rendered(self.content(request, sources, key, &rendered, stored).await?),
+            Ok(rendered) => {
+                // Who has all done anew may miss what was put into the store.
+                let there = stored.filter(|_| !anew);
+                Outcome::Rendered(self.content(request, sources, key, &rendered, there).await?)
+            }
             Err(failure) => {
                 self.metrics.failed("input");
                 Outcome::Failed(failure)
@@ -203,7 +207,7 @@ impl Worker {
         Ok(known)
     }
 
-    /// Puts a rendering where appliers find it.
+    /// Puts a rendering where appliers find it, unless it is there with what was said last.
     async fn content(
         &self,
         request: &Request,

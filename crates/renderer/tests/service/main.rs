@@ -170,6 +170,12 @@ async fn large_content_goes_to_the_store_and_replaced_content_goes_away() {
     let second = stage.render(revision("u1", 20, "r2", "t2", json!({"path": "x"}))).await;
     assert_eq!(stage.objects(&second).await.len(), 1);
     stage.is_gone(&first).await;
+
+    stage.lose(&second).await;
+    let mut hard = revision("u1", 30, "r2", "t2", json!({"path": "x"}));
+    hard.refresh = Refresh::Hard.into();
+    let third = stage.render(hard).await;
+    assert_eq!(stage.objects(&third).await.len(), 1, "a hard refresh brings back what was lost");
     stage.stop().await;
 }
 

@@ -167,6 +167,13 @@ impl Stage {
         serde_json::from_slice(&json).expect("JSON")
     }
 
+    /// Has the store lose the content of the bundle.
+    pub async fn lose(&self, bundle: &BundleRendered) {
+        let (uid, content) = parts(bundle);
+        self.bus.delete_content(uid, &content.digest).await;
+        self.is_gone(bundle).await;
+    }
+
     /// Waits until the content of the bundle is not in the store any more.
     pub async fn is_gone(&self, bundle: &BundleRendered) {
         let (uid, content) = parts(bundle);
