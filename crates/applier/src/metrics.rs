@@ -171,9 +171,7 @@ pub fn observe(shared: &Arc<Shared>) {
         .with_description("applications that this applier works on")
         .with_callback(move |observer| {
             let Some(shared) = weak.upgrade() else { return };
-            let state = shared.state();
-            let own = state.apps.keys().filter(|uid| state.ownership.is_mine(uid)).count();
-            observer.observe(own as u64, &[]);
+            observer.observe(shared.state().own().count() as u64, &[]);
         })
         .build();
     observe_clusters(Arc::downgrade(shared));
@@ -187,9 +185,7 @@ fn observe_applications(shared: &Arc<Shared>) {
         let weak = Arc::downgrade(shared);
         move |observer: &dyn AsyncInstrument<u64>| {
             let Some(shared) = weak.upgrade() else { return };
-            let state = shared.state();
-            let own = state.apps.iter().filter(|(uid, _)| state.ownership.is_mine(uid));
-            own.for_each(|(_, app)| tell(app, observer));
+            shared.state().own().for_each(|(_, app)| tell(app, observer));
         }
     };
     meter

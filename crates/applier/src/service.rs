@@ -121,9 +121,7 @@ impl Shared {
 
     /// Every application of this applier has to be looked at again.
     pub fn dirty_all(&self) {
-        let state = self.state();
-        let own = state.apps.keys().filter(|uid| state.ownership.is_mine(uid));
-        own.for_each(|uid| self.queue.dirty(uid));
+        self.state().own().for_each(|(uid, _)| self.queue.dirty(uid));
     }
 
     /// Whether the next thing may be done to an application that is worked on.
@@ -189,8 +187,7 @@ impl Site {
     pub fn dirty_all(&self) {
         let state = self.state();
         let there = |app: &App| state.clusters.goes_to(&app.application, self.cluster.id());
-        let own = state.apps.iter().filter(|(uid, _)| state.ownership.is_mine(uid));
-        let concerned = own.filter(|(_, app)| there(app));
+        let concerned = state.own().filter(|(_, app)| there(app));
         concerned.for_each(|(uid, _)| self.queue.dirty(uid));
     }
 }

@@ -200,14 +200,18 @@ impl State {
             .collect()
     }
 
+    /// The applications of this applier.
+    pub fn own(&self) -> impl Iterator<Item = (&Uid, &App)> {
+        self.apps.iter().filter(|(uid, _)| self.ownership.is_mine(uid))
+    }
+
     /// Those of this applier's that tell of objects which others have or want: who goes may leave one to them.
     pub fn sharing(&self) -> impl Iterator<Item = Uid> {
-        let own = self.apps.iter().filter(|(uid, _)| self.ownership.is_mine(uid));
         let shares = |app: &App| {
             let conditions = app.application.status.iter().flat_map(|status| &status.conditions);
             conditions.into_iter().any(|told| told.type_ == ConditionType::SharedResourceWarning)
         };
-        own.filter(move |(_, app)| shares(app)).map(|(uid, _)| uid.clone())
+        self.own().filter(move |(_, app)| shares(app)).map(|(uid, _)| uid.clone())
     }
 
     fn note_name(&mut self, application: &Application, uid: &Uid) {

@@ -72,10 +72,8 @@ impl Cluster {
 
     /// Whether a kind is still served at a version.
     pub fn serves(&self, served: &Served) -> bool {
-        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
-        let ApiResource { group, kind, version, .. } = &served.resource;
-        let kind = GroupKind { group: group.clone(), kind: kind.clone() };
-        kinds.get(&kind).is_some_and(|versions| versions.contains_key(version))
+        let ApiResource { group, version, kind, .. } = served.resource.clone();
+        self.served(&Kind { group, version, kind }).is_some()
     }
 
     /// Every kind whose objects live in namespaces and can be watched, each in one version.
