@@ -100,9 +100,10 @@ impl Worker {
                 match self.outcome(request, stored.as_ref(), anew, attempt).await {
                     Ok((outcome, took_time)) => (outcome, took_time, None),
                     Err(error) => {
-                        match error.to_tell(attempt).map(|failure| fact::told(request, last, failure)) {
-                            Some(Some(outcome)) => (outcome, true, Some(error)),
-                            _ => return Err(error),
+                        let failure = error.to_tell(attempt);
+                        match failure.and_then(|failure| fact::told(request, last, failure)) {
+                            Some(outcome) => (outcome, true, Some(error)),
+                            None => return Err(error),
                         }
                     }
                 };
