@@ -68,12 +68,7 @@ async fn obstructs(scene: &Scene<'_>, name: &str, client: &Value, words: &str) -
     .await?;
     both("2")?;
     let second = scene.repository.publish("Change settings").await?;
-    let told = |app: &Value| {
-        let conditions = app["status"]["conditions"].as_array().into_iter().flatten();
-        let mut messages = conditions.filter(|condition| condition["type"] == "SyncError");
-        messages.any(|condition| condition["message"].to_string().contains(words))
-    };
-    let app = scene.wait(&application(name), "tells of the webhook", told).await?;
+    let app = scene.told(name, "SyncError", words).await?;
     ensure!(app["status"]["conditions"].to_string().contains("obstacle.example.com"), "{}", app["status"]);
     scene.synced(&neighbour, &second).await?;
     ensure!(scene.expect(&settings).await?["data"]["value"] == "1", "the webhook was passed by");

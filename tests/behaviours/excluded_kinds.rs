@@ -4,9 +4,9 @@
 
 use anyhow::ensure;
 use ithaca_tests::Stack;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::scene::{Scene, application, automated, config_map, manifest};
+use crate::scene::{Scene, automated, config_map, manifest};
 
 const NAME: &str = "excluded";
 const EXCLUSIONS: &str = "resource.exclusions";
@@ -33,7 +33,7 @@ async fn excluded_kinds_are_left_alone_until_they_are_not_excluded() -> anyhow::
     scene.synced(NAME, &commit).await?;
 
     scene.settings(&[(EXCLUSIONS, NO_SECRETS)]).await?;
-    let app = told(&scene, "ExcludedResourceWarning", "Secret old is excluded").await?;
+    let app = scene.told(NAME, "ExcludedResourceWarning", "Secret old is excluded").await?;
     let status = &app["status"];
     ensure!(status["resources"].as_array().map(Vec::len) == Some(1), "{}", status["resources"]);
     ensure!(status["sync"]["status"] == "Synced", "{}", status["sync"]);
@@ -44,7 +44,7 @@ async fn excluded_kinds_are_left_alone_until_they_are_not_excluded() -> anyhow::
     scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
     let commit = scene.repository.publish("Put another Secret in its place").await?;
     scene.synced(NAME, &commit).await?;
-    told(&scene, "ExcludedResourceWarning", "Secret new is excluded").await?;
+    scene.told(NAME, "ExcludedResourceWarning", "Secret new is excluded").await?;
     scene.expect(&secret_path("old")).await?;
     ensure!(scene.get(&secret_path("new")).await?.is_none(), "an excluded kind was applied");
 
@@ -62,7 +62,7 @@ async fn excluded_kinds_are_left_alone_until_they_are_not_excluded() -> anyhow::
 
 async fn the_cluster_as_a_whole_may_be_disabled(scene: &Scene<'_>, commit: &str) -> anyhow::Result<()> {
     scene.settings(&[("cluster.inClusterEnabled", "false")]).await?;
-    let app = told(scene, "InvalidSpecError", "is disabled: see cluster.inClusterEnabled").await?;
+    let app = scene.told(NAME, "InvalidSpecError", "is disabled: see cluster.inClusterEnabled").await?;
     let status = [&app["status"]["sync"]["status"], &app["status"]["health"]["status"]];
     ensure!(status == ["Unknown", "Unknown"], "{status:?}");
     let settings = config_map(NAME, "settings");
@@ -77,7 +77,7 @@ async fn the_cluster_as_a_whole_may_be_disabled(scene: &Scene<'_>, commit: &str)
 
 async fn nothing_is_decided_by_what_cannot_be_read(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.settings(&[(EXCLUSIONS, "- {kinds: [Secret")]).await?;
-    let app = told(scene, "ComparisonError", EXCLUSIONS).await?;
+    let app = scene.told(NAME, "ComparisonError", EXCLUSIONS).await?;
     ensure!(app["status"]["sync"]["status"] == "Unknown", "{}", app["status"]["sync"]);
     let settings = config_map(NAME, "settings");
     scene.patch(&settings, json!({"data": {"value": "edited"}})).await?;
@@ -85,14 +85,4 @@ async fn nothing_is_decided_by_what_cannot_be_read(scene: &Scene<'_>) -> anyhow:
     ensure!(scene.expect(&settings).await?["data"]["value"] == "edited", "it was put back");
     scene.expect(&secret_path("old")).await?;
     Ok(())
-}
-
-/// Waits until an Application has a condition with these words.
-async fn told(scene: &Scene<'_>, type_: &str, words: &str) -> anyhow::Result<Value> {
-    let is_told = |app: &Value| {
-        let conditions = app["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let mut of_type = conditions.iter().filter(|condition| condition["type"] == type_);
-        of_type.any(|condition| condition["message"].to_string().contains(words))
-    };
-    scene.wait(&application(NAME), &format!("has the condition {type_}"), is_told).await
 }

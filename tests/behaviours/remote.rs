@@ -1,4 +1,4 @@
-//! A cluster beside the one that Ithaca runs in: its control plane, its Secret, and what Applications say of it.
+//! A cluster beside the one that Ithaca runs in: its control plane, its Secret, and Applications that go there.
 
 use anyhow::{Context, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -6,7 +6,7 @@ use ithaca_tests::{Cluster, ControlPlane, Stack, wait_until};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-use crate::scene::{DEADLINE, Scene, application, automated};
+use crate::scene::{DEADLINE, automated};
 
 /// Where the Secrets of clusters are.
 pub const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
@@ -78,17 +78,4 @@ pub fn by_name(name: &str) -> Value {
     let mut spec = automated();
     spec["destination"] = json!({"server": null, "name": name});
     spec
-}
-
-/// Waits until an Application has a condition that says this, and returns it.
-pub async fn told(scene: &Scene<'_>, name: &str, type_: &str, words: &str) -> anyhow::Result<Value> {
-    scene
-        .wait(&application(name), &format!("is told {words}"), |application| {
-            let conditions = application["status"]["conditions"].as_array();
-            conditions.into_iter().flatten().any(|condition| {
-                condition["type"] == type_
-                    && condition["message"].as_str().unwrap_or_default().contains(words)
-            })
-        })
-        .await
 }

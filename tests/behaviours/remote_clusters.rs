@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use ithaca_tests::wait_until;
 use serde_json::{Value, json};
 
-use crate::remote::{Remote, SECRETS, by_name, secret, told};
+use crate::remote::{Remote, SECRETS, by_name, secret};
 use crate::scene::{DEADLINE, PROJECTS, Scene, application, automated, config_map, manifest, project};
 
 fn by_server(server: &str) -> Value {
@@ -23,12 +23,12 @@ async fn a_remote_cluster_gets_its_objects_and_keeps_them() -> anyhow::Result<()
 
     scene.create("remote-unknown", "app", by_name("remote")).await?;
     let unknown = "there are no clusters with this name or server: remote";
-    let app = told(&scene, "remote-unknown", "InvalidSpecError", unknown).await?;
+    let app = scene.told("remote-unknown", "InvalidSpecError", unknown).await?;
     ensure!(app["status"]["health"]["status"] == "Unknown", "{}", app["status"]);
 
     // Somebody mistypes the token: it is told, and mended without a restart.
     scene.post(SECRETS, &remote.secret("remote", "wr0ng")).await?;
-    let app = told(&scene, "remote-unknown", "ComparisonError", "it refuses the credentials").await?;
+    let app = scene.told("remote-unknown", "ComparisonError", "it refuses the credentials").await?;
     ensure!(!app["status"].to_string().contains("wr0ng"), "{}", app["status"]);
     scene.patch(&format!("{SECRETS}/remote"), remote.secret("remote", "admin")).await?;
     scene.synced("remote-unknown", &commit).await?;
@@ -45,7 +45,7 @@ async fn a_remote_cluster_gets_its_objects_and_keeps_them() -> anyhow::Result<()
 
     // Other credentials, without a restart: what the token may no longer do, a certificate may.
     scene.patch(&format!("{SECRETS}/remote"), remote.secret("remote", "0ld")).await?;
-    told(&scene, "remote-server", "ComparisonError", "it refuses the credentials").await?;
+    scene.told("remote-server", "ComparisonError", "it refuses the credentials").await?;
     let certificate = json!({"stringData": {"config": remote.certificate()?.to_string()}});
     scene.patch(&format!("{SECRETS}/remote"), certificate).await?;
     remote.cluster.kubectl(&drift).await?;
@@ -58,7 +58,7 @@ async fn a_remote_cluster_gets_its_objects_and_keeps_them() -> anyhow::Result<()
     let finalizer = json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}});
     scene.patch(&application("remote-unknown"), finalizer).await?;
     scene.delete(&format!("{SECRETS}/remote")).await?;
-    told(&scene, "remote-unknown", "InvalidSpecError", unknown).await?;
+    scene.told("remote-unknown", "InvalidSpecError", unknown).await?;
     scene.delete(&application("remote-unknown")).await?;
     scene.gone(&application("remote-unknown")).await?;
     remote.holds(&config_map("remote-unknown", "settings"), "1").await
@@ -83,14 +83,14 @@ async fn a_program_may_give_the_credentials_and_a_project_may_own_the_cluster() 
     let mut spec = by_name("exec");
     spec["project"] = json!("exec");
     scene.create("exec-scoped", "app", spec).await?;
-    told(&scene, "exec-scoped", "InvalidSpecError", "do not match any of the allowed destinations").await?;
+    scene.told("exec-scoped", "InvalidSpecError", "do not match any of the allowed destinations").await?;
     scene.patch(&format!("{SECRETS}/exec"), json!({"stringData": {"project": "exec"}})).await?;
     scene.synced("exec-scoped", &commit).await?;
 
     // Only the named namespaces are managed from now on.
     let kept = json!({"stringData": {"namespaces": "exec"}});
     scene.patch(&format!("{SECRETS}/exec"), kept).await?;
-    told(&scene, "exec-scoped", "ComparisonError", "Namespace \"exec-scoped\" for ConfigMap").await?;
+    scene.told("exec-scoped", "ComparisonError", "Namespace \"exec-scoped\" for ConfigMap").await?;
     scene.repository.write("app/settings.yaml", &manifest("settings", "2"))?;
     let commit = scene.repository.publish("Change settings").await?;
     scene.synced("exec", &commit).await?;
@@ -103,7 +103,7 @@ async fn a_program_may_give_the_credentials_and_a_project_may_own_the_cluster() 
     });
     scene.patch(&format!("{SECRETS}/exec"), skip).await?;
     let unknown = "there are no clusters with this name or server: exec";
-    told(&scene, "exec", "InvalidSpecError", unknown).await?;
+    scene.told("exec", "InvalidSpecError", unknown).await?;
     scene.create("exec-skipped", "app", by_name("exec-skipped")).await?;
     // What is done for another afterwards is the proof that nothing was still to come.
     scene.create("exec-here", "app", automated()).await?;
@@ -172,9 +172,9 @@ async fn a_cluster_that_is_down_concerns_only_those_that_go_there() -> anyhow::R
     scene.create("down-here", "app", automated()).await?;
     scene.synced("down-here", &commit).await?;
     for name in &all {
-        told(&scene, name, "ComparisonError", "it does not answer").await?;
+        scene.told(name, "ComparisonError", "it does not answer").await?;
     }
-    let app = told(&scene, "down-0", "ComparisonError", &remote.server).await?;
+    let app = scene.told("down-0", "ComparisonError", &remote.server).await?;
     ensure!(app["status"]["sync"]["status"] == "Unknown", "{}", app["status"]);
     api_server.thaw()?;
     reached(&scene, "down-0").await?;
@@ -183,7 +183,7 @@ async fn a_cluster_that_is_down_concerns_only_those_that_go_there() -> anyhow::R
         remote.holds(&config_map(name, "settings"), "2").await?;
     }
     api_server.kill()?;
-    told(&scene, "down-0", "ComparisonError", "refused").await?;
+    scene.told("down-0", "ComparisonError", "refused").await?;
     let before = scene.expect(&application("down-0")).await?;
     scene.create("down-here-too", "app", automated()).await?;
     scene.synced("down-here-too", &commit).await?;

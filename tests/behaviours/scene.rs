@@ -159,6 +159,16 @@ impl<'a> Scene<'a> {
         .await
     }
 
+    /// Waits until an Application has a condition of this type that says this, and returns it.
+    pub async fn told(&self, name: &str, type_: &str, words: &str) -> anyhow::Result<Value> {
+        self.wait(&application(name), &format!("is told {words}"), |application| {
+            let conditions = application["status"]["conditions"].as_array().into_iter().flatten();
+            let mut of_type = conditions.filter(|condition| condition["type"] == type_);
+            of_type.any(|condition| condition["message"].as_str().is_some_and(|told| told.contains(words)))
+        })
+        .await
+    }
+
     /// Sets an operation as a person does, waits until it has ended, and returns the Application.
     pub async fn operate(&self, name: &str, operation: Value) -> anyhow::Result<Value> {
         let path = application(name);
